@@ -1,0 +1,45 @@
+"""Real data, read from the folder that TRANSPIKE_DATA names."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+MEAN = torch.tensor([0.485, 0.456, 0.406])
+STD = torch.tensor([0.229, 0.224, 0.225])
+
+
+def data_folder() -> Path:
+    folder = os.environ.get("TRANSPIKE_DATA")
+    if not folder or not Path(folder).is_dir():
+        sys.exit("Set TRANSPIKE_DATA to the folder with the data sets and weights (cifar10/, mnist/, weights/ ...).")
+    return Path(folder)
+
+
+def normalised(images: np.ndarray) -> torch.Tensor:
+    """uint8 [n, height, width, 3] -> float [n, 3, height, width] as the checkpoints were trained."""
+    x = torch.from_numpy(images).float() / 255
+    return ((x - MEAN) / STD).permute(0, 3, 1, 2).contiguous()
+
+
+def cifar10_test(count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first `count` images of the CIFAR-10 test set."""
+    with np.load(data_folder() / "cifar10" / "cifar10_test.npz") as file:
+        return normalised(file["images"][:count]), torch.from_numpy(file["labels"][:count])
+
+
+def cifar10_train(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """`count` of the first 5,000 training images, drawn with a seed."""
+    from PIL import Image
+
+    folder = data_folder() / "cifar10"
+    tiles = np.asarray(Image.open(folder / "train_images_00.webp").convert("RGB"))
+    images = tiles.reshape(50, 32, 100, 32, 3).transpose(0, 2, 1, 3, 4).reshape(-1, 32, 32, 3)
+    with np.load(folder / "train_labels.npz") as file:
+        labels = file["labels"][: len(images)]
+    chosen = np.random.default_rng(seed).permutation(len(images))[:count]
+    return normalised(images[chosen]), torch.from_numpy(labels[chosen])

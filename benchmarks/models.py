@@ -1,0 +1,70 @@
+"""Networks as their papers and authors write them; nothing in them is made for conversion."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Shortcut(nn.Module):
+    """Option A of He et al. 2016: strided slice and zero channels, no parameters."""
+
+    def __init__(self, extra: int):
+        super().__init__()
+        self.extra = extra
+
+    def forward(self, x):
+        return F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.extra, self.extra), "constant", 0)
+
+
+class BasicBlock(nn.Module):
+    def __init__(self, inputs: int, outputs: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.shortcut = Shortcut(outputs // 4) if stride != 1 else nn.Sequential()
+
+    def forward(self, x):
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        out += self.shortcut(x)
+        return F.relu(out)
+
+
+class ResNet(nn.Module):
+    """The CIFAR-10 ResNet of He et al. 2016, section 4.2: 6n + 2 layers."""
+
+    def __init__(self, n: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.layer1 = self.stage(16, 16, n, 1)
+        self.layer2 = self.stage(16, 32, n, 2)
+        self.layer3 = self.stage(32, 64, n, 2)
+        self.linear = nn.Linear(64, 10)
+
+    @staticmethod
+    def stage(inputs, outputs, n, stride):
+        blocks = [BasicBlock(inputs, outputs, stride)] + [BasicBlock(outputs, outputs, 1) for _ in range(n - 1)]
+        return nn.Sequential(*blocks)
+
+    def forward(self, x):
+        out = F.relu(self.bn1(self.conv1(x)))
+        out = self.layer3(self.layer2(self.layer1(out)))
+        out = F.avg_pool2d(out, out.size()[3])
+        out = out.view(out.size(0), -1)
+        return self.linear(out)
+
+
+def trained_resnet(depth: int, data: Path) -> nn.Module:
+    """Load the public checkpoint of ResNet-20 or ResNet-56."""
+    file = {20: "resnet20-12fca82f.th", 56: "resnet56-4bfd9763.th"}[depth]
+    saved = torch.load(data / "weights" / file, map_location="cpu", weights_only=True)["state_dict"]
+    model = ResNet((depth - 2) // 6)
+    model.load_state_dict({name.removeprefix("module."): value for name, value in saved.items()})
+    return model.eval()

@@ -1,0 +1,14 @@
+"""Compile trained neural networks into spiking networks, run them, and see what it cost."""
+
+from __future__ import annotations
+
+from transpike.conversion import convert as convert
+from transpike.network import Network as Network
+from transpike.recipes import RECIPES as recipes  # noqa: N811 - the public table reads as a menu
+from transpike.recipes import Recipe as Recipe
+from transpike.simulation import Record as Record
+from transpike.simulation import Recording as Recording
+from transpike.simulation import Stream as Stream
+from transpike.simulation import simulate as simulate
+
+__version__ = "0.1.0"

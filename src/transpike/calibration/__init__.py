@@ -1,0 +1,8 @@
+"""What calibration samples tell: streaming statistics of a network's values."""
+
+from __future__ import annotations
+
+from transpike.calibration.histogram import Histogram
+from transpike.calibration.observe import histograms
+
+__all__ = ["Histogram", "histograms"]

@@ -1,0 +1,90 @@
+"""Read a trained model into an analogue network, and prove that it computes the same."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from transpike.capture.exported import Reader, export
+from transpike.errors import ArgumentError, CaptureError, DataError
+from transpike.network import Network, forward
+
+TRACED_SAMPLES = 4
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
+
+
+def capture(model: nn.Module, inputs: Sequence[Tensor]) -> Network:
+    """Return the analogue network that computes what `model` computes.
+
+    `inputs` are sample inputs of the model, each [batch, ...]; a few samples suffice. The network is compared with the
+    model on them, together and alone. Raises ArgumentError for a model in training mode or with NaN or infinite
+    weights, DataError if the model cannot run on the samples, CaptureError for operators without a row, control flow
+    that depends on data, and models that mix the samples of a batch.
+
+    >>> import torch
+    >>> network = capture(torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.ReLU()).eval(), [torch.zeros(2, 4)])
+    >>> list(network.nodes)
+    ['input', '0', '1']
+    """
+    check_model(model)
+    samples = [tensor[:TRACED_SAMPLES].detach() for tensor in inputs]
+    if samples[0].shape[0] == 1:  # torch.export would take a batch of one for a constant
+        samples = [tensor.repeat(2, *[1] * (tensor.ndim - 1)) for tensor in samples]
+    expected = run(model, samples)
+    with torch.no_grad():
+        network = Reader(export(model, samples), model).read()
+    compare(model, network, samples, expected)
+    return network
+
+
+def count_inputs(model: nn.Module) -> int:
+    """Return how many inputs `model.forward` requires."""
+    parameters = inspect.signature(model.forward).parameters.values()
+    required = [
+        p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+    ]
+    return max(1, len(required))
+
+
+def check_model(model: nn.Module) -> None:
+    """Raise ArgumentError if `model` is no module, trains, or has weights that are not finite."""
+    if not isinstance(model, nn.Module):
+        raise ArgumentError(f"A model must be a torch.nn.Module, not {type(model).__name__}.")
+    if training := [name or "the model itself" for name, module in model.named_modules() if module.training]:
+        raise ArgumentError(
+            f"The model is in training mode ({training[0]} and {len(training) - 1} more): call model.eval() first."
+        )
+    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise ArgumentError(f"{name!r} of the model has NaN or infinite values: load or train the weights again.")
+
+
+def run(model: nn.Module, samples: Sequence[Tensor]) -> list[Tensor]:
+    """Return the outputs of the model on `samples` as a flat list."""
+    try:
+        with torch.inference_mode():
+            result = model(*samples)
+    except Exception as error:
+        shapes = ", ".join(f"{str(t.dtype).removeprefix('torch.')} {tuple(t.shape)}" for t in samples)
+        first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DataError(f"The model cannot run on the samples ({shapes}): {first}") from error
+    leaves, _ = torch.utils._pytree.tree_flatten(result)  # noqa: SLF001 - the same order as torch.export's
+    return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+
+
+def compare(model: nn.Module, network: Network, samples: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
+    """Raise CaptureError unless network and model agree on the samples, together and the first one alone."""
+    alone = [tensor[:1] for tensor in samples]
+    for inputs, wanted in ((samples, expected), (alone, [tensor[:1] for tensor in expected])):
+        got = list(forward(network, inputs).values())
+        for key, ours, theirs in zip(network.outputs, got, wanted, strict=True):
+            scale = float(theirs.abs().max()) or 1.0
+            error = float((ours - theirs).abs().max()) / scale
+            if not error <= TOLERANCE.get(theirs.dtype, 1e-4):
+                raise CaptureError(
+                    f"The captured network differs from the model by {error:.1e} (relative) at output {key!r}. Either the "
+                    "model mixes the samples of a batch, is random, or this is a defect: please report it."
+                )

@@ -1,0 +1,154 @@
+"""One ATen call of an exported program, with its arguments by name, and what a reader may do with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+
+from transpike.errors import CaptureError
+from transpike.network import Node
+from transpike.parts import Op
+
+
+@dataclass(frozen=True)
+class Signal:
+    """A value that depends on an input: the node that computes it and the shape of one sample."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+class BatchSize:
+    """Stands for the size of the batch wherever a model asks for it."""
+
+    def __repr__(self) -> str:
+        return "batch"
+
+
+BATCH = BatchSize()
+
+
+@dataclass
+class Program:
+    """The nodes read so far, in order."""
+
+    nodes: dict[str, Node] = field(default_factory=dict)
+
+    def add(self, wanted: str, op: Op, inputs: tuple[Signal, ...], origin: str, shape: tuple[int, ...]) -> Signal:
+        """Append a node under `wanted`, numbered if that name is taken, and return its signal."""
+        name, number = wanted, 2
+        while name in self.nodes:
+            name, number = f"{wanted}_{number}", number + 1
+        self.nodes[name] = Node(name, op, tuple(signal.name for signal in inputs), origin)
+        return Signal(name, shape)
+
+
+@dataclass
+class Call:
+    """An ATen call: `arguments` by the names of its schema, tensors that depend on no input as constants."""
+
+    node: fx.Node
+    arguments: dict[str, Any]
+    program: Program
+    leaf: Callable[[str], bool]
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.arguments[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @property
+    def operator(self) -> str:
+        """The name of the operator, such as "conv2d"."""
+        return operator_name(self.node)
+
+    @property
+    def origin(self) -> str:
+        """The path of the module that made the call."""
+        return origin_of(self.node)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample of the result, as the export found it."""
+        return sample_shape(self.node, self.node.meta["val"])
+
+    def emit(self, op: Op, *inputs: Signal) -> Signal:
+        """Add `op` on `inputs` to the network and return its signal."""
+        samples = [torch.empty((2, *signal.shape), device="meta") for signal in inputs]
+        blank = op.map_tensors(lambda tensor: tensor.to("meta", torch.float32))
+        shape = tuple(blank(*samples).shape[1:])
+        name = (
+            self.origin if self.leaf(self.origin) else ".".join(filter(None, [self.origin, self.operator.strip("_")]))
+        )
+        return self.program.add(name or self.operator, op, inputs, self.origin, shape)
+
+    def axis(self, dim: int, rank: int) -> int:
+        """Return `dim` counted from the batch (0), refusing the batch itself."""
+        axis = dim % rank
+        if axis == 0:
+            raise self.refusal("it acts along the batch, so that samples would depend on each other")
+        return axis
+
+    def refusal(self, reason: str, advice: str = "") -> CaptureError:
+        """Return the error that names this operator, its place and the reason."""
+        tail = f" {advice}" if advice else ""
+        return CaptureError(f"Operator {self.operator!r} {where(self.node)} cannot be captured: {reason}.{tail}")
+
+
+def tuple_of(value: Any, rank: int) -> tuple[int, ...]:
+    """Spread a number, or a list of one number, over `rank` axes."""
+    values = [value] if isinstance(value, int) else list(value)
+    return tuple(values * rank) if len(values) == 1 else tuple(values)
+
+
+def operator_name(node: fx.Node) -> str:
+    """Return the name of the operator that an fx node calls, without name space and overload."""
+    schema = getattr(node.target, "_schema", None)
+    return schema.name.split("::")[-1] if schema is not None else getattr(node.target, "__name__", str(node.target))
+
+
+def origin_of(node: fx.Node) -> str:
+    """Return the path of the module that made an fx node, the empty string for the model itself."""
+    stack = node.meta.get("nn_module_stack") or {}
+    path = next(reversed(list(stack.values())))[0] if stack else ""
+    return path.split("@")[0] if not path.startswith("_empty") else ""
+
+
+def where(node: fx.Node) -> str:
+    """Say where in the user's model an fx node comes from: the module, and the line of code if it is known."""
+    origin = origin_of(node)
+    module = f"in {origin!r} of your model" if origin else "in your model"
+    lines = (node.meta.get("stack_trace") or "").splitlines()
+    frames = [
+        (lines[i].strip(), lines[i + 1].strip())
+        for i in range(len(lines) - 1)
+        if lines[i].lstrip().startswith("File ") and "/torch/" not in lines[i]
+    ]
+    if not frames:
+        return module
+    frame, code = frames[-1]
+    file, line, *_ = frame.removeprefix("File ").split(", ")
+    name = file.strip('"').replace("\\", "/").split("/")[-1]
+    return f"{module} ({name}, {line}: `{code}`)"
+
+
+def sample_shape(node: fx.Node, value: Tensor) -> tuple[int, ...]:
+    """Return the shape of one sample of an exported value, refusing values whose axis 0 is not exactly the batch."""
+    sizes = list(value.shape)
+    symbol = next((a.meta["batch"] for a in [node] if "batch" in a.meta), None)
+    if (
+        not sizes
+        or isinstance(sizes[0], int)
+        or str(sizes[0]) != symbol
+        or any(not isinstance(s, int) for s in sizes[1:])
+    ):
+        raise CaptureError(
+            f"Operator {operator_name(node)!r} {where(node)} makes a value of shape {tuple(map(str, sizes))} whose first "
+            f"axis is not the batch ({symbol}): samples of a batch must stay apart. Keep the batch as axis 0 throughout."
+        )
+    return tuple(sizes[1:])

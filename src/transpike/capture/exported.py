@@ -1,0 +1,176 @@
+"""Capture a PyTorch model with torch.export and read the result into a network."""
+
+from __future__ import annotations
+
+import operator
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, fx, nn
+from torch.export import Dim, ExportedProgram
+from torch.export.graph_signature import InputKind
+
+from transpike import ops
+from transpike.capture.call import BATCH, Call, Program, Signal, operator_name, sample_shape, where
+from transpike.capture.readers import READERS, unreadable
+from transpike.errors import CaptureError
+from transpike.network import Network
+
+
+def export(model: nn.Module, samples: Sequence[Tensor]) -> ExportedProgram:
+    """Return the functional ATen program of `model` with the batch left open, or raise CaptureError with the reason."""
+    batch = Dim("batch")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns about its own internals here
+            program = torch.export.export(
+                model, tuple(samples), dynamic_shapes=tuple({0: batch} for _ in samples), strict=False
+            )
+            return program.run_decompositions({})  # functional, so that in-place ops and views cannot surprise
+    except Exception as error:
+        raise CaptureError(export_refusal(error)) from error
+
+
+def export_refusal(error: Exception) -> str:
+    """Say in one sentence why torch.export refused a model."""
+    text = str(error)
+    first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
+    if "data-dependent" in text or "GuardOnDataDependent" in type(error).__name__ or "unbacked" in text:
+        return (
+            "The model has control flow or shapes that depend on the values of the data, so it has no fixed graph "
+            f"to convert. Replace the condition by fixed code ({first})."
+        )
+    if "Constraints violated" in text or "batch" in text and "specialized" in text:
+        return (
+            "The model fixes the size of the batch or mixes its samples: it must accept any number of samples along "
+            f"axis 0 and treat each alone. Look for a constant batch size in a view or reshape ({first})."
+        )
+    return f"torch.export cannot capture the model: {first}. Make the model exportable by torch.export first."
+
+
+class Reader:
+    """Walks the nodes of an exported program and reads each into ops; constants are folded on the way."""
+
+    def __init__(self, exported: ExportedProgram, model: nn.Module) -> None:
+        self.exported = exported
+        self.program = Program()
+        self.values: dict[fx.Node, Any] = {}
+        self.symbol = ""
+        self.modules = dict(model.named_modules())
+
+    def leaf(self, path: str) -> bool:
+        """Whether `path` names a module of PyTorch's own, so that its one op can bear its name."""
+        module = self.modules.get(path)
+        return bool(path) and module is not None and type(module).__module__.startswith("torch.nn")
+
+    def read(self) -> Network:
+        """Return the network."""
+        self.read_placeholders()
+        for node in self.exported.graph.nodes:
+            if node.op == "call_function":
+                self.values[node] = self.read_call(node)
+        result = next(node for node in self.exported.graph.nodes if node.op == "output").args[0]
+        names = output_names(self.exported, len(result))
+        outputs = {}
+        for key, node in zip(names, result, strict=True):
+            value = self.values.get(node)
+            if isinstance(value, Signal):
+                outputs[key] = value.name
+            elif value is not None:
+                raise CaptureError(f"Output {key!r} of the model does not depend on its input.")
+        return Network(self.program.nodes, outputs)
+
+    def read_placeholders(self) -> None:
+        """Bind parameters, buffers and constants to their values, and make a node of each input."""
+        exported = self.exported
+        state = {**exported.state_dict, **exported.constants}
+        for spec, node in zip(exported.graph_signature.input_specs, self.placeholders(), strict=True):
+            if spec.kind == InputKind.USER_INPUT:
+                value = node.meta.get("val")
+                if not isinstance(value, Tensor):
+                    self.values[node] = value
+                    continue
+                self.symbol = self.symbol or str(value.shape[0])
+                node.meta["batch"] = self.symbol
+                shape = sample_shape(node, value)
+                op = ops.Input(shape, str(value.dtype).removeprefix("torch."))
+                self.values[node] = self.program.add(node.name, op, (), "", shape)
+            else:
+                tensor = state[spec.target]
+                self.values[node] = tensor.detach().clone() if isinstance(tensor, Tensor) else tensor
+
+    def placeholders(self) -> list[fx.Node]:
+        return [node for node in self.exported.graph.nodes if node.op == "placeholder"]
+
+    def resolve(self, argument: Any) -> Any:
+        """Return an fx argument with nodes replaced by their values."""
+        return fx.map_arg(argument, lambda node: self.values[node])
+
+    def read_call(self, node: fx.Node) -> Any:
+        """Return what a call computes: a signal, several, or a folded constant."""
+        node.meta["batch"] = self.symbol
+        if node.target is operator.getitem:
+            return self.values[node.args[0]][node.args[1]]
+        sources = list(node.all_input_nodes)
+        signals = any(holds_signal(self.values[source]) for source in sources)
+        if operator_name(node) == "sym_size":
+            size = node.meta["val"]
+            return size if isinstance(size, int) else BATCH
+        if not signals:
+            return self.fold(node)
+        if not node.users and "assert" in operator_name(node):
+            return None
+        call = Call(node, self.named_arguments(node), self.program, self.leaf)
+        reader = READERS.get(call.operator)
+        if reader is None:
+            raise unreadable(call)
+        value = reader(call)
+        check_shape(node, value)
+        return value
+
+    def named_arguments(self, node: fx.Node) -> dict[str, Any]:
+        """Return the arguments of an ATen call by name, defaults included."""
+        schema = node.target._schema.arguments  # type: ignore[union-attr]  # noqa: SLF001 - the public way lacks names
+        values = [self.resolve(argument) for argument in node.args]
+        named = dict(zip((argument.name for argument in schema), values, strict=False))
+        named.update({key: self.resolve(value) for key, value in node.kwargs.items()})
+        return {argument.name: named.get(argument.name, argument.default_value) for argument in schema}
+
+    def fold(self, node: fx.Node) -> Any:
+        """Compute a value that depends on no input; the batch counts as 1 there, to be broadcast."""
+        value = node.meta.get("val")
+        if isinstance(value, Tensor) and any(not isinstance(size, int) for size in value.shape):
+            sample_shape(node, value)
+        args, kwargs = (
+            fx.map_aggregate(self.resolve(a), lambda v: 1 if v is BATCH else v) for a in (node.args, node.kwargs)
+        )
+        if isinstance(value, torch.SymInt):
+            raise CaptureError(f"Operator {operator_name(node)!r} {where(node)} computes with the size of the batch.")
+        return node.target(*args, **kwargs)  # type: ignore[operator]
+
+
+def holds_signal(value: Any) -> bool:
+    """Whether a value, or any of several, depends on an input."""
+    return isinstance(value, Signal) or (isinstance(value, tuple | list) and any(map(holds_signal, value)))
+
+
+def check_shape(node: fx.Node, value: Any) -> None:
+    """Hold a reader to the shape that the export found."""
+    expected = node.meta.get("val")
+    if isinstance(value, Signal) and isinstance(expected, Tensor) and value.shape != sample_shape(node, expected):
+        raise CaptureError(
+            f"Operator {operator_name(node)!r} {where(node)} was read with shape {value.shape} instead of "
+            f"{sample_shape(node, expected)}: please report this."
+        )
+
+
+def output_names(exported: ExportedProgram, count: int) -> list[str]:
+    """Return a key for each output: "output" for one, else the keys of a dict or positions."""
+    if count == 1:
+        return ["output"]
+    spec = exported.call_spec.out_spec
+    tree = torch.utils._pytree.tree_unflatten(list(range(count)), spec)  # noqa: SLF001 - torch.export's own structure
+    leaves, _ = torch.utils._pytree.tree_flatten_with_path(tree)  # noqa: SLF001
+    return [".".join(str(getattr(step, "key", getattr(step, "idx", step))) for step in path) for path, _ in leaves]

@@ -1,0 +1,145 @@
+"""Readers of ops that move values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from transpike import ops
+from transpike.capture.call import BATCH, Call, Signal
+
+
+def reshaped(call: Call) -> Signal:
+    signal: Signal = call.arguments["self"]
+    return signal if call.shape == signal.shape else call.emit(ops.Reshape(call.shape), signal)
+
+
+def permuted(call: Call) -> Signal:
+    signal = call.arguments["self"]
+    rank = len(signal.shape) + 1
+    axes = [dim % rank for dim in call.dims]
+    if axes[0] != 0:
+        raise call.refusal("it moves the batch away from axis 0", "Keep the batch as axis 0 throughout.")
+    return call.emit(ops.Permute(tuple(axes)), signal)
+
+
+def transposed_axes(call: Call) -> Signal:
+    signal = call.arguments["self"]
+    rank = len(signal.shape) + 1
+    axes = list(range(rank))
+    first, second = call.axis(call.dim0, rank), call.axis(call.dim1, rank)
+    axes[first], axes[second] = axes[second], axes[first]
+    return call.emit(ops.Permute(tuple(axes)), signal)
+
+
+def bounded(value: Any, size: int, default: int) -> int:
+    """Clamp one bound of a slice to 0 .. size, as Python does."""
+    if value is None:
+        return default
+    value = int(value)
+    return max(0, min(size, value + size if value < 0 else value))
+
+
+def sliced(call: Call) -> Signal:
+    signal: Signal = call.arguments["self"]
+    rank = len(signal.shape) + 1
+    if call.dim % rank == 0:
+        whole = (
+            (call.start in (None, 0)) and call.step == 1 and (call.end is None or call.end is BATCH or call.end > 2**40)
+        )
+        if whole:
+            return signal
+        raise call.refusal("it picks samples of the batch, so that samples would depend on each other")
+    axis = call.dim % rank
+    size = signal.shape[axis - 1]
+    start, stop = bounded(call.start, size, 0), bounded(call.end, size, size)
+    if (start, stop, call.step) == (0, size, 1):
+        return signal
+    return call.emit(ops.Slice(axis, start, stop, call.step), signal)
+
+
+def selected(call: Call) -> Signal:
+    signal = call.arguments["self"]
+    axis = call.axis(call.dim, len(signal.shape) + 1)
+    index = call.index % signal.shape[axis - 1]
+    return call.emit(ops.Reshape(call.shape), call.emit(ops.Slice(axis, index, index + 1), signal))
+
+
+def concatenated(call: Call) -> Signal:
+    signals = [as_signal(call, value) for value in call.tensors]
+    return call.emit(ops.Concatenate(call.axis(call.dim, len(call.shape) + 1)), *signals)
+
+
+def stacked(call: Call) -> Signal:
+    signals = [as_signal(call, value) for value in call.tensors]
+    axis = call.axis(call.dim, len(call.shape) + 1)
+    shape = list(signals[0].shape)
+    shape.insert(axis - 1, 1)
+    return call.emit(ops.Concatenate(axis), *[call.emit(ops.Reshape(tuple(shape)), signal) for signal in signals])
+
+
+def as_signal(call: Call, value: Signal | Tensor) -> Signal:
+    """Return `value` as a signal; a constant gets a node of its own."""
+    if isinstance(value, Signal):
+        return value
+    if value.shape[0] != 1:
+        raise call.refusal(f"a constant of shape {tuple(value.shape)} varies along the batch")
+    return call.program.add("constant", ops.Constant(value), (), call.origin, tuple(value.shape[1:]))
+
+
+def pieces(call: Call, sizes: list[int]) -> tuple[Signal, ...]:
+    signal = call.arguments["self"]
+    axis = call.axis(call.dim, len(signal.shape) + 1)
+    starts = [sum(sizes[:i]) for i in range(len(sizes))]
+    return tuple(
+        call.emit(ops.Slice(axis, start, start + size), signal) for start, size in zip(starts, sizes, strict=True)
+    )
+
+
+def split(call: Call) -> tuple[Signal, ...]:
+    signal = call.arguments["self"]
+    size = call.arguments.get("split_size", call.arguments.get("split_sizes"))
+    if not isinstance(size, int):
+        return pieces(call, list(size))
+    whole = signal.shape[call.axis(call.dim, len(signal.shape) + 1) - 1]
+    return pieces(call, [min(size, whole - start) for start in range(0, whole, size)])
+
+
+def chunk(call: Call) -> tuple[Signal, ...]:
+    signal = call.arguments["self"]
+    whole = signal.shape[call.axis(call.dim, len(signal.shape) + 1) - 1]
+    size = -(-whole // call.chunks)
+    return pieces(call, [min(size, whole - start) for start in range(0, whole, size)])
+
+
+def padded(call: Call) -> Signal:
+    signal = call.arguments["self"]
+    widths, mode = tuple(int(width) for width in call.pad), call.arguments.get("mode", "constant")
+    if len(widths) > 2 * len(signal.shape):
+        raise call.refusal("it pads the batch")
+    return call.emit(ops.Pad(widths, mode, float(call.arguments.get("value") or 0.0)), signal)
+
+
+def expanded(call: Call) -> Signal:
+    signal: Signal = call.arguments["self"]
+    return signal if call.shape == signal.shape else call.emit(ops.Expand(call.shape), signal)
+
+
+def upsampled(call: Call) -> Signal:
+    mode = call.operator.removeprefix("upsample_")
+    signal = call.input if "input" in call.arguments else call.arguments["self"]
+    size, scales = call.arguments.get("output_size"), call.arguments.get("scale_factors")
+    op = ops.Upsample(
+        tuple(size) if size else None,
+        tuple(scales) if scales else None,
+        mode.rstrip("123d") if mode.startswith("nearest") else mode[:-2],
+        None if mode.startswith("nearest") else call.align_corners,
+    )
+    return call.emit(op, signal)
+
+
+def sliced_range(call: Call) -> Signal:
+    signal = call.arguments["self"]
+    axis = call.axis(call.dim, len(signal.shape) + 1)
+    return call.emit(ops.Slice(axis, call.start, call.start + call.length), signal)

@@ -1,0 +1,62 @@
+"""Convert a trained model into a spiking network: the main path."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from transpike.capture import capture, check_model, count_inputs
+from transpike.data import Batch, batches, checked
+from transpike.errors import DataError, TranspikeWarning
+from transpike.network import Network
+from transpike.network.grammar import check_spiking
+from transpike.passes import apply
+from transpike.recipes import Recipe, find_recipe
+
+
+@dataclass(frozen=True)
+class CalibrationSamples:
+    """Calibration samples that can be read as often as passes need, checked each time."""
+
+    samples: Any
+    inputs: int
+    network: Network
+
+    def __iter__(self) -> Iterator[Batch]:
+        return checked(batches(self.samples, self.inputs, "calibration samples"), self.network.inputs, "calibration samples")
+
+
+def convert(model: nn.Module, samples: Any, recipe: str | Recipe = "rate") -> Network:
+    """Return the spiking network of a trained `model`.
+
+    `samples` calibrate the thresholds: a tensor [n, ...], a tuple of inputs, or an iterable of batches such as a
+    DataLoader; labels in it are ignored. Nothing is trained and the model is not changed. Raises ArgumentError,
+    DataError, CaptureError or ConversionError with the reason; warns if there are few samples.
+
+    >>> import torch
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval()
+    >>> network = convert(model, torch.rand(64, 4))
+    >>> network.nodes["1"].op.threshold.shape
+    torch.Size([8])
+    """
+    chosen = find_recipe(recipe)
+    check_model(model)
+    network = capture(model, first_inputs(samples, count_inputs(model)))
+    network = apply(chosen.passes, network, CalibrationSamples(samples, len(network.inputs), network))
+    for finding in network.findings:
+        if finding.severity == "warning":
+            warnings.warn(f"{finding.message} {finding.advice}", TranspikeWarning, stacklevel=2)
+    return check_spiking(dataclasses.replace(network, recipe=chosen.name))
+
+
+def first_inputs(samples: Any, inputs: int) -> tuple[Any, ...]:
+    """Return the inputs of the first batch that is not empty."""
+    for batch in batches(samples, inputs, "calibration samples"):
+        if len(batch):
+            return batch.inputs
+    raise DataError("The calibration samples are empty: give at least one, better a few hundred.")

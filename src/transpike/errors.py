@@ -1,0 +1,58 @@
+"""What Transpike raises: one sentence each, naming the thing, the place, the reason and the next step."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class TranspikeError(Exception):
+    """Base of every error that a user can cause and mend."""
+
+
+class ArgumentError(TranspikeError, ValueError):
+    """An argument has a value that cannot be meant."""
+
+
+class DataError(TranspikeError, ValueError):
+    """Samples, labels or data files cannot be used as they are."""
+
+
+class CaptureError(TranspikeError):
+    """A model cannot be read into a network."""
+
+
+class ConversionError(TranspikeError):
+    """A captured network cannot be turned into spikes."""
+
+
+class ArchiveError(TranspikeError):
+    """A saved network, report or weight file cannot be read or written."""
+
+
+class TranspikeWarning(UserWarning):
+    """Something works, yet the result deserves less trust than usual."""
+
+
+def choose(kind: str, name: object, choices: Iterable[str]) -> str:
+    """Return `name` if it is one of `choices`, else raise with the nearest match and the whole list.
+
+    >>> choose("recipe", "rat", ["rate", "rate-basic"])
+    Traceback (most recent call last):
+    ...
+    transpike.errors.ArgumentError: Recipe 'rat' is unknown. Did you mean 'rate'? Choose one of 'rate', 'rate-basic'.
+    """
+    known = list(choices)
+    if isinstance(name, str) and name in known:
+        return name
+    near = difflib.get_close_matches(str(name), known, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    listed = ", ".join(repr(choice) for choice in known)
+    raise ArgumentError(f"{kind.capitalize()} {name!r} is unknown.{hint} Choose one of {listed}.")
+
+
+def positive_whole(name: str, value: object) -> int:
+    """Return `value` if it is a whole number of at least 1, else raise naming the argument."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ArgumentError(f"{name} must be a whole number of at least 1, not {value!r}.")
+    return value

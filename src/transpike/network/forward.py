@@ -1,0 +1,67 @@
+"""Evaluate an analogue network, node by node, keeping only what is still needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+from transpike.errors import ArgumentError
+from transpike.network.graph import Network
+from transpike.ops import Input
+from transpike.parts import Stateful
+
+
+def last_uses(network: Network, names: Iterable[str]) -> dict[str, list[str]]:
+    """Return, for each node in `names`, the values that no later one of them needs (outputs are always needed)."""
+    kept = set(network.outputs.values())
+    last: dict[str, str] = {}
+    for name in names:
+        last[name] = name
+        for source in network.nodes[name].inputs:
+            last[source] = name
+    frees: dict[str, list[str]] = {}
+    for value, user in last.items():
+        if value not in kept:
+            frees.setdefault(user, []).append(value)
+    return frees
+
+
+@torch.inference_mode()
+def forward(
+    network: Network, inputs: Sequence[Tensor], observe: Callable[[str, Tensor], None] | None = None
+) -> Mapping[str, Tensor]:
+    """Return the outputs of an analogue network for `inputs` [batch, ...], by output key.
+
+    `observe(name, value)` sees the value of every node. Raises ArgumentError for a spiking network, which has no single
+    value: take `network.analogue()` or simulate it.
+    """
+    if network.spiking:
+        raise ArgumentError("A spiking network has no single value: simulate it, or take network.analogue().")
+    values: dict[str, Tensor] = {}
+    given = iter(inputs)
+    frees = last_uses(network, network.nodes)
+    for name, node in network.nodes.items():
+        if isinstance(node.op, Input):
+            values[name] = next(given)
+        else:
+            assert not isinstance(node.op, Stateful)
+            values[name] = node.op(*[values[source] for source in node.inputs])
+        if observe is not None:
+            observe(name, values[name])
+        for done in frees.get(name, ()):
+            del values[done]
+    batch = inputs[0].shape[0]
+    return {key: values[name].expand(batch, *values[name].shape[1:]) for key, name in network.outputs.items()}
+
+
+def shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """Return the shape of one sample of every node's value, found without computing any."""
+    found: dict[str, tuple[int, ...]] = {}
+    blank = network.analogue().map_ops(lambda node: node.op.map_tensors(lambda tensor: tensor.to("meta")))
+    samples = [
+        torch.empty((2, *op.shape), dtype=getattr(torch, op.dtype), device="meta") for op in blank.inputs.values()
+    ]
+    forward(blank, samples, lambda name, value: found.__setitem__(name, tuple(value.shape[1:])))
+    return found

@@ -1,0 +1,55 @@
+"""What is legal at which stage; later stages trust it and carry no defensive code."""
+
+from __future__ import annotations
+
+from transpike.errors import ConversionError
+from transpike.network.graph import Network, Node
+from transpike.ops import TRAITS, Identity, MaxPool
+from transpike.ops.pooling import AdaptiveMaxPool
+from transpike.parts import Op, Stateful, Trait
+
+READ_OUT_ONLY = (Trait.ACTIVATION, Trait.COUPLED)
+
+
+def trait(op: Op) -> Trait:
+    """Return the trait of an op; a stateful op has that of what it approximates."""
+    return TRAITS[type(op.analogue() if isinstance(op, Stateful) else op)]
+
+
+def place(node: Node) -> str:
+    """Name a node and where it is in the user's model, for messages."""
+    where = f" (in {node.origin!r} of your model)" if node.origin and node.origin != node.name else ""
+    return f"{node.name!r}{where}"
+
+
+def decoded(network: Network) -> set[str]:
+    """Return the nodes that act on decoded values: whatever depends on an output integrator."""
+    from transpike.neurons import Integrator
+
+    after: set[str] = set()
+    for name, node in network.nodes.items():
+        if isinstance(node.op, Integrator) or any(source in after for source in node.inputs):
+            after.add(name)
+    return after
+
+
+def check_spiking(network: Network) -> Network:
+    """Return `network` if it can be simulated, else raise ConversionError naming the first node that cannot.
+
+    Before the output integrators every op is linear or keeps state; after them any op may act on the decoded value.
+    """
+    read_out = decoded(network)
+    for name, node in network.nodes.items():
+        if isinstance(node.op, Stateful) or name in read_out or isinstance(node.op, Identity):
+            continue
+        if trait(node.op) in READ_OUT_ONLY:
+            kind = type(node.op).__name__
+            what = "maximum" if isinstance(node.op, MaxPool | AdaptiveMaxPool) else "non-linear op"
+            raise ConversionError(
+                f"{kind} {place(node)} is a {what} that still acts on spikes one step at a time: the recipe has no rule "
+                f"for it. Use a recipe whose passes replace {kind}, or move it behind the output."
+            )
+    for key, target in network.outputs.items():
+        if target not in read_out:
+            raise ConversionError(f"Output {key!r} is not decoded: no Integrator stands before {target!r}.")
+    return network

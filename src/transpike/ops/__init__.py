@@ -1,0 +1,74 @@
+"""The closed vocabulary of analogue ops, and the one table that states the trait of each."""
+
+from __future__ import annotations
+
+from transpike.ops.activation import Clip, LeakyRelu, Relu, Sigmoid, Softmax
+from transpike.ops.arithmetic import Add, Constant, Identity, Input, Multiply
+from transpike.ops.linear import Affine, BatchNorm, Convolution, Linear, TransposedConvolution
+from transpike.ops.pooling import AdaptiveAveragePool, AdaptiveMaxPool, AveragePool, MaxPool, Mean
+from transpike.ops.shape import Concatenate, Expand, Pad, Permute, Reshape, Slice, Upsample
+from transpike.parts import Op, Trait
+
+TRAITS: dict[type[Op], Trait] = {
+    Input: Trait.STATIC,
+    Constant: Trait.STATIC,
+    Identity: Trait.LINEAR,
+    Linear: Trait.LINEAR,
+    Convolution: Trait.LINEAR,
+    TransposedConvolution: Trait.LINEAR,
+    BatchNorm: Trait.LINEAR,
+    Affine: Trait.LINEAR,
+    Add: Trait.LINEAR,
+    AveragePool: Trait.LINEAR,
+    AdaptiveAveragePool: Trait.LINEAR,
+    Mean: Trait.LINEAR,
+    Reshape: Trait.LINEAR,
+    Permute: Trait.LINEAR,
+    Slice: Trait.LINEAR,
+    Concatenate: Trait.LINEAR,
+    Pad: Trait.LINEAR,
+    Expand: Trait.LINEAR,
+    Upsample: Trait.LINEAR,
+    Relu: Trait.ACTIVATION,
+    Clip: Trait.ACTIVATION,
+    LeakyRelu: Trait.ACTIVATION,
+    Sigmoid: Trait.ACTIVATION,
+    MaxPool: Trait.COUPLED,
+    AdaptiveMaxPool: Trait.COUPLED,
+    Softmax: Trait.COUPLED,
+    Multiply: Trait.COUPLED,
+}
+
+WEIGHTED = (Linear, Convolution, TransposedConvolution, Affine)
+
+__all__ = [
+    "TRAITS",
+    "WEIGHTED",
+    "AdaptiveAveragePool",
+    "AdaptiveMaxPool",
+    "Add",
+    "Affine",
+    "AveragePool",
+    "BatchNorm",
+    "Clip",
+    "Concatenate",
+    "Constant",
+    "Convolution",
+    "Expand",
+    "Identity",
+    "Input",
+    "LeakyRelu",
+    "Linear",
+    "MaxPool",
+    "Mean",
+    "Multiply",
+    "Pad",
+    "Permute",
+    "Relu",
+    "Reshape",
+    "Sigmoid",
+    "Slice",
+    "Softmax",
+    "TransposedConvolution",
+    "Upsample",
+]

@@ -1,0 +1,54 @@
+"""Inputs, constants, sums and products of signals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from transpike.parts import Op
+
+
+@dataclass(frozen=True, eq=False)
+class Input(Op):
+    """An input of the model: `shape` of one sample and the name of its dtype."""
+
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, eq=False)
+class Constant(Op):
+    """A value that depends on no input, kept as [1, ...] so that it broadcasts along the batch."""
+
+    value: Tensor
+
+    def __call__(self) -> Tensor:
+        return self.value
+
+
+@dataclass(frozen=True, eq=False)
+class Identity(Op):
+    """y = x."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x
+
+
+@dataclass(frozen=True, eq=False)
+class Add(Op):
+    """y = a + scale b, broadcasting."""
+
+    scale: float = 1.0
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        return a + b if self.scale == 1 else torch.add(a, b, alpha=self.scale)
+
+
+@dataclass(frozen=True, eq=False)
+class Multiply(Op):
+    """y = a b for two signals."""
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        return a * b

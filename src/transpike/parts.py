@@ -1,0 +1,101 @@
+"""What every part of a network is: an op, perhaps one that keeps state from one time step to the next."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+
+class Trait(Enum):
+    """How an op stands to averaging over time; the conversion follows from it."""
+
+    LINEAR = "linear"  # commutes with averaging over time: left untouched
+    ACTIVATION = "activation"  # pointwise and non-linear: becomes neurons
+    COUPLED = "coupled"  # several values at once, non-linear: needs a rule
+    STATIC = "static"  # depends on no input, or is the input itself
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """A function of tensors whose axis 0 is the batch; its fields are its only settings."""
+
+    __call__: ClassVar[Callable[..., Tensor]]
+
+    def tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """Yield the name and value of each tensor field, those of nested ops as `outer.inner`."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor):
+                yield field.name, value
+            elif isinstance(value, Op):
+                yield from ((f"{field.name}.{name}", tensor) for name, tensor in value.tensors())
+
+    def map_tensors(self, change: Callable[[Tensor], Tensor]) -> Self:
+        """Return the same op with `change` applied to each tensor field."""
+        changes: dict[str, Any] = {}
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, Tensor):
+                changes[field.name] = change(value)
+            elif isinstance(value, Op):
+                changes[field.name] = value.map_tensors(change)
+        return dataclasses.replace(self, **changes) if changes else self
+
+
+class State:
+    """What a stateful op remembers between time steps; `count` is the number of spikes of each unit so far."""
+
+    count: Tensor | None = None
+    potential: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Stateful(Op):
+    """An op that is stepped through time: neurons, encoders, read-outs, pooling of accumulated values."""
+
+    keeps: ClassVar[frozenset[str]] = frozenset()  # which of "count" (it spikes) and "potential" its state holds
+
+    def start(self, x: Tensor, first_sample: int = 0) -> State:
+        """Return the state before the first step, for inputs shaped like `x` [batch, ...].
+
+        `first_sample` is the position of `x[0]` in the whole run, so that random codes do not depend on chunking.
+        """
+        raise NotImplementedError
+
+    def step(self, state: Any, x: Tensor) -> Tensor:
+        """Advance `state` by one time step of input `x` [batch, ...] and return what is sent in that step.
+
+        The returned tensor may be a buffer of the state: it is valid until the next call.
+        """
+        raise NotImplementedError
+
+    def analogue(self) -> Op:
+        """Return the op that this one approaches as the number of time steps grows."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something worth knowing about a network or a run, in words, with what to do about it."""
+
+    kind: str
+    message: str
+    advice: str
+    node: str | None = None
+    severity: str = "note"  # "note", "warning"
+
+
+def full_map(values: Tensor, like: Tensor) -> Tensor:
+    """Spread per-channel `values` over one sample shaped and laid out like `like[0]`, giving [1, ...].
+
+    A materialised map keeps the inner loops of the neuron update contiguous in any memory layout.
+    """
+    spread = torch.empty_like(like[:1])
+    spread.copy_(values.to(like.device, like.dtype).expand_as(spread))
+    return spread

@@ -1,0 +1,34 @@
+"""Turn inputs into spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from transpike.codings import Poisson
+from transpike.data import Batch
+from transpike.network import Network, Node
+from transpike.network.edit import follow
+from transpike.parts import Op
+
+
+@dataclass(frozen=True)
+class EncodeAsPoisson:
+    """Let every input send Poisson spikes instead of a constant current; see `codings.Poisson`."""
+
+    seed: int = 0
+    removes: ClassVar[tuple[type[Op], ...]] = ()
+
+    def __call__(self, network: Network, samples: Iterable[Batch]) -> Network:
+        names = list(network.inputs)
+        peaks = [0.0] * len(names)
+        for batch in samples:
+            peaks = [max(peak, float(x.abs().max())) for peak, x in zip(peaks, batch.inputs, strict=True)]
+        for name, peak in zip(names, peaks, strict=True):
+            op = network.inputs[name]
+            amplitude = torch.tensor(peak or 1.0, dtype=getattr(torch, op.dtype), device=network.device)
+            network = follow(network, name, Node(f"{name}.spikes", Poisson(amplitude, self.seed), (name,), ""))
+        return network

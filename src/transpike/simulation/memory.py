@@ -1,0 +1,59 @@
+"""How many samples to simulate at once, so that a memory budget holds."""
+
+from __future__ import annotations
+
+import math
+
+import psutil
+import torch
+
+from transpike.errors import ArgumentError
+from transpike.network import Network, shapes
+from transpike.network.forward import last_uses
+from transpike.parts import Stateful
+from transpike.simulation.stepper import temporal_nodes
+
+BLOCK = {"cpu": 32}  # on CPUs the working set of some dozens of samples stays in cache
+LARGE_BLOCK = 256
+STATE_COPIES = 4  # potential, count, sent, and the threshold map at worst
+
+
+def default_budget(device: torch.device) -> int:
+    """Return a quarter of the memory that is free on `device`, in bytes."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0]) // 4
+    return int(psutil.virtual_memory().available) // 4
+
+
+def bytes_per_sample(network: Network) -> int:
+    """Estimate the memory that simulating one sample needs: states, static values, and values alive within a step."""
+    sizes = {name: math.prod(shape) for name, shape in shapes(network).items()}
+    temporal = temporal_nodes(network)
+    item = max((getattr(torch, op.dtype).itemsize for op in network.inputs.values()), default=4)
+    stateful = [name for name, node in network.nodes.items() if isinstance(node.op, Stateful)]
+    state = STATE_COPIES * sum(max(sizes[name], *(sizes[s] for s in network.nodes[name].inputs)) for name in stateful)
+    static = sum(size for name, size in sizes.items() if name not in temporal)
+    order = [name for name in network.nodes if name in temporal]
+    frees, alive, peak = last_uses(network, order), 0, 0
+    for name in order:
+        alive += sizes[name]
+        peak = max(peak, alive)
+        alive -= sum(sizes[done] for done in frees.get(name, ()) if done in temporal)
+    return item * (state + static + peak)
+
+
+def block_size(network: Network, memory: int | None, block: int | None) -> int:
+    """Return how many samples to simulate at once under a budget of `memory` bytes (default: a quarter of what is free).
+
+    Raises ArgumentError if one sample alone needs more.
+    """
+    if block is not None:
+        return block
+    budget = default_budget(network.device) if memory is None else memory
+    need = bytes_per_sample(network)
+    if need > budget:
+        raise ArgumentError(
+            f"Simulating one sample needs about {need / 1e6:.1f} MB, but the memory budget is {budget / 1e6:.1f} MB: "
+            "raise memory=."
+        )
+    return min(BLOCK.get(network.device.type, LARGE_BLOCK), budget // need)

@@ -1,0 +1,114 @@
+"""What a simulation keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from transpike.errors import ArgumentError, choose
+from transpike.network import Network
+from transpike.parts import Stateful
+from transpike.simulation.stepper import Stepper
+
+
+@dataclass(frozen=True)
+class Record:
+    """Which traces to keep, by node name: spike trains, membrane potentials, spike counts of each neuron."""
+
+    spikes: Sequence[str] = ()
+    potentials: Sequence[str] = ()
+    counts: Sequence[str] = ()
+
+    def checked(self, network: Network) -> Record:
+        """Return self if every name is a node that has such a trace, else raise ArgumentError."""
+        for names in (self.spikes, self.potentials, self.counts):
+            if isinstance(names, str):
+                raise ArgumentError(f"record= takes lists of node names, not the text {names!r}.")
+        spiking = counting_nodes(network)
+        for name in (*self.spikes, *self.counts):
+            choose("spiking node", name, spiking)
+        for name in self.potentials:
+            choose("node with a potential", name, keeping(network, "potential"))
+        return self
+
+
+def counting_nodes(network: Network) -> list[str]:
+    """Return the nodes that emit spikes, in order."""
+    return keeping(network, "count")
+
+
+def keeping(network: Network, what: str) -> list[str]:
+    """Return the nodes whose state holds `what`: "count" or "potential"."""
+    return [name for name, node in network.nodes.items() if isinstance(node.op, Stateful) and what in node.op.keeps]
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The result of a simulation.
+
+    `outputs` [time, batch, ...] is the decoded answer after each step (a mapping from key to tensor where the model has
+    several). `spike_counts` gives, per spiking node, the spikes of each sample [batch]. `spikes` [time, batch, ...]
+    (bool), `potentials` [time, batch, ...] and `counts` [batch, ...] hold the traces that were asked for.
+    """
+
+    outputs: Tensor | Mapping[str, Tensor]
+    spike_counts: Mapping[str, Tensor]
+    time_steps: int
+    spikes: Mapping[str, Tensor] = field(default_factory=dict)
+    potentials: Mapping[str, Tensor] = field(default_factory=dict)
+    counts: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Block:
+    """A recording of some samples that follow each other; `totals` are the spikes of every neuron [batch, ...]."""
+
+    first: int
+    outputs: Mapping[str, Tensor]
+    totals: Mapping[str, Tensor]
+    spikes: Mapping[str, Tensor]
+    potentials: Mapping[str, Tensor]
+    snapshots: Mapping[int, Mapping[str, Tensor]]
+
+    def __len__(self) -> int:
+        return int(next(iter(self.outputs.values())).shape[1])
+
+
+class Tape:
+    """Collects traces while a block runs."""
+
+    def __init__(self, record: Record) -> None:
+        self.record = record
+        self.spikes: dict[str, list[Tensor]] = {name: [] for name in record.spikes}
+        self.potentials: dict[str, list[Tensor]] = {name: [] for name in record.potentials}
+
+    def note(self, stepper: Stepper) -> None:
+        """Keep the traces of the step that was just made."""
+        for name, trace in self.spikes.items():
+            trace.append((stepper.sent[name] != 0).cpu())
+        for name, trace in self.potentials.items():
+            potential = stepper.states[name].potential
+            assert potential is not None
+            trace.append(potential.cpu().clone())
+
+
+def joined(blocks: Sequence[Block], time_steps: int, counts: Sequence[str]) -> Recording:
+    """Return one recording of consecutive blocks."""
+
+    def along_batch(maps: Sequence[Mapping[str, Tensor]], axis: int) -> dict[str, Tensor]:
+        return {name: torch.cat([one[name] for one in maps], axis) for name in maps[0]}
+
+    outputs = along_batch([block.outputs for block in blocks], 1)
+    totals = [{name: total.flatten(1).sum(1).long() for name, total in block.totals.items()} for block in blocks]
+    wanted = [{name: block.totals[name] for name in counts} for block in blocks]
+    return Recording(
+        next(iter(outputs.values())) if len(outputs) == 1 else outputs,
+        along_batch(totals, 0),
+        time_steps,
+        along_batch([block.spikes for block in blocks], 1),
+        along_batch([block.potentials for block in blocks], 1),
+        along_batch(wanted, 0),
+    )
