@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from transpike.analysis import Report as Report
+from transpike.analysis import evaluate as evaluate
 from transpike.conversion import convert as convert
 from transpike.network import Network as Network
+from transpike.network.archive import load as load
+from transpike.network.archive import save as save
 from transpike.recipes import RECIPES as recipes  # noqa: N811 - the public table reads as a menu
 from transpike.recipes import Recipe as Recipe
 from transpike.simulation import Record as Record

@@ -26,6 +26,17 @@ class Batch:
     def __len__(self) -> int:
         return int(self.inputs[0].shape[0])
 
+    def __getitem__(self, rows: slice) -> Batch:
+        return Batch(tuple(x[rows] for x in self.inputs), None if self.labels is None else self.labels[rows])
+
+    def followed_by(self, other: Batch) -> Batch:
+        """Return both batches as one."""
+        if (self.labels is None) != (other.labels is None):
+            raise DataError("Some batches have labels and others have none: give labels with all or with none.")
+        inputs = tuple(torch.cat(pair) for pair in zip(self.inputs, other.inputs, strict=True))
+        labels = None if self.labels is None or other.labels is None else torch.cat([self.labels, other.labels])
+        return Batch(inputs, labels)
+
 
 def as_tensor(value: Any, what: str) -> Tensor:
     """Return `value` (tensor, array or nested numbers) as a tensor, or raise DataError."""
@@ -82,9 +93,7 @@ def batches(samples: Any, inputs: int = 1, what: str = "samples") -> Iterator[Ba
 def whole(batch: Batch) -> Iterator[Batch]:
     """Cut one data set that is wholly in memory into batches."""
     for start in range(0, len(batch), WHOLE_BATCH):
-        stop = start + WHOLE_BATCH
-        labels = None if batch.labels is None else batch.labels[start:stop]
-        yield Batch(tuple(tensor[start:stop] for tensor in batch.inputs), labels)
+        yield batch[start : start + WHOLE_BATCH]
 
 
 def checked(stream: Iterable[Batch], expected: Mapping[str, Input], what: str = "samples") -> Iterator[Batch]:

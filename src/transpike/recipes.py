@@ -59,8 +59,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         for recipe in (
             Recipe(
                 "rate",
-                "Rate coding: threshold per channel at the 99.9th percentile, potential from half the threshold",
-                (*STRUCTURE, InsertNeurons(Percentile(99.9), initial=0.5), AccumulateMaxPool()),
+                "Rate coding: threshold per channel at the 99.5th percentile of its active values, potential from half of it",
+                (*STRUCTURE, InsertNeurons(Percentile(99.5, active=True), initial=0.5), AccumulateMaxPool()),
                 "Rueckauer et al. 2017 (percentile, reset by subtraction, constant current); Kim et al. 2020 (channels); "
                 "Bu et al. 2022 (initial potential)",
                 limits=LIMITS,

@@ -61,18 +61,19 @@ class Histogram:
         whole.zeros, whole.maximum = self.zeros.sum()[None], self.maximum.max()[None]
         return whole
 
-    def quantile(self, fraction: float) -> Tensor:
-        """Return, per channel in float64, the value that `fraction` of all values do not exceed.
+    def quantile(self, fraction: float, *, active: bool = False) -> Tensor:
+        """Return, per channel in float64, the value that `fraction` of all values, or of the active ones, do not exceed.
 
-        Values are taken as spread evenly inside a bin. `fraction` 1 gives the exact maximum.
+        Active values are those above 0. Values are taken as spread evenly inside a bin. `fraction` 1 gives the exact maximum.
         """
         if fraction >= 1:
             return self.maximum
-        cumulative = self.zeros[:, None] + self.counts.cumsum(1)
+        zeros = torch.zeros_like(self.zeros) if active else self.zeros
+        cumulative = zeros[:, None] + self.counts.cumsum(1)
         target = fraction * cumulative[:, -1:].double()
         index = (cumulative < target).sum(1, keepdim=True).clamp(max=BINS - 1)
         inside = self.counts.gather(1, index).clamp(min=1)
         missing = cumulative.gather(1, index) - target
         position = index + 1 - missing / inside
-        values = torch.where(target[:, 0] <= self.zeros, 0.0, position[:, 0] * self.width)
+        values = torch.where(target[:, 0] <= zeros, 0.0, position[:, 0] * self.width)
         return torch.minimum(values, self.maximum)

@@ -42,7 +42,7 @@ def export_refusal(error: Exception) -> str:
             "The model has control flow or shapes that depend on the values of the data, so it has no fixed graph "
             f"to convert. Replace the condition by fixed code ({first})."
         )
-    if "Constraints violated" in text or "batch" in text and "specialized" in text:
+    if "Constraints violated" in text or ("batch" in text and "specialized" in text):
         return (
             "The model fixes the size of the batch or mixes its samples: it must accept any number of samples along "
             f"axis 0 and treat each alone. Look for a constant batch size in a view or reshape ({first})."

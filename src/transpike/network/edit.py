@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from transpike.network.graph import Network, Node
+from transpike.parts import Op
 
 
 def rebuilt(network: Network, nodes: Iterable[Node], renamed: dict[str, str] | None = None) -> Network:
@@ -53,3 +54,8 @@ def pruned(network: Network) -> Network:
         if name in needed:
             needed.update(network.nodes[name].inputs)
     return rebuilt(network, (node for node in network.nodes.values() if node.name in needed))
+
+
+def with_op(network: Network, name: str, op: Op) -> Network:
+    """Return the network with another op in the node `name`."""
+    return network.map_ops(lambda node: op if node.name == name else node.op)

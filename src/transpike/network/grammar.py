@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from enum import Enum
+
 from transpike.errors import ConversionError
 from transpike.network.graph import Network, Node
-from transpike.ops import TRAITS, Identity, MaxPool
-from transpike.ops.pooling import AdaptiveMaxPool
+from transpike.neurons import AccumulatedMaxPool, Integrator
+from transpike.ops import TRAITS, AdaptiveMaxPool, Convolution, Identity, Linear, MaxPool, TransposedConvolution
 from transpike.parts import Op, Stateful, Trait
 
 READ_OUT_ONLY = (Trait.ACTIVATION, Trait.COUPLED)
@@ -24,8 +26,6 @@ def place(node: Node) -> str:
 
 def decoded(network: Network) -> set[str]:
     """Return the nodes that act on decoded values: whatever depends on an output integrator."""
-    from transpike.neurons import Integrator
-
     after: set[str] = set()
     for name, node in network.nodes.items():
         if isinstance(node.op, Integrator) or any(source in after for source in node.inputs):
@@ -53,3 +53,35 @@ def check_spiking(network: Network) -> Network:
         if target not in read_out:
             raise ConversionError(f"Output {key!r} is not decoded: no Integrator stands before {target!r}.")
     return network
+
+
+class Carried(Enum):
+    """What a node sends from step to step."""
+
+    STATIC = "static"  # the same value at each step: computed once
+    SPIKES = "spikes"  # spikes, perhaps routed, joined, averaged or scaled: work arises per spike
+    CURRENT = "current"  # weighted sums that no neuron has turned into spikes: dense work at each step
+    ANSWER = "answer"  # the decoded output and what follows it
+
+
+def carried(network: Network) -> dict[str, Carried]:
+    """Return what each node of a spiking network sends.
+
+    Weights turn spikes into currents and neurons turn currents into spikes; everything else passes on what it reads. A
+    scale or a constant shift of spikes leaves them spikes: the first is their height, the second a bias.
+    """
+    answers = decoded(network)
+    kinds: dict[str, Carried] = {}
+    for name, node in network.nodes.items():
+        sources = {kinds[source] for source in node.inputs} - {Carried.STATIC}
+        if name in answers:
+            kinds[name] = Carried.ANSWER
+        elif isinstance(node.op, Stateful) and not isinstance(node.op, AccumulatedMaxPool):
+            kinds[name] = Carried.SPIKES
+        elif not sources:
+            kinds[name] = Carried.STATIC
+        elif isinstance(node.op, Linear | Convolution | TransposedConvolution) or Carried.CURRENT in sources:
+            kinds[name] = Carried.CURRENT
+        else:
+            kinds[name] = Carried.SPIKES
+    return kinds

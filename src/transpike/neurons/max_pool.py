@@ -26,10 +26,15 @@ class AccumulatedMaxPool(Stateful):
     maximum of the mean inputs, exactly, at every t. Pooling each step by itself is biased instead: the mean of maxima
     is not the maximum of means. On spikes of one height the increments are spikes of that height.
 
-    `pool` is a max-pool op.
+    `pool` is a max-pool op; `of_spikes` says that its inputs are spikes, so that the increments count as spikes too.
     """
 
     pool: Op
+    of_spikes: bool = False
+
+    @property
+    def keeps(self) -> frozenset[str]:  # type: ignore[override]
+        return frozenset({"count"} if self.of_spikes else ())
 
     def start(self, x: Tensor, first_sample: int = 0) -> Totals:  # noqa: ARG002 - deterministic
         return Totals(torch.zeros_like(x))
@@ -38,6 +43,9 @@ class AccumulatedMaxPool(Stateful):
         maximum = self.pool(state.total.add_(x))
         increment = maximum if state.sent is None else maximum - state.sent
         state.sent = maximum
+        if self.of_spikes:
+            spikes = increment != 0
+            state.count = spikes.to(x.dtype) if state.count is None else state.count.add_(spikes)
         return increment
 
     def analogue(self) -> Op:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from transpike.data import Batch
 from transpike.network import Network, Node, shapes
-from transpike.network.edit import bypass
+from transpike.network.edit import bypass, with_op
 from transpike.ops import Affine, BatchNorm, Convolution, Linear, TransposedConvolution
 from transpike.parts import Op
 
@@ -50,11 +50,6 @@ class FoldBatchNorm:
             return network
         spread = [value.to(node.op.mean.dtype).reshape(-1, *[1] * (ranks[node.name] - 1)) for value in affine]
         return with_op(network, node.name, Affine(*spread))
-
-
-def with_op(network: Network, name: str, op: Op) -> Network:
-    """Return the network with another op in the node `name`."""
-    return network.map_ops(lambda node: op if node.name == name else node.op)
 
 
 def per_channel(op: Op, rank: int) -> tuple[Tensor, Tensor] | None:

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from transpike.data import Batch
 from transpike.network import Network
-from transpike.network.edit import rebuilt
-from transpike.network.grammar import decoded
+from transpike.network.edit import rebuilt, with_op
+from transpike.network.grammar import Carried, carried, decoded
 from transpike.neurons import AccumulatedMaxPool
 from transpike.ops import AdaptiveMaxPool, Clip, MaxPool, Relu
 from transpike.parts import Op
@@ -56,8 +56,8 @@ class AccumulateMaxPool:
 
     def __call__(self, network: Network, samples: Iterable[Batch]) -> Network:  # noqa: ARG002 - needs no samples
         read_out = decoded(network)
-        return network.map_ops(
-            lambda node: AccumulatedMaxPool(node.op)
-            if isinstance(node.op, MaxPool | AdaptiveMaxPool) and node.name not in read_out
-            else node.op
-        )
+        for pool in network.having(MaxPool, AdaptiveMaxPool):
+            if pool.name not in read_out:  # in order, so that a pool of pooled spikes is known to pool spikes
+                of_spikes = carried(network)[pool.inputs[0]] is Carried.SPIKES
+                network = with_op(network, pool.name, AccumulatedMaxPool(pool.op, of_spikes))
+        return network

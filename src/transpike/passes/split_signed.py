@@ -55,7 +55,7 @@ def one_sided(network: Network, node: Node) -> list[Node]:
 
 
 def two_sided(network: Network, node: Node, positive: Op, negative: Op, weight: torch.Tensor) -> list[Node]:
-    """y = positive(x) + weight * negative(-x)."""
+    """Y = positive(x) + weight * negative(-x)."""
     (source,), name, origin = node.inputs, node.name, node.origin
     return [
         Node(f"{name}.positive", positive, (source,), origin),
@@ -67,7 +67,7 @@ def two_sided(network: Network, node: Node, positive: Op, negative: Op, weight: 
 
 
 def shifted(network: Network, node: Node, low: float, high: float) -> list[Node]:
-    """y = low + clip(x - low, 0, high - low), or from above where only `high` is finite: y = high - ReLU(high - x)."""
+    """Y = low + clip(x - low, 0, high - low), or from above where only `high` is finite: y = high - ReLU(high - x)."""
     from_below = low > -math.inf
     sign, base = (1.0, low) if from_below else (-1.0, high)
     body = Clip(0.0, high - low) if from_below and high < math.inf else Relu()

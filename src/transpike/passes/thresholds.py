@@ -22,10 +22,11 @@ class Threshold(Protocol):
 
 @dataclass(frozen=True)
 class Percentile:
-    """The value that `percent` of all activations do not exceed, per channel or over the layer.
+    """The value that `percent` of the activations do not exceed, per channel or over the layer.
 
-    A channel active so seldom that its percentile is 0 gets its maximum. `percent` 100 is the maximum everywhere.
-    Raises ArgumentError unless 0 < percent <= 100. Source: Rueckauer et al. 2017, robust normalisation.
+    With `active` only activations above 0 count, so that a seldom active channel is not clipped to almost nothing;
+    else a channel whose percentile is 0 gets its maximum. `percent` 100 is the maximum everywhere. Raises ArgumentError
+    unless 0 < percent <= 100. Source: Rueckauer et al. 2017, robust normalisation.
 
     >>> Percentile(0)
     Traceback (most recent call last):
@@ -35,6 +36,7 @@ class Percentile:
 
     percent: float = 99.9
     layerwise: bool = False
+    active: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.percent <= 100:  # noqa: PLR2004 - percent
@@ -42,5 +44,5 @@ class Percentile:
 
     def __call__(self, histogram: Histogram) -> Tensor:
         whole = histogram.merged() if self.layerwise else histogram
-        values = whole.quantile(self.percent / 100)
+        values = whole.quantile(self.percent / 100, active=self.active)
         return torch.where(values > 0, values, whole.maximum)

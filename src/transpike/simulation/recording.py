@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from transpike.data import Batch
 from transpike.errors import ArgumentError, choose
 from transpike.network import Network
 from transpike.parts import Stateful
@@ -66,7 +67,7 @@ class Recording:
 class Block:
     """A recording of some samples that follow each other; `totals` are the spikes of every neuron [batch, ...]."""
 
-    first: int
+    batch: Batch
     outputs: Mapping[str, Tensor]
     totals: Mapping[str, Tensor]
     spikes: Mapping[str, Tensor]
@@ -74,7 +75,7 @@ class Block:
     snapshots: Mapping[int, Mapping[str, Tensor]]
 
     def __len__(self) -> int:
-        return int(next(iter(self.outputs.values())).shape[1])
+        return len(self.batch)
 
 
 class Tape:

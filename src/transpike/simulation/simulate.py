@@ -75,31 +75,30 @@ def blocks(
     record = (record or Record()).checked(prepared)
     size = block_size(prepared, memory, block)
     first = first_sample
-    for inputs in recut(stream, size):
-        moved = [tensor.to(prepared.device) for tensor in inputs]
-        yield run_block(prepared, moved, time_steps, record, first, snapshots)
-        first += len(inputs[0])
+    for batch in recut(stream, size):
+        yield run_block(prepared, batch, time_steps, record, first, snapshots)
+        first += len(batch)
 
 
-def recut(stream: Iterator[Batch], size: int) -> Iterator[list[Tensor]]:
-    """Yield the inputs of a stream of batches in pieces of `size` samples, the last one perhaps smaller."""
-    waiting: list[Tensor] = []
+def recut(stream: Iterator[Batch], size: int) -> Iterator[Batch]:
+    """Yield a stream of batches in pieces of `size` samples, the last one perhaps smaller."""
+    waiting: Batch | None = None
     for batch in stream:
-        parts = batch.inputs
-        waiting = [torch.cat(pair) for pair in zip(waiting, parts, strict=True)] if waiting else list(parts)
-        while len(waiting[0]) >= size:
-            yield [tensor[:size] for tensor in waiting]
-            waiting = [tensor[size:] for tensor in waiting]
-    if waiting and len(waiting[0]):
+        waiting = batch if waiting is None else waiting.followed_by(batch)
+        while len(waiting) >= size:
+            yield waiting[:size]
+            waiting = waiting[size:]
+    if waiting is not None and len(waiting):
         yield waiting
 
 
 @torch.inference_mode()
 def run_block(
-    network: Network, inputs: list[Tensor], time_steps: int, record: Record, first: int, snapshots: Sequence[int]
+    network: Network, batch: Batch, time_steps: int, record: Record, first: int, snapshots: Sequence[int]
 ) -> Block:
     """Simulate one block of samples."""
-    stepper, tape = Stepper(network, inputs, first), Tape(record)
+    stepper = Stepper(network, [tensor.to(network.device) for tensor in batch.inputs], first)
+    tape = Tape(record)
     outputs: dict[str, Tensor] = {}
     kept: dict[int, dict[str, Tensor]] = {}
     for t in range(time_steps):
@@ -112,7 +111,7 @@ def run_block(
             kept[t + 1] = {name: count.clone() for name, count in spike_totals(stepper).items()}
     stacked = {name: torch.stack(trace) for name, trace in tape.spikes.items()}
     potentials = {name: torch.stack(trace) for name, trace in tape.potentials.items()}
-    return Block(first, outputs, spike_totals(stepper), stacked, potentials, kept)
+    return Block(batch, outputs, spike_totals(stepper), stacked, potentials, kept)
 
 
 def spike_totals(stepper: Stepper) -> dict[str, Tensor]:

@@ -1,0 +1,8 @@
+"""What a conversion cost: accuracy over time, errors and rates per layer, operations, energy, findings in words."""
+
+from __future__ import annotations
+
+from transpike.analysis.evaluate import evaluate
+from transpike.analysis.report import Checkpoint, Layer, Raster, Report
+
+__all__ = ["Checkpoint", "Layer", "Raster", "Report", "evaluate"]

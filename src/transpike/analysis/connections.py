@@ -1,0 +1,135 @@
+"""How many connections each spike arrives over, exactly: borders, strides, groups and zero weights count."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
+from torch import Tensor
+
+from transpike.network import Network, shapes
+from transpike.network.grammar import Carried, carried
+from transpike.neurons import AccumulatedMaxPool
+from transpike.ops import (
+    AdaptiveAveragePool,
+    AdaptiveMaxPool,
+    Add,
+    Affine,
+    AveragePool,
+    Convolution,
+    Linear,
+    MaxPool,
+    Mean,
+    TransposedConvolution,
+    Upsample,
+)
+from transpike.parts import Op, Stateful
+
+WITH_WEIGHTS = (Linear, Convolution, TransposedConvolution)
+
+
+def fan_outs(network: Network) -> dict[str, Tensor]:
+    """Return, for each node that sends spikes, over how many connections a spike of each unit arrives [*shape].
+
+    Walks backwards from whatever spikes arrive at (weights, neurons, sums with currents) through the ops that only
+    route them. A connection is a weight that is not zero.
+    """
+    kinds, sizes = carried(network), shapes(network)
+    reach: dict[str, Tensor] = {}
+    for name in reversed(network.nodes):
+        node = network.nodes[name]
+        spiking = [i for i, source in enumerate(node.inputs) if kinds[source] is Carried.SPIKES]
+        for i in spiking:
+            arrived = arrivals(network, name, kinds, reach, sizes)
+            inputs = [sizes[source] for source in node.inputs]
+            pulled = pull_back(node.op, i, inputs, sizes[name], arrived)
+            reach[node.inputs[i]] = reach.get(node.inputs[i], torch.zeros(())) + pulled
+    sources = [name for name, node in network.nodes.items() if isinstance(node.op, Stateful)]
+    return {
+        name: reach.get(name, torch.zeros(())).expand(sizes[name]) for name in sources if kinds[name] is Carried.SPIKES
+    }
+
+
+def arrivals(
+    network: Network, name: str, kinds: dict[str, Carried], reach: dict[str, Tensor], sizes: dict[str, tuple[int, ...]]
+) -> Tensor:
+    """Return how many connections follow from each element of a node's value: one where a spike ends there."""
+    op = network.nodes[name].op
+    ends = isinstance(op, Stateful) or kinds[name] is not Carried.SPIKES
+    return torch.ones(sizes[name]) if ends else reach.get(name, torch.zeros(sizes[name])).expand(sizes[name])
+
+
+def connections(op: Op, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
+    """Return the number of connections of an op with weights for one sample: multiply-accumulates without padding."""
+    return int(pull_back(op, 0, [input_shape], output_shape, torch.ones(output_shape)).double().sum())
+
+
+def pull_back(op: Op, position: int, inputs: list[tuple[int, ...]], output: tuple[int, ...], arrived: Tensor) -> Tensor:
+    """Return, per element of one input, the sum of `arrived` over the outputs that the element reaches."""
+    if isinstance(op, AccumulatedMaxPool):
+        op = op.pool
+    if isinstance(op, AveragePool | AdaptiveAveragePool | MaxPool | AdaptiveMaxPool | Upsample):
+        return along_axes(op, inputs[0], output, arrived)
+    if isinstance(op, Mean):
+        axes = [axis - 1 for axis in op.axes]
+        kept = arrived.reshape([1 if i in axes else size for i, size in enumerate(inputs[0])])
+        return kept.expand(inputs[0])
+    if isinstance(op, Stateful):
+        return arrived
+    return transposed(pattern(op), position, inputs, arrived)
+
+
+def pattern(op: Op) -> Op:
+    """Return `op` with 1 for each weight that is not zero, and no bias."""
+    if isinstance(op, WITH_WEIGHTS):
+        return dataclasses.replace(op, weight=(op.weight != 0).double().cpu(), bias=None)
+    if isinstance(op, Affine):
+        return dataclasses.replace(op, scale=None if op.scale is None else (op.scale != 0).double().cpu(), shift=None)
+    return Add() if isinstance(op, Add) else op
+
+
+def transposed(op: Callable[..., Tensor], position: int, inputs: list[tuple[int, ...]], arrived: Tensor) -> Tensor:
+    """Apply the transpose of a linear op whose coefficients are 0 or 1, by automatic differentiation."""
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        samples = [torch.zeros((1, *shape), dtype=torch.float64, requires_grad=True) for shape in inputs]
+        (gradient,) = torch.autograd.grad(op(*samples), samples[position], arrived.double().clone()[None])
+    return gradient[0].float()
+
+
+def along_axes(op: Any, source: tuple[int, ...], output: tuple[int, ...], arrived: Tensor) -> Tensor:
+    """Pull back through pooling or interpolation, which act along each spatial axis by itself."""
+    result = arrived.double()
+    first = len(source) - spatial_axes(op, source)
+    for axis in range(first, len(source)):
+        matrix = axis_pattern(op, axis - first, source[axis], output[axis])
+        result = torch.tensordot(result, matrix, dims=([axis], [0])).movedim(-1, axis)
+    return result.float()
+
+
+def spatial_axes(op: Any, source: tuple[int, ...]) -> int:
+    """Return how many trailing axes the op acts on."""
+    return len(source) - 1 if isinstance(op, Upsample) else len(op.size if hasattr(op, "size") else op.kernel)
+
+
+def axis_pattern(op: Any, axis: int, size: int, out: int) -> Tensor:
+    """Return the matrix [out, size] that is 1 where an output depends on an input, along one axis."""
+    position = torch.arange(size)[None, :]
+    index = torch.arange(out)[:, None]
+    if isinstance(op, Upsample):
+        mode = "nearest" if op.mode.startswith("nearest") else "linear"
+        scale = None if op.scales is None else op.scales[axis]
+        corners = op.align_corners if mode == "linear" else None
+        wanted = None if scale is not None else out
+        rows = F.interpolate(torch.eye(size)[None], size=wanted, scale_factor=scale, mode=mode, align_corners=corners)
+        return (rows[0].T != 0).double()
+    if isinstance(op, AdaptiveAveragePool | AdaptiveMaxPool):
+        start, stop = (index * size) // out, ((index + 1) * size + out - 1) // out
+        return ((position >= start) & (position < stop)).double()
+    start = index * op.stride[axis] - op.padding[axis]
+    dilation = op.dilation[axis] if isinstance(op, MaxPool) else 1
+    offset = position - start
+    inside = (offset >= 0) & (offset < op.kernel[axis] * dilation) & (offset % dilation == 0)
+    return inside.double()

@@ -1,0 +1,157 @@
+"""Evaluate a spiking network against the model that it came from."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from transpike.analysis.findings import find
+from transpike.analysis.operations import Work, count_work
+from transpike.analysis.progress import Progress, fingerprint
+from transpike.analysis.raster import rasters
+from transpike.analysis.report import Report
+from transpike.analysis.summary import summarise
+from transpike.analysis.tally import Tally, add_answers, add_layers, add_operations, checkpoints
+from transpike.capture import check_model
+from transpike.data import Batch, batches, check_labels, checked
+from transpike.errors import DataError, positive_whole
+from transpike.network import Network, forward
+from transpike.simulation import Block, blocks
+
+SAVE_EVERY = 5.0  # seconds
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is evaluated: the spiking network, the model as reference (or the network's own analogue), and the steps."""
+
+    network: Network
+    model: nn.Module | None
+    time_steps: int
+    work: Work
+
+    @torch.inference_mode()
+    def reference(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return the first output of the ANN."""
+        if self.model is None:
+            return next(iter(forward(self.network.analogue(), inputs).values()))
+        leaves, _ = torch.utils._pytree.tree_flatten(self.model(*inputs))  # noqa: SLF001 - the order of capture
+        answer: Tensor = next(leaf for leaf in leaves if isinstance(leaf, Tensor))
+        return answer
+
+
+def evaluate(
+    model: nn.Module | None,
+    network: Network,
+    samples: Any,
+    time_steps: int,
+    *,
+    title: str = "",
+    raster: Sequence[str] | None = None,
+    folder: str | Path | None = None,
+    resume: bool = False,
+    memory: int | None = None,
+    block: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Report:
+    """Simulate `network` on `samples` for `time_steps` steps and return what the conversion cost.
+
+    `model` is the ANN that was converted; None compares with the network's own analogue. `samples` are inputs with or
+    without labels, as in `convert`; with labels the report has accuracies at every step. `raster` names the layers whose
+    spikes on the first sample are kept (default: the first, the middle and the last). With `folder` the evaluation can
+    be interrupted, and `resume=True` goes on where it stopped. Raises ArgumentError, DataError, ArchiveError.
+
+    >>> import torch
+    >>> from transpike import convert
+    >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval()
+    >>> network = convert(model, torch.rand(64, 4))
+    >>> report = evaluate(model, network, (torch.rand(40, 4), torch.randint(3, (40,))), time_steps=32)
+    >>> len(report.accuracy), report.samples
+    (32, 40)
+    """
+    positive_whole("time_steps", time_steps)
+    if model is not None:
+        check_model(model)
+    subject = Subject(network, model, time_steps, count_work(network))
+    keeper = Progress(None if folder is None else Path(folder), fingerprint(network, time_steps))
+    tally, done = keeper.load() if resume else (Tally(), "")
+    stream = checked(batches(samples, len(network.inputs), "samples"), network.inputs, "samples")
+    rest = skipped(stream, tally.samples, keeper, done)
+    run(subject, rest, tally, keeper, {"memory": memory, "block": block}, progress)
+    first = next(checked(batches(samples, len(network.inputs), "samples"), network.inputs, "samples"))
+    report = summarise(
+        subject.network, subject.work, tally, time_steps, title, rasters(network, first, time_steps, raster)
+    )
+    keeper.clear()
+    return find(report, subject.work)
+
+
+def run(
+    subject: Subject,
+    stream: Iterator[Batch],
+    tally: Tally,
+    keeper: Progress,
+    limits: dict[str, int | None],
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Simulate the samples of a stream and add them to the tally, keeping it on disk as it grows."""
+    steps = checkpoints(subject.time_steps)
+    saved = time.monotonic()
+    if progress is not None and tally.samples:
+        progress(tally.samples)
+    try:
+        for part in blocks(
+            subject.network, stream, subject.time_steps, snapshots=steps, first_sample=tally.samples, **limits
+        ):
+            add_block(subject, part, tally)
+            keeper.digest(list(part.batch.inputs))
+            if progress is not None:
+                progress(len(part))
+            if time.monotonic() - saved > SAVE_EVERY:
+                keeper.save(tally)
+                saved = time.monotonic()
+    except BaseException:
+        if tally.samples:
+            keeper.save(tally)
+        raise
+
+
+def add_block(subject: Subject, part: Block, tally: Tally) -> None:
+    """Add everything that one block tells to the tally; nothing is added if a label is wrong."""
+    inputs = [tensor.to(subject.network.device) for tensor in part.batch.inputs]
+    reference = subject.reference(inputs).cpu()
+    outputs = next(iter(part.outputs.values()))
+    labels = part.batch.labels
+    if labels is not None:
+        if reference.ndim != 2:  # noqa: PLR2004 - [batch, classes]
+            raise DataError(f"Labels need an output [batch, classes], but the model gives {tuple(reference.shape)}.")
+        labels = check_labels(labels, reference.shape[1], tally.samples)
+    add_answers(tally, outputs, reference, labels)
+    add_layers(tally, subject.network, part, inputs, subject.time_steps)
+    for step, counts in part.snapshots.items():
+        add_operations(tally, counts, subject.work, step)
+    tally.samples += len(part)
+
+
+def skipped(stream: Iterator[Batch], count: int, keeper: Progress, expected: str) -> Iterator[Batch]:
+    """Yield a stream without its first `count` samples, after checking that they are those of the earlier run."""
+    left = count
+    for batch in stream:
+        if left:
+            keeper.digest([tensor[:left] for tensor in batch.inputs])
+            taken = min(left, len(batch))
+            left -= taken
+            if left == 0:
+                keeper.check(expected)
+            if taken < len(batch):
+                yield batch[taken:]
+        else:
+            yield batch
+    if left:
+        keeper.check(expected)

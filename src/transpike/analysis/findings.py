@@ -1,0 +1,184 @@
+"""What a report says in words, with advice; each finder looks at one thing."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+
+from transpike.analysis.operations import Work
+from transpike.analysis.report import Layer, Report
+from transpike.parts import Finding
+
+LOSS = 0.01  # a loss of more than one point is worth a warning
+SATURATED = 0.01
+SILENT = 0.5
+CLIPPED = 0.005
+POOR_LAYER = 0.2
+STILL_RISING = 0.005
+FEW_SAMPLES = 500
+BREAK_EVEN_SPIKES = 1.72
+NAMED = 3
+
+
+def find(report: Report, work: Work) -> Report:
+    """Return the report with its findings, gravest first."""
+    found = [finding for finder in FINDERS for finding in finder(report, work)]
+    everything = [*found, *merged_dead(report.findings)]
+    ordered = sorted(everything, key=lambda finding: finding.severity != "warning")
+    return dataclasses.replace(report, findings=tuple(ordered))
+
+
+def points(fraction: float) -> str:
+    """Word a difference of accuracies."""
+    return f"{100 * fraction:.1f} points"
+
+
+def named(layers: list[Layer], measure: Callable[[Layer], float]) -> str:
+    """Word the worst few layers with their measure in percent."""
+    worst = sorted(layers, key=measure, reverse=True)[:NAMED]
+    listed = ", ".join(f"{layer.name} ({100 * measure(layer):.1f} %)" for layer in worst)
+    more = len(layers) - len(worst)
+    return listed + (f" and {more} more" if more else "")
+
+
+def accuracy_loss(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001 - one signature for all finders
+    if report.accuracy is None or report.loss is None:
+        return
+    steps = report.time_steps
+    if report.loss <= LOSS:
+        lost = "loses nothing" if report.loss <= 0 else f"loses {points(report.loss)}"
+        yield Finding("accuracy", f"After {steps} steps the network {lost} against the ANN.", "No action needed.")
+        return
+    gain = report.accuracy[-1] - report.accuracy[3 * steps // 4 - 1] if steps >= 4 else 1.0  # noqa: PLR2004 - quarters
+    peak = max(report.accuracy)
+    if peak - report.accuracy[-1] > STILL_RISING:
+        advice = (
+            f"It peaked {points(peak - report.accuracy[-1])} higher at step {report.accuracy.index(peak) + 1}: activations "
+            "are clipped. Raise the percentile."
+        )
+    elif gain > STILL_RISING:
+        advice = f"It still rose by {points(gain)} over the last quarter of the run: give it more time steps."
+    else:
+        advice = "More time steps will not help: raise the percentile of the thresholds, or calibrate on more samples."
+    yield Finding(
+        "accuracy-loss",
+        f"After {steps} steps the network loses {points(report.loss)} against the ANN.",
+        advice,
+        severity="warning",
+    )
+
+
+def uncertainty(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001
+    if report.accuracy is None or report.samples >= FEW_SAMPLES:
+        return
+    p = report.accuracy[-1]
+    error = math.sqrt(max(p * (1 - p), 0.25 / report.samples) / report.samples)
+    yield Finding(
+        "few-test-samples",
+        f"Accuracies rest on {report.samples} samples: their standard error is about {points(error)}.",
+        "Differences smaller than twice that mean nothing: evaluate more samples before you choose between networks.",
+    )
+
+
+def saturation(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001
+    if layers := [layer for layer in report.layers if layer.saturated > SATURATED]:
+        yield Finding(
+            "saturated",
+            f"Neurons fire at every step in {named(layers, lambda layer: layer.saturated)}.",
+            "They cannot send more: raise the percentile of the thresholds, or run more time steps if the run is short.",
+            node=layers[0].name,
+            severity="warning",
+        )
+
+
+def silence(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001
+    if layers := [layer for layer in report.layers if layer.silent > SILENT]:
+        yield Finding(
+            "silent",
+            f"More than half of the neurons never fire in {named(layers, lambda layer: layer.silent)}.",
+            "If the ANN's units are as silent, they can be pruned; if not, run more time steps or lower the percentile.",
+            node=layers[0].name,
+        )
+
+
+def clipping(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001
+    if layers := [layer for layer in report.layers if layer.clipped > CLIPPED]:
+        yield Finding(
+            "clipped",
+            f"ANN activations exceed the threshold in {named(layers, lambda layer: layer.clipped)}.",
+            "The calibration samples may not represent these data: calibrate on more, or raise the percentile.",
+            node=layers[0].name,
+            severity="warning",
+        )
+
+
+def poor_layers(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001
+    if layers := [layer for layer in report.layers if layer.error > POOR_LAYER]:
+        first = layers[0]
+        yield Finding(
+            "layer-error",
+            f"Decoded activations differ most from the ANN's in {named(layers, lambda layer: layer.error)}.",
+            f"The error first exceeds 20 % in {first.name}: errors grow from layer to layer, so look there first. "
+            "It falls as 1/T: twice the steps halve it.",
+            node=first.name,
+            severity="warning" if (report.loss or 0) > LOSS else "note",
+        )
+
+
+def dense_currents(report: Report, work: Work) -> Iterator[Finding]:
+    if work.current_nodes:
+        yield Finding(
+            "dense-currents",
+            f"{len(work.current_nodes)} layers ({', '.join(work.current_nodes[:NAMED])} ...) read currents instead of "
+            f"spikes, since no activation stands before them: {report.current_macs:,} multiply-accumulates per step.",
+            "They are charged as such at every step. Merge the two linear layers, or put a ReLU between them and fine-tune.",
+            node=work.current_nodes[0],
+            severity="warning",
+        )
+
+
+def energy(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001
+    final = report.final
+    one = final.energy[0]
+    words = "less" if one.ratio < 1 else "MORE"
+    factor = 1 / one.ratio if one.ratio < 1 else one.ratio
+    spikes = final.spikes_per_neuron
+    side = "below" if spikes < BREAK_EVEN_SPIKES else "above"
+    yield Finding(
+        "energy",
+        f"After {final.time_steps} steps: {factor:.1f} times {words} energy than the float32 ANN by arithmetic alone "
+        f"({one.model}), at {spikes:.2f} spikes per neuron.",
+        f"That is {side} {BREAK_EVEN_SPIKES} spikes per neuron, where memory traffic alone eats the gain (Davidson and Furber "
+        "2021). Choose the fewest time steps that reach your accuracy.",
+        severity="note" if side == "below" and one.ratio < 1 else "warning",
+    )
+
+
+def merged_dead(findings: tuple[Finding, ...]) -> Iterator[Finding]:
+    """Yield findings of the conversion, those about dead channels as one."""
+    dead = [finding for finding in findings if finding.kind == "dead-channels"]
+    yield from (finding for finding in findings if finding.kind != "dead-channels")
+    if len(dead) == 1:
+        yield dead[0]
+    elif dead:
+        listed = ", ".join(finding.node or "" for finding in dead[:NAMED])
+        more = f" and {len(dead) - NAMED} more" if len(dead) > NAMED else ""
+        yield Finding(
+            "dead-channels",
+            f"Some channels of {len(dead)} layers ({listed}{more}) are 0 on every calibration sample.",
+            dead[0].advice,
+            node=dead[0].node,
+        )
+
+
+FINDERS: tuple[Callable[[Report, Work], Iterator[Finding]], ...] = (
+    accuracy_loss,
+    uncertainty,
+    saturation,
+    clipping,
+    poor_layers,
+    dense_currents,
+    silence,
+    energy,
+)

@@ -1,0 +1,134 @@
+"""The report of an evaluation: plain values, the same in Python, in JSON and on the page."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from transpike.analysis.energy import Energy
+from transpike.errors import ArchiveError
+from transpike.files import read_json, write_text
+from transpike.parts import Finding
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of neurons. Fractions are of neurons (silent) or of neurons times samples (saturated, clipped)."""
+
+    name: str
+    origin: str
+    neurons: int
+    spikes_per_neuron: float
+    error: float  # relative root mean square error of the decoded activation against the ANN's
+    silent: float  # neurons that never fired
+    saturated: float  # neurons that fired at every step
+    clipped: float  # ANN activations above the threshold
+    rates: tuple[float, ...]  # share of neurons times samples per bin of the firing rate, from 0 to 1
+    thresholds: tuple[float, float, float]  # least, median, greatest
+    synaptic_operations: float  # per sample
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where things stand after some time steps; per sample."""
+
+    time_steps: int
+    accuracy: float | None
+    spikes: float
+    spikes_per_neuron: float
+    synaptic_operations: float
+    energy: tuple[Energy, ...]
+
+
+@dataclass(frozen=True)
+class Raster:
+    """The spikes of some neurons of a layer on one sample: `times[i]` are the steps at which neuron i fired."""
+
+    node: str
+    neurons: tuple[int, ...]
+    times: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the conversion of a network cost. Accuracies are fractions; lists over time start after step 1."""
+
+    title: str
+    recipe: str
+    citation: str
+    schedule: str
+    bits_per_spike: int
+    time_steps: int
+    samples: int
+    accuracy: tuple[float, ...] | None
+    reference_accuracy: float | None
+    agreement: tuple[float, ...] | None  # with the ANN's own predictions
+    output_error: tuple[float, ...]  # relative root mean square error against the ANN's output
+    latency: dict[str, int | None]  # steps from which accuracy stays at this share of the ANN's
+    neurons: int
+    spikes_per_neuron: float
+    ann_macs: int
+    ann_connections: int
+    static_macs: int
+    current_macs: int
+    checkpoints: tuple[Checkpoint, ...]
+    layers: tuple[Layer, ...]
+    rasters: tuple[Raster, ...]
+    findings: tuple[Finding, ...]
+    version: str
+
+    @property
+    def final(self) -> Checkpoint:
+        """The state after the last step."""
+        return self.checkpoints[-1]
+
+    @property
+    def loss(self) -> float | None:
+        """ANN minus SNN accuracy after the last step, as a fraction."""
+        if self.accuracy is None or self.reference_accuracy is None:
+            return None
+        return self.reference_accuracy - self.accuracy[-1]
+
+    def to_json(self) -> str:
+        """Return the report as JSON text."""
+        return json.dumps({"format": FORMAT, **dataclasses.asdict(self)}, indent=1)
+
+    def save(self, path: str | Path) -> None:
+        """Write the report as JSON, whole or not at all."""
+        write_text(Path(path), self.to_json())
+
+    @staticmethod
+    def load(path: str | Path) -> Report:
+        """Read a report; raises ArchiveError if the file is damaged or of a newer version."""
+        values = read_json(Path(path), "report")
+        if values.get("format", 0) > FORMAT:
+            raise ArchiveError(f"{path} was written by a newer Transpike: update it with pip install -U transpike.")
+        try:
+            return from_values({key: value for key, value in values.items() if key != "format"})
+        except (TypeError, KeyError, ValueError, AttributeError) as error:
+            raise ArchiveError(f"{path} is not a complete report ({error}): evaluate again.") from error
+
+
+def from_values(values: dict[str, Any]) -> Report:
+    """Build a report from the values of its JSON."""
+
+    def frozen(value: Any) -> Any:
+        return tuple(frozen(item) for item in value) if isinstance(value, list) else value
+
+    def checkpoint(value: dict[str, Any]) -> Checkpoint:
+        return Checkpoint(**{**value, "energy": tuple(Energy(**energy) for energy in value["energy"])})
+
+    def record(kind: type, value: dict[str, Any]) -> Any:
+        return kind(**{key: frozen(item) for key, item in value.items()})
+
+    plain = {key: frozen(value) for key, value in values.items()}
+    plain["checkpoints"] = tuple(checkpoint(value) for value in values["checkpoints"])
+    plain["layers"] = tuple(record(Layer, value) for value in values["layers"])
+    plain["rasters"] = tuple(record(Raster, value) for value in values["rasters"])
+    plain["findings"] = tuple(Finding(**value) for value in values["findings"])
+    return Report(**plain)

@@ -1,0 +1,115 @@
+"""Turn the sums of an evaluation into a report."""
+
+from __future__ import annotations
+
+import math
+from importlib.metadata import version
+
+from transpike.analysis.energy import energies
+from transpike.analysis.operations import Work
+from transpike.analysis.report import Checkpoint, Layer, Raster, Report
+from transpike.analysis.tally import Tally, checkpoints
+from transpike.network import Network, Node
+from transpike.neurons import IntegrateAndFire
+from transpike.recipes import RECIPES
+
+SHARES = (0.99, 0.999)
+
+
+def summarise(
+    network: Network, work: Work, tally: Tally, time_steps: int, title: str, rasters: tuple[Raster, ...]
+) -> Report:
+    """Return the report of a finished tally, without findings of its own yet."""
+    layers = tuple(layer(network, node, tally, time_steps) for node in network.having(IntegrateAndFire))
+    neurons = sum(one.neurons for one in layers)
+    correct = curve(tally, "correct")
+    accurate = None if correct is None else float(tally.mean("reference.correct"))
+    recipe = RECIPES.get(network.recipe or "")
+    power = float(tally["output.power"])
+    return Report(
+        title=title or "network",
+        recipe=network.recipe or "unnamed",
+        citation=recipe.citation if recipe else "",
+        schedule=recipe.schedule if recipe else "concurrent",
+        bits_per_spike=recipe.bits_per_spike if recipe else 1,
+        time_steps=time_steps,
+        samples=tally.samples,
+        accuracy=correct,
+        reference_accuracy=accurate,
+        agreement=curve(tally, "agreement"),
+        output_error=tuple(relative(float(error), power) for error in tally["output.error"]),
+        latency=latencies(correct, accurate),
+        neurons=neurons,
+        spikes_per_neuron=sum(one.spikes_per_neuron * one.neurons for one in layers) / max(1, neurons),
+        ann_macs=work.ann_macs,
+        ann_connections=work.ann_connections,
+        static_macs=work.static_macs,
+        current_macs=work.current_macs,
+        checkpoints=tuple(checkpoint(network, work, tally, step, correct, neurons) for step in checkpoints(time_steps)),
+        layers=layers,
+        rasters=rasters,
+        findings=network.findings,
+        version=version("transpike"),
+    )
+
+
+def curve(tally: Tally, name: str) -> tuple[float, ...] | None:
+    """Return a count per step as fractions of the samples, or None if it was not counted."""
+    return tuple(tally.mean(name).tolist()) if name in tally.sums else None
+
+
+def relative(error: float, power: float) -> float:
+    """Return the relative root mean square error from summed squares."""
+    return math.sqrt(error / power) if power > 0 else (0.0 if error == 0 else math.inf)
+
+
+def latencies(accuracy: tuple[float, ...] | None, reference: float | None) -> dict[str, int | None]:
+    """Return the first step from which accuracy stays at each share of the ANN's, or None if it never does."""
+    if accuracy is None or reference is None:
+        return {}
+    found: dict[str, int | None] = {}
+    for share in SHARES:
+        below = [t for t, value in enumerate(accuracy, 1) if value < share * reference - 1e-12]
+        first = below[-1] + 1 if below else 1
+        found[f"{share:.1%}".replace(".0%", "%")] = first if first <= len(accuracy) else None
+    return found
+
+
+def layer(network: Network, node: Node, tally: Tally, time_steps: int) -> Layer:
+    """Return one layer of neurons in numbers."""
+    name, op = node.name, node.op
+    assert isinstance(op, IntegrateAndFire)
+    spikes = tally[f"{name}.spikes"]
+    pairs = max(1, spikes.numel() * tally.samples)
+    thresholds = op.threshold.double().flatten()
+    return Layer(
+        name=name,
+        origin=node.origin,
+        neurons=spikes.numel(),
+        spikes_per_neuron=float(spikes.sum()) / pairs,
+        error=relative(float(tally[f"{name}.error"]), float(tally[f"{name}.power"])),
+        silent=float((spikes == 0).double().mean()),
+        saturated=float(tally[f"{name}.saturated"]) / pairs,
+        clipped=float(tally[f"{name}.clipped"]) / pairs,
+        rates=tuple((tally[f"{name}.rates"] / pairs).tolist()),
+        thresholds=(float(thresholds.min()), float(thresholds.median()), float(thresholds.max())),
+        synaptic_operations=float(tally.mean(f"operations.{time_steps}.{name}")),
+    )
+
+
+def checkpoint(
+    network: Network, work: Work, tally: Tally, step: int, accuracy: tuple[float, ...] | None, neurons: int
+) -> Checkpoint:
+    """Return where things stand after `step` steps, per sample."""
+    names = [name for name in work.fan_out if f"operations.{step}.{name}" in tally.sums]
+    operations = sum(float(tally.mean(f"operations.{step}.{name}")) for name in names)
+    firing = {node.name for node in network.having(IntegrateAndFire)}
+    spikes = sum(float(tally.mean(f"spikes.{step}.{name}")) for name in names if name in firing)
+    return Checkpoint(
+        step,
+        None if accuracy is None else accuracy[step - 1],
+        spikes,
+        spikes / max(1, neurons),
+        operations,
+        energies(work.ann_connections, work.static_macs, work.current_macs, operations, step),
+    )

@@ -1,0 +1,82 @@
+"""Sums over samples from which a report is made; they add up block by block and can be kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from transpike.analysis.operations import Work, synaptic_operations
+from transpike.network import Network, forward
+from transpike.neurons import IntegrateAndFire
+from transpike.simulation import Block
+
+RATE_BINS = 20
+
+
+@dataclass
+class Tally:
+    """Named sums over all samples seen so far; `samples` counts them."""
+
+    samples: int = 0
+    sums: dict[str, Tensor] = field(default_factory=dict)
+
+    def add(self, name: str, value: Tensor | float) -> None:
+        """Add a value to the sum called `name`."""
+        tensor = torch.as_tensor(value).double().cpu()
+        self.sums[name] = self.sums[name] + tensor if name in self.sums else tensor.clone()
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.sums[name]
+
+    def mean(self, name: str) -> Tensor:
+        """Return a sum per sample."""
+        return self.sums[name] / max(1, self.samples)
+
+
+def checkpoints(time_steps: int) -> list[int]:
+    """Return the steps at which spikes and operations are reported: powers of two, and the last."""
+    return sorted({2**k for k in range(time_steps.bit_length()) if 2**k <= time_steps} | {time_steps})
+
+
+def add_answers(tally: Tally, outputs: Tensor, reference: Tensor, labels: Tensor | None) -> None:
+    """Add how the decoded answer [time, batch, ...] stands to the ANN's and to the labels, at every step."""
+    error = (outputs.double() - reference.double()).flatten(2).square().sum((1, 2))
+    tally.add("output.error", error)
+    tally.add("output.power", reference.double().square().sum())
+    if outputs.ndim != 3:  # noqa: PLR2004 - [time, batch, classes]
+        return
+    answers, expected = outputs.argmax(2), reference.argmax(1)
+    tally.add("agreement", (answers == expected).sum(1))
+    if labels is not None:
+        tally.add("correct", (answers == labels).sum(1))
+        tally.add("reference.correct", (expected == labels).sum())
+
+
+def add_layers(tally: Tally, network: Network, block: Block, inputs: Sequence[Tensor], time_steps: int) -> None:
+    """Add, per neuron layer, spikes, rates, saturation, clipping and the error against the ANN's activation."""
+
+    def observe(name: str, activation: Tensor) -> None:
+        neuron = network.nodes[name].op
+        if not isinstance(neuron, IntegrateAndFire):
+            return
+        rate = block.totals[name] / time_steps
+        sent = rate * neuron.threshold
+        tally.add(f"{name}.error", (sent.double() - activation.double()).square().sum())
+        tally.add(f"{name}.power", activation.double().square().sum())
+        tally.add(f"{name}.clipped", (activation > neuron.threshold * (1 + 1e-6)).sum())
+        tally.add(f"{name}.saturated", (rate >= 1).sum())
+        tally.add(f"{name}.spikes", block.totals[name].double().sum(0))
+        tally.add(f"{name}.rates", torch.histc(rate.float(), RATE_BINS, 0, 1))
+
+    forward(network.analogue(), list(inputs), observe)
+
+
+def add_operations(tally: Tally, counts: Mapping[str, Tensor], work: Work, step: int) -> None:
+    """Add the spikes and synaptic operations of each node after `step` steps."""
+    for name, operations in synaptic_operations(counts, work).items():
+        tally.add(f"operations.{step}.{name}", operations)
+    for name, count in counts.items():
+        tally.add(f"spikes.{step}.{name}", count.double().sum())
