@@ -28,9 +28,7 @@ class CalibrationSamples:
     network: Network
 
     def __iter__(self) -> Iterator[Batch]:
-        return checked(
-            batches(self.samples, self.inputs, "calibration samples"), self.network.inputs, "calibration samples"
-        )
+        return checked(batches(self.samples, self.inputs, "calibration samples"), self.network.inputs, "calibration samples")
 
 
 def convert(model: nn.Module, samples: Any, recipe: str | Recipe = "rate") -> Network:

@@ -60,9 +60,7 @@ def split(values: tuple[Any, ...], inputs: int, what: str) -> Batch:
     tensors = [as_tensor(value, what) for value in values]
     if len(tensors) not in {inputs, inputs + 1}:
         expected = f"{inputs} input{'s' * (inputs > 1)}"
-        raise DataError(
-            f"Each batch of {what} must hold {expected}, with or without labels, not {len(tensors)} values."
-        )
+        raise DataError(f"Each batch of {what} must hold {expected}, with or without labels, not {len(tensors)} values.")
     if any(tensor.ndim == 0 or tensor.shape[0] != tensors[0].shape[0] for tensor in tensors):
         lengths = ", ".join(str(tuple(tensor.shape)) for tensor in tensors)
         raise DataError(f"The parts of a batch of {what} differ in length: their shapes are {lengths}.")
@@ -77,12 +75,12 @@ def batches(samples: Any, inputs: int = 1, what: str = "samples") -> Iterator[Ba
     """
     if isinstance(samples, Batch):
         yield from whole(samples)
-    elif isinstance(samples, Tensor | np.ndarray) or (isinstance(samples, tuple) and not isinstance(samples[0], tuple)):
+    elif isinstance(samples, Tensor | np.ndarray) or (
+        isinstance(samples, tuple) and samples and not isinstance(samples[0], tuple)
+    ):
         yield from whole(split(parts_of(samples), inputs, what))
     elif isinstance(samples, Iterator):
-        raise DataError(
-            f"{what.capitalize()} can be read only once: pass a list or a DataLoader instead of an iterator."
-        )
+        raise DataError(f"{what.capitalize()} can be read only once: pass a list or a DataLoader instead of an iterator.")
     elif isinstance(samples, Iterable):
         for item in samples:
             yield item if isinstance(item, Batch) else split(parts_of(item), inputs, what)
@@ -126,9 +124,14 @@ def check_input(name: str, op: Input, tensor: Tensor, what: str, seen: int) -> N
             f"The {what} are {dtype} for input {name!r}, but the network takes {op.dtype}: "
             f"convert them, with the same scaling as in training."
         )
+    check_finite(repr(name), tensor, what, seen)
+
+
+def check_finite(name: str, tensor: Tensor, what: str, seen: int) -> None:
+    """Raise DataError naming the first sample of `tensor` [batch, ...] that has NaN or infinite values."""
     if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-        row = int((~torch.isfinite(tensor)).flatten(1).any(1).nonzero()[0])
-        raise DataError(f"Sample {seen + row} of the {what} has NaN or infinite values in input {name!r}.")
+        row = int((~torch.isfinite(tensor)).reshape(len(tensor), -1).any(1).nonzero()[0])
+        raise DataError(f"Sample {seen + row} of the {what} has NaN or infinite values in input {name}.")
 
 
 def check_labels(labels: Tensor, classes: int, seen: int) -> Tensor:

@@ -29,9 +29,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         Path(temporary).replace(path)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ArchiveError(
-            f"Cannot write {path}: {reason}. Nothing was left behind; free space or choose a place."
-        ) from None
+        raise ArchiveError(f"Cannot write {path}: {reason}. Nothing was left behind; free space or choose a place.") from None
     finally:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
@@ -45,7 +43,7 @@ def write_text(path: Path, content: str) -> None:
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write tensors as safetensors, whole or not at all."""
     write_bytes(
-        path, safetensors.torch.save({name: tensor.detach().contiguous().cpu() for name, tensor in tensors.items()})
+        path, safetensors.torch.save({name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()})
     )
 
 

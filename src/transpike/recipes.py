@@ -38,16 +38,15 @@ class Recipe:
         return dataclasses.replace(self, passes=(*self.passes, EncodeAsPoisson(seed)))
 
     def with_percentile(self, percent: float) -> Recipe:
-        """Return this recipe with another percentile in its threshold rule; 100 takes the maximum."""
-        changed = tuple(
-            dataclasses.replace(step, threshold=dataclasses.replace(step.threshold, percent=percent))
-            if isinstance(step, InsertNeurons) and isinstance(step.threshold, Percentile)
-            else step
-            for step in self.passes
-        )
-        if changed == self.passes:
-            raise ArgumentError(f"Recipe {self.name!r} already has percentile {percent}, or sets no percentile at all.")
-        return dataclasses.replace(self, passes=changed)
+        """Return this recipe with another percentile in its threshold rule; 100 takes the maximum.
+
+        Raises ArgumentError if the recipe sets its thresholds by another rule.
+        """
+        for place, step in enumerate(self.passes):
+            if isinstance(step, InsertNeurons) and isinstance(step.threshold, Percentile):
+                changed = dataclasses.replace(step, threshold=dataclasses.replace(step.threshold, percent=percent))
+                return dataclasses.replace(self, passes=(*self.passes[:place], changed, *self.passes[place + 1 :]))
+        raise ArgumentError(f"Recipe {self.name!r} does not set its thresholds by a percentile.")
 
 
 STRUCTURE: tuple[Pass, ...] = (FoldBatchNorm(), SplitSigned(), PoolBeforeActivation(), DecodeOutputs())

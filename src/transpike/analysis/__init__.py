@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transpike.analysis.evaluate import evaluate
+from transpike.analysis.evaluation import evaluate
 from transpike.analysis.report import Checkpoint, Layer, Raster, Report
 
 __all__ = ["Checkpoint", "Layer", "Raster", "Report", "evaluate"]

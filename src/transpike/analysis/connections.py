@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
+import torch.nn.functional as F
 from torch import Tensor
 
 from transpike.network import Network, shapes
@@ -39,7 +39,7 @@ def fan_outs(network: Network) -> dict[str, Tensor]:
     """
     kinds, sizes = carried(network), shapes(network)
     reach: dict[str, Tensor] = {}
-    for name in reversed(network.nodes):
+    for name in reversed(list(network.nodes)):
         node = network.nodes[name]
         spiking = [i for i, source in enumerate(node.inputs) if kinds[source] is Carried.SPIKES]
         for i in spiking:
@@ -48,9 +48,7 @@ def fan_outs(network: Network) -> dict[str, Tensor]:
             pulled = pull_back(node.op, i, inputs, sizes[name], arrived)
             reach[node.inputs[i]] = reach.get(node.inputs[i], torch.zeros(())) + pulled
     sources = [name for name, node in network.nodes.items() if isinstance(node.op, Stateful)]
-    return {
-        name: reach.get(name, torch.zeros(())).expand(sizes[name]) for name in sources if kinds[name] is Carried.SPIKES
-    }
+    return {name: reach.get(name, torch.zeros(())).expand(sizes[name]) for name in sources if kinds[name] is Carried.SPIKES}
 
 
 def arrivals(

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Iterator
 
 from transpike.analysis.operations import Work
-from transpike.analysis.report import Layer, Report
+from transpike.analysis.report import Checkpoint, Layer, Report
 from transpike.parts import Finding
 
 LOSS = 0.01  # a loss of more than one point is worth a warning
@@ -140,18 +140,36 @@ def dense_currents(report: Report, work: Work) -> Iterator[Finding]:
 
 def energy(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001
     final = report.final
-    one = final.energy[0]
-    words = "less" if one.ratio < 1 else "MORE"
-    factor = 1 / one.ratio if one.ratio < 1 else one.ratio
     spikes = final.spikes_per_neuron
-    side = "below" if spikes < BREAK_EVEN_SPIKES else "above"
+    cheap = spikes < BREAK_EVEN_SPIKES
+    break_even = (
+        f"Memory traffic alone eats the gain above {BREAK_EVEN_SPIKES} spikes per neuron (Davidson and Furber 2021); "
+        f"this run is {'below' if cheap else 'above'}."
+    )
     yield Finding(
         "energy",
-        f"After {final.time_steps} steps: {factor:.1f} times {words} energy than the float32 ANN by arithmetic alone "
-        f"({one.model}), at {spikes:.2f} spikes per neuron.",
-        f"That is {side} {BREAK_EVEN_SPIKES} spikes per neuron, where memory traffic alone eats the gain (Davidson and Furber "
-        "2021). Choose the fewest time steps that reach your accuracy.",
-        severity="note" if side == "below" and one.ratio < 1 else "warning",
+        f"{compared(final)} by arithmetic alone ({final.energy[0].model}), at {spikes:.2f} spikes per neuron.",
+        f"{break_even} {sooner(report)}",
+        severity="note" if cheap and final.energy[0].ratio < 1 else "warning",
+    )
+
+
+def compared(point: Checkpoint) -> str:
+    """Word the energy after some steps against the ANN's."""
+    ratio = point.energy[0].ratio
+    words = f"{1 / ratio:.1f} times less" if ratio < 1 else f"{ratio:.1f} times MORE"
+    return f"After {point.time_steps} steps: {words} energy than the float32 ANN"
+
+
+def sooner(report: Report) -> str:
+    """Word what stopping at 99 % of the ANN's accuracy would save."""
+    first = report.latency.get("99%")
+    early = next((point for point in report.checkpoints if first is not None and point.time_steps >= first), None)
+    if early is None or early.accuracy is None or early is report.final:
+        return "Choose the fewest time steps that reach your accuracy."
+    return (
+        f"{compared(early)}, at {100 * early.accuracy:.1f} % accuracy and {early.spikes_per_neuron:.2f} spikes per neuron: "
+        "choose the fewest time steps that reach your accuracy."
     )
 
 

@@ -67,9 +67,7 @@ class Progress:
     def check(self, expected: str) -> None:
         """Raise ArchiveError unless the samples skipped are those of the earlier run."""
         if self.data.hexdigest() != expected:
-            raise ArchiveError(
-                f"The samples differ from those that {self.path} was made with: start anew without resuming."
-            )
+            raise ArchiveError(f"The samples differ from those that {self.path} was made with: start anew without resuming.")
 
     def clear(self) -> None:
         """Remove the file: the run is complete."""

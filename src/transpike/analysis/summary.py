@@ -16,11 +16,9 @@ from transpike.recipes import RECIPES
 SHARES = (0.99, 0.999)
 
 
-def summarise(
-    network: Network, work: Work, tally: Tally, time_steps: int, title: str, rasters: tuple[Raster, ...]
-) -> Report:
+def summarise(network: Network, work: Work, tally: Tally, time_steps: int, title: str, rasters: tuple[Raster, ...]) -> Report:
     """Return the report of a finished tally, without findings of its own yet."""
-    layers = tuple(layer(network, node, tally, time_steps) for node in network.having(IntegrateAndFire))
+    layers = tuple(layer(node, tally, time_steps) for node in network.having(IntegrateAndFire))
     neurons = sum(one.neurons for one in layers)
     correct = curve(tally, "correct")
     accurate = None if correct is None else float(tally.mean("reference.correct"))
@@ -59,8 +57,8 @@ def curve(tally: Tally, name: str) -> tuple[float, ...] | None:
 
 
 def relative(error: float, power: float) -> float:
-    """Return the relative root mean square error from summed squares."""
-    return math.sqrt(error / power) if power > 0 else (0.0 if error == 0 else math.inf)
+    """Return the relative root mean square error from summed squares; 1 if the ANN is silent and the SNN is not."""
+    return math.sqrt(error / power) if power > 0 else float(error > 0)
 
 
 def latencies(accuracy: tuple[float, ...] | None, reference: float | None) -> dict[str, int | None]:
@@ -75,7 +73,7 @@ def latencies(accuracy: tuple[float, ...] | None, reference: float | None) -> di
     return found
 
 
-def layer(network: Network, node: Node, tally: Tally, time_steps: int) -> Layer:
+def layer(node: Node, tally: Tally, time_steps: int) -> Layer:
     """Return one layer of neurons in numbers."""
     name, op = node.name, node.op
     assert isinstance(op, IntegrateAndFire)

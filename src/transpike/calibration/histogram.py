@@ -27,7 +27,8 @@ class Histogram:
         values = values.detach().to("cpu").clamp(min=0)
         peak = values.amax(1).double()
         self.maximum = torch.maximum(self.maximum, peak)
-        self.grow(torch.frexp(peak).exponent.long().clamp(min=SMALLEST))
+        exponent = torch.frexp(peak).exponent.long()
+        self.grow(torch.where(peak > 0, exponent, SMALLEST).clamp(min=SMALLEST))
         bins = (values / self.width.to(values.dtype)[:, None]).long().clamp(max=BINS - 1)
         bins += BINS * torch.arange(len(values))[:, None]
         positive = values > 0

@@ -14,7 +14,9 @@ from transpike.network import Network, forward
 
 
 def by_channel(value: Tensor, axis: int) -> Tensor:
-    """Return `value` [batch, ...] as [channels, everything else]; `axis` counts the batch."""
+    """Return `value` [batch, ...] as [channels, everything else]; `axis` counts the batch. [batch] is one channel."""
+    if value.ndim == 1:
+        return value[None]
     return value.movedim(axis, 0).flatten(1)
 
 

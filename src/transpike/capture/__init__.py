@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from transpike.capture.exported import Reader, export
+from transpike.data import check_finite
 from transpike.errors import ArgumentError, CaptureError, DataError
 from transpike.network import Network, forward
 
@@ -30,22 +31,41 @@ def capture(model: nn.Module, inputs: Sequence[Tensor]) -> Network:
     ['input', '0', '1']
     """
     check_model(model)
-    samples = [tensor[:TRACED_SAMPLES].detach() for tensor in inputs]
-    if samples[0].shape[0] == 1:  # torch.export would take a batch of one for a constant
-        samples = [tensor.repeat(2, *[1] * (tensor.ndim - 1)) for tensor in samples]
+    samples = traceable(inputs)
     expected = run(model, samples)
     with torch.no_grad():
         network = Reader(export(model, samples), model).read()
-    compare(model, network, samples, expected)
+    compare(network, samples, expected)
     return network
+
+
+def survey(model: nn.Module, inputs: Sequence[Tensor]) -> tuple[Network, list[str]]:
+    """Return what can be read of `model` and every refusal, instead of stopping at the first one.
+
+    If there are refusals the network holds unlinked nodes only, good for listing. Raises as `capture` does where the
+    model cannot be exported at all.
+    """
+    check_model(model)
+    samples = traceable(inputs)
+    run(model, samples)
+    refusals: list[CaptureError] = []
+    with torch.no_grad():
+        network = Reader(export(model, samples), model, refusals).read()
+    return network, [str(refusal) for refusal in refusals]
+
+
+def traceable(inputs: Sequence[Tensor]) -> list[Tensor]:
+    """Return a few samples, at least two: torch.export would take a batch of one for a constant."""
+    for position, tensor in enumerate(inputs):
+        check_finite(str(position), tensor[:TRACED_SAMPLES], "samples", 0)
+    samples = [tensor[:TRACED_SAMPLES].detach() for tensor in inputs]
+    return [tensor.repeat(2, *[1] * (tensor.ndim - 1)) if len(tensor) == 1 else tensor for tensor in samples]
 
 
 def count_inputs(model: nn.Module) -> int:
     """Return how many inputs `model.forward` requires."""
     parameters = inspect.signature(model.forward).parameters.values()
-    required = [
-        p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
-    ]
+    required = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     return max(1, len(required))
 
 
@@ -75,7 +95,7 @@ def run(model: nn.Module, samples: Sequence[Tensor]) -> list[Tensor]:
     return [leaf for leaf in leaves if isinstance(leaf, Tensor)]
 
 
-def compare(model: nn.Module, network: Network, samples: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
+def compare(network: Network, samples: Sequence[Tensor], expected: Sequence[Tensor]) -> None:
     """Raise CaptureError unless network and model agree on the samples, together and the first one alone."""
     alone = [tensor[:1] for tensor in samples]
     for inputs, wanted in ((samples, expected), (alone, [tensor[:1] for tensor in expected])):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
+import transpike.errors
 from transpike.errors import CaptureError
 from transpike.network import Node
 from transpike.parts import Op
@@ -30,6 +32,7 @@ class BatchSize:
 
 
 BATCH = BatchSize()
+PACKAGES = tuple(str(Path(file).parent).replace("\\", "/") + "/" for file in (torch.__file__, transpike.errors.__file__))
 
 
 @dataclass
@@ -82,9 +85,7 @@ class Call:
         samples = [torch.empty((2, *signal.shape), device="meta") for signal in inputs]
         blank = op.map_tensors(lambda tensor: tensor.to("meta", torch.float32))
         shape = tuple(blank(*samples).shape[1:])
-        name = (
-            self.origin if self.leaf(self.origin) else ".".join(filter(None, [self.origin, self.operator.strip("_")]))
-        )
+        name = self.origin if self.leaf(self.origin) else ".".join(filter(None, [self.origin, self.operator.strip("_")]))
         return self.program.add(name or self.operator, op, inputs, self.origin, shape)
 
     def axis(self, dim: int, rank: int) -> int:
@@ -127,7 +128,7 @@ def where(node: fx.Node) -> str:
     frames = [
         (lines[i].strip(), lines[i + 1].strip())
         for i in range(len(lines) - 1)
-        if lines[i].lstrip().startswith("File ") and "/torch/" not in lines[i]
+        if lines[i].lstrip().startswith("File ") and foreign(lines[i])
     ]
     if not frames:
         return module
@@ -137,18 +138,19 @@ def where(node: fx.Node) -> str:
     return f"{module} ({name}, {line}: `{code}`)"
 
 
+def foreign(text: str) -> bool:
+    """Whether text naming a file names one of the user's, neither PyTorch's nor ours."""
+    return not any(package in text.replace("\\", "/") for package in PACKAGES)
+
+
 def sample_shape(node: fx.Node, value: Tensor) -> tuple[int, ...]:
     """Return the shape of one sample of an exported value, refusing values whose axis 0 is not exactly the batch."""
     sizes = list(value.shape)
-    symbol = next((a.meta["batch"] for a in [node] if "batch" in a.meta), None)
-    if (
-        not sizes
-        or isinstance(sizes[0], int)
-        or str(sizes[0]) != symbol
-        or any(not isinstance(s, int) for s in sizes[1:])
-    ):
+    symbol = str(node.meta.get("batch"))
+    if not sizes or isinstance(sizes[0], int) or str(sizes[0]) != symbol or any(not isinstance(s, int) for s in sizes[1:]):
+        shape = ", ".join(str(size).replace(symbol, "batch") for size in sizes)
         raise CaptureError(
-            f"Operator {operator_name(node)!r} {where(node)} makes a value of shape {tuple(map(str, sizes))} whose first "
-            f"axis is not the batch ({symbol}): samples of a batch must stay apart. Keep the batch as axis 0 throughout."
+            f"Operator {operator_name(node)!r} {where(node)} makes a value of shape ({shape}), whose first axis is not the "
+            "batch alone: samples of a batch must stay apart. Keep the batch as axis 0 throughout."
         )
     return tuple(sizes[1:])

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 import operator
+import traceback
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 from torch.export.graph_signature import InputKind
+from torch.fx.node import map_aggregate
 
 from transpike import ops
-from transpike.capture.call import BATCH, Call, Program, Signal, operator_name, sample_shape, where
+from transpike.capture.call import BATCH, Call, Program, Signal, foreign, operator_name, sample_shape, where
 from transpike.capture.readers import READERS, unreadable
 from transpike.errors import CaptureError
-from transpike.network import Network
+from transpike.network import Network, Node
 
 
 def export(model: nn.Module, samples: Sequence[Tensor]) -> ExportedProgram:
     """Return the functional ATen program of `model` with the batch left open, or raise CaptureError with the reason."""
     batch = Dim("batch")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), quiet_logs():
             warnings.simplefilter("ignore")  # torch warns about its own internals here
             program = torch.export.export(
                 model, tuple(samples), dynamic_shapes=tuple({0: batch} for _ in samples), strict=False
@@ -33,28 +38,48 @@ def export(model: nn.Module, samples: Sequence[Tensor]) -> ExportedProgram:
         raise CaptureError(export_refusal(error)) from error
 
 
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Silence what torch.export logs before it raises: the refusal says it in one sentence."""
+    level = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(level)
+
+
 def export_refusal(error: Exception) -> str:
-    """Say in one sentence why torch.export refused a model."""
+    """Say in one sentence why torch.export refused a model, and at which line of it."""
     text = str(error)
     first = next((line.strip() for line in text.splitlines() if line.strip()), type(error).__name__)
     if "data-dependent" in text or "GuardOnDataDependent" in type(error).__name__ or "unbacked" in text:
         return (
-            "The model has control flow or shapes that depend on the values of the data, so it has no fixed graph "
-            f"to convert. Replace the condition by fixed code ({first})."
+            f"The model has control flow or shapes that depend on the values of the data{user_line(error)}, so it has no "
+            "fixed graph to convert. Replace the condition by fixed code."
         )
     if "Constraints violated" in text or ("batch" in text and "specialized" in text):
         return (
             "The model fixes the size of the batch or mixes its samples: it must accept any number of samples along "
-            f"axis 0 and treat each alone. Look for a constant batch size in a view or reshape ({first})."
+            "axis 0 and treat each alone. Look for a constant batch size in a view or reshape, or for an index into the batch."
         )
-    return f"torch.export cannot capture the model: {first}. Make the model exportable by torch.export first."
+    return f"torch.export cannot capture the model{user_line(error)}: {first} Make the model exportable by torch.export first."
+
+
+def user_line(error: BaseException) -> str:
+    """Name the last line of the user's own code in the traceback of an error, if there is one."""
+    frames = traceback.extract_tb(error.__traceback__)
+    models = [frame for frame in frames if frame.name == "forward" and foreign(frame.filename)]
+    return f" ({Path(models[-1].filename).name}, line {models[-1].lineno}: `{models[-1].line}`)" if models else ""
 
 
 class Reader:
     """Walks the nodes of an exported program and reads each into ops; constants are folded on the way."""
 
-    def __init__(self, exported: ExportedProgram, model: nn.Module) -> None:
+    def __init__(self, exported: ExportedProgram, model: nn.Module, refusals: list[CaptureError] | None = None) -> None:
+        """Prepare to read; with `refusals` given, refusals are collected there and reading goes on behind them."""
         self.exported = exported
+        self.refusals = refusals
         self.program = Program()
         self.values: dict[fx.Node, Any] = {}
         self.symbol = ""
@@ -70,7 +95,9 @@ class Reader:
         self.read_placeholders()
         for node in self.exported.graph.nodes:
             if node.op == "call_function":
-                self.values[node] = self.read_call(node)
+                self.values[node] = self.attempt(node)
+        if self.refusals:
+            return Network(self.known(), {})
         result = next(node for node in self.exported.graph.nodes if node.op == "output").args[0]
         names = output_names(self.exported, len(result))
         outputs = {}
@@ -81,6 +108,20 @@ class Reader:
             elif value is not None:
                 raise CaptureError(f"Output {key!r} of the model does not depend on its input.")
         return Network(self.program.nodes, outputs)
+
+    def known(self) -> dict[str, Node]:
+        """Return the nodes read so far without their links, which may lead to refused operators."""
+        return {name: Node(name, node.op, (), node.origin) for name, node in self.program.nodes.items()}
+
+    def attempt(self, node: fx.Node) -> Any:
+        """Read one call; where refusals are collected, stand in an unknown value of the right shape for a refused one."""
+        try:
+            return self.read_call(node)
+        except CaptureError as refusal:
+            if self.refusals is None:
+                raise
+            self.refusals.append(refusal)
+            return unknown(node.meta.get("val"))
 
     def read_placeholders(self) -> None:
         """Bind parameters, buffers and constants to their values, and make a node of each input."""
@@ -112,7 +153,7 @@ class Reader:
         """Return what a call computes: a signal, several, or a folded constant."""
         node.meta["batch"] = self.symbol
         if node.target is operator.getitem:
-            return self.values[node.args[0]][node.args[1]]
+            return self.resolve(node.args[0])[node.args[1]]
         sources = list(node.all_input_nodes)
         signals = any(holds_signal(self.values[source]) for source in sources)
         if operator_name(node) == "sym_size":
@@ -142,13 +183,31 @@ class Reader:
         """Compute a value that depends on no input; the batch counts as 1 there, to be broadcast."""
         value = node.meta.get("val")
         if isinstance(value, Tensor) and any(not isinstance(size, int) for size in value.shape):
-            sample_shape(node, value)
-        args, kwargs = (
-            fx.map_aggregate(self.resolve(a), lambda v: 1 if v is BATCH else v) for a in (node.args, node.kwargs)
-        )
+            try:
+                sample_shape(node, value)
+            except CaptureError:
+                self.refuse_readers(node)
+                raise
+        args, kwargs = (map_aggregate(self.resolve(a), lambda v: 1 if v is BATCH else v) for a in (node.args, node.kwargs))
         if isinstance(value, torch.SymInt):
             raise CaptureError(f"Operator {operator_name(node)!r} {where(node)} computes with the size of the batch.")
         return node.target(*args, **kwargs)  # type: ignore[operator]
+
+    def refuse_readers(self, node: fx.Node) -> None:
+        """Refuse an operator without a row that reads `node`: the LSTM, not the empty state that is made for it."""
+        for user in node.users:
+            reads_signal = any(holds_signal(self.values.get(source)) for source in user.all_input_nodes)
+            if reads_signal and operator_name(user) not in READERS:
+                raise unreadable(Call(user, {}, self.program, self.leaf))
+
+
+def unknown(value: Any) -> Any:
+    """Return a signal, or several, standing for what a refused operator computes."""
+    if isinstance(value, tuple | list):
+        return tuple(unknown(item) for item in value)
+    if not isinstance(value, Tensor):
+        return None
+    return Signal("", tuple(size if isinstance(size, int) else 1 for size in value.shape[1:]))
 
 
 def holds_signal(value: Any) -> bool:

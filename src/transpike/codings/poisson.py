@@ -27,16 +27,17 @@ class Poisson(Stateful):
 
     The mean over T steps is x with standard error sqrt(|x| (amplitude - |x|) / T). `amplitude` (a scalar tensor, positive)
     is the largest magnitude of the calibration samples; larger values are clipped to it. Runs are repeatable: sample i
-    draws from a generator seeded with (seed, i). A negative value needs a second, inhibitory line: one signed bit.
+    draws from a generator seeded with (seed, line, i), where `line` tells the inputs of one network apart. A negative value needs a second, inhibitory line: one signed bit.
     """
 
     keeps: ClassVar[frozenset[str]] = frozenset({"count"})
 
     amplitude: Tensor
     seed: int = 0
+    line: int = 0
 
     def start(self, x: Tensor, first_sample: int = 0) -> SpikeSource:
-        generators = [np.random.default_rng([self.seed, first_sample + i]) for i in range(x.shape[0])]
+        generators = [np.random.default_rng([self.seed, self.line, first_sample + i]) for i in range(x.shape[0])]
         return SpikeSource(generators, torch.zeros_like(x))
 
     def step(self, state: SpikeSource, x: Tensor) -> Tensor:

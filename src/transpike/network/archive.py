@@ -82,9 +82,7 @@ def load(folder: str | Path) -> Network:
     if not isinstance(graph.get("format"), int) or graph["format"] > FORMAT:
         raise ArchiveError(f"{folder} was written by a newer Transpike: update it with pip install -U transpike.")
     if digest(folder / TENSORS) != graph.get("tensors_sha256"):
-        raise ArchiveError(
-            f"{folder / TENSORS} is not the file that was saved with {GRAPH}: it is truncated or edited."
-        )
+        raise ArchiveError(f"{folder / TENSORS} is not the file that was saved with {GRAPH}: it is truncated or edited.")
     tensors = read_tensors(folder / TENSORS, "tensor file")
     try:
         nodes = [read_node(values, tensors) for values in graph["nodes"]]

@@ -50,7 +50,7 @@ def follow(network: Network, name: str, node: Node) -> Network:
 def pruned(network: Network) -> Network:
     """Return the network without nodes that no output needs; inputs stay, since the model takes them."""
     needed = set(network.outputs.values()) | set(network.inputs)
-    for name in reversed(network.nodes):
+    for name in reversed(list(network.nodes)):
         if name in needed:
             needed.update(network.nodes[name].inputs)
     return rebuilt(network, (node for node in network.nodes.values() if node.name in needed))

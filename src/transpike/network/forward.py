@@ -60,8 +60,6 @@ def shapes(network: Network) -> dict[str, tuple[int, ...]]:
     """Return the shape of one sample of every node's value, found without computing any."""
     found: dict[str, tuple[int, ...]] = {}
     blank = network.analogue().map_ops(lambda node: node.op.map_tensors(lambda tensor: tensor.to("meta")))
-    samples = [
-        torch.empty((2, *op.shape), dtype=getattr(torch, op.dtype), device="meta") for op in blank.inputs.values()
-    ]
+    samples = [torch.empty((2, *op.shape), dtype=getattr(torch, op.dtype), device="meta") for op in blank.inputs.values()]
     forward(blank, samples, lambda name, value: found.__setitem__(name, tuple(value.shape[1:])))
     return found

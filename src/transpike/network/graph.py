@@ -108,9 +108,7 @@ class Network:
     @property
     def device(self) -> torch.device:
         """The device of the parameters (the CPU if there are none)."""
-        return next(
-            (tensor.device for node in self.nodes.values() for _, tensor in node.op.tensors()), torch.device("cpu")
-        )
+        return next((tensor.device for node in self.nodes.values() for _, tensor in node.op.tensors()), torch.device("cpu"))
 
     def describe(self) -> str:
         """Return one line per node: name, op, what it reads."""

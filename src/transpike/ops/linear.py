@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
+import torch.nn.functional as F
 from torch import Tensor
 
 from transpike.parts import Op
@@ -55,9 +55,7 @@ class TransposedConvolution(Op):
 
     def __call__(self, x: Tensor) -> Tensor:
         convolve = TRANSPOSED[self.weight.ndim - 2]
-        return convolve(
-            x, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation
-        )
+        return convolve(x, self.weight, self.bias, self.stride, self.padding, self.output_padding, self.groups, self.dilation)
 
 
 @dataclass(frozen=True, eq=False)

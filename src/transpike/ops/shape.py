@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - PyTorch's own name for it
+import torch.nn.functional as F
 from torch import Tensor
 
 from transpike.parts import Op

@@ -33,7 +33,7 @@ class DecodeOutputs:
         edges = {name for name in network.outputs.values() if name not in after}
         for name in after:
             edges |= {source for source in network.nodes[name].inputs if source not in after}
-        integrated = {name for name in edges if not isinstance(network.nodes[name].op, Constant)}
+        integrated = {name for name in edges if not isinstance(network.nodes[name].op, Constant | Integrator)}
         return with_integrators(network, integrated, after)
 
 

@@ -27,8 +27,9 @@ class EncodeAsPoisson:
         peaks = [0.0] * len(names)
         for batch in samples:
             peaks = [max(peak, float(x.abs().max())) for peak, x in zip(peaks, batch.inputs, strict=True)]
-        for name, peak in zip(names, peaks, strict=True):
+        for line, (name, peak) in enumerate(zip(names, peaks, strict=True)):
             op = network.inputs[name]
             amplitude = torch.tensor(peak or 1.0, dtype=getattr(torch, op.dtype), device=network.device)
-            network = follow(network, name, Node(f"{name}.spikes", Poisson(amplitude, self.seed), (name,), ""))
+            coding = Poisson(amplitude, self.seed, line)
+            network = follow(network, name, Node(f"{name}.spikes", coding, (name,), ""))
         return network

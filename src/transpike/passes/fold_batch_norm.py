@@ -30,9 +30,12 @@ class FoldBatchNorm:
     removes: ClassVar[tuple[type[Op], ...]] = (BatchNorm,)
 
     def __call__(self, network: Network, samples: Iterable[Batch]) -> Network:  # noqa: ARG002 - needs no samples
-        ranks = {name: len(shape) for name, shape in shapes(network).items()}
-        for node in network.having(BatchNorm, Affine):
-            network = self.fold(network, network.nodes[node.name], ranks)
+        found = shapes(network)
+        ranks = {name: len(shape) for name, shape in found.items()}
+        affine = [node.name for node in network.having(BatchNorm, Affine) if found[node.name] == found[node.inputs[0]]]
+        for name in [*affine, *reversed(affine)]:  # backwards too: one that moves on makes room for the one before it
+            if name in network.nodes:
+                network = self.fold(network, network.nodes[name], ranks)
         return network
 
     def fold(self, network: Network, node: Node, ranks: dict[str, int]) -> Network:

@@ -45,9 +45,7 @@ class InsertNeurons:
         for node in targets:
             thresholds, dead = self.thresholds(node, found[node.name])
             findings += dead_channels(node, dead)
-            spread = thresholds.reshape(
-                [-1 if axis == axes[node.name] else 1 for axis in range(1, len(ranks[node.name]) + 1)]
-            )
+            spread = thresholds.reshape([-1 if axis == axes[node.name] else 1 for axis in range(1, len(ranks[node.name]) + 1)])
             dtype = getattr(torch, next(iter(network.inputs.values())).dtype)
             neurons[node.name] = IntegrateAndFire(spread.to(network.device, dtype), self.initial, node.op)
         network = dataclasses.replace(network, findings=(*network.findings, *findings))

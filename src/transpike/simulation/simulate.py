@@ -93,9 +93,7 @@ def recut(stream: Iterator[Batch], size: int) -> Iterator[Batch]:
 
 
 @torch.inference_mode()
-def run_block(
-    network: Network, batch: Batch, time_steps: int, record: Record, first: int, snapshots: Sequence[int]
-) -> Block:
+def run_block(network: Network, batch: Batch, time_steps: int, record: Record, first: int, snapshots: Sequence[int]) -> Block:
     """Simulate one block of samples."""
     stepper = Stepper(network, [tensor.to(network.device) for tensor in batch.inputs], first)
     tape = Tape(record)

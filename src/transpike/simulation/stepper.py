@@ -43,9 +43,7 @@ class Stepper:
     is stepped by `step()` alone; live data are fed by `step(inputs)`.
     """
 
-    def __init__(
-        self, network: Network, inputs: Sequence[Tensor], first_sample: int = 0, *, live: bool = False
-    ) -> None:
+    def __init__(self, network: Network, inputs: Sequence[Tensor], first_sample: int = 0, *, live: bool = False) -> None:
         self.network = network
         self.first_sample = first_sample
         self.states: dict[str, State] = {}

@@ -115,13 +115,9 @@ def unreadable(call: Call) -> CaptureError:
     )
 
 
-SMOOTH = (
-    "Smooth activations have no spiking rule under rate coding: replace it by ReLU, ReLU6 or LeakyReLU and fine-tune."
-)
+SMOOTH = "Smooth activations have no spiking rule under rate coding: replace it by ReLU, ReLU6 or LeakyReLU and fine-tune."
 ADVICE = {
-    **dict.fromkeys(
-        ("gelu", "silu", "hardswish", "hardsigmoid", "mish", "elu", "selu", "celu", "softplus", "tanh"), SMOOTH
-    ),
+    **dict.fromkeys(("gelu", "silu", "hardswish", "hardsigmoid", "mish", "elu", "selu", "celu", "softplus", "tanh"), SMOOTH),
     **dict.fromkeys(
         ("layer_norm", "native_layer_norm", "group_norm", "native_group_norm", "instance_norm"),
         "Normalisation by the sample's own statistics is no linear op: train with batch norm instead.",

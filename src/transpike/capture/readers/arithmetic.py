@@ -14,12 +14,12 @@ from transpike.capture.readers.weights import PRODUCT_ADVICE
 
 def passed_on(call: Call) -> Signal:
     """Identity in inference: dropout, clones, layout changes."""
-    signal: Signal = call.arguments.get("self", call.arguments.get("input"))
+    signal: Signal = call.arguments["input" if "input" in call.arguments else "self"]
     return signal
 
 
 def cast(call: Call) -> Signal:
-    """A change of dtype or device that changes nothing; real casts are refused."""
+    """Pass on a change of dtype or device that changes nothing; refuse real casts."""
     source, result = call.node.args[0].meta["val"].dtype, call.node.meta["val"].dtype  # type: ignore[union-attr]
     if source != result:
         raise call.refusal(f"it casts {source} to {result}", "Cast the samples before they enter the model.")

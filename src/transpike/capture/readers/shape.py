@@ -45,9 +45,7 @@ def sliced(call: Call) -> Signal:
     signal: Signal = call.arguments["self"]
     rank = len(signal.shape) + 1
     if call.dim % rank == 0:
-        whole = (
-            (call.start in (None, 0)) and call.step == 1 and (call.end is None or call.end is BATCH or call.end > 2**40)
-        )
+        whole = (call.start in (None, 0)) and call.step == 1 and (call.end is None or call.end is BATCH or call.end > 2**40)
         if whole:
             return signal
         raise call.refusal("it picks samples of the batch, so that samples would depend on each other")
@@ -92,16 +90,14 @@ def pieces(call: Call, sizes: list[int]) -> tuple[Signal, ...]:
     signal = call.arguments["self"]
     axis = call.axis(call.dim, len(signal.shape) + 1)
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
-    return tuple(
-        call.emit(ops.Slice(axis, start, start + size), signal) for start, size in zip(starts, sizes, strict=True)
-    )
+    return tuple(call.emit(ops.Slice(axis, start, start + size), signal) for start, size in zip(starts, sizes, strict=True))
 
 
 def split(call: Call) -> tuple[Signal, ...]:
     signal = call.arguments["self"]
     size = call.arguments.get("split_size", call.arguments.get("split_sizes"))
     if not isinstance(size, int):
-        return pieces(call, list(size))
+        return pieces(call, [int(part) for part in call.split_sizes])
     whole = signal.shape[call.axis(call.dim, len(signal.shape) + 1) - 1]
     return pieces(call, [min(size, whole - start) for start in range(0, whole, size)])
 

@@ -8,6 +8,7 @@ from torch import Tensor
 from transpike import ops
 from transpike.capture.call import Call, Signal, tuple_of
 
+MATRIX = 2  # axes
 PRODUCT_ADVICE = "Products of two signals (attention, gating) have no rule under rate coding."
 
 
@@ -33,9 +34,7 @@ def convolution(call: Call) -> Signal:
     return call.emit(op, source)
 
 
-def named_padding(
-    call: Call, source: Signal, weight: Tensor, dilation: tuple[int, ...]
-) -> tuple[tuple[int, ...], Signal]:
+def named_padding(call: Call, source: Signal, weight: Tensor, dilation: tuple[int, ...]) -> tuple[tuple[int, ...], Signal]:
     """Turn "same" or "valid" into numbers; where "same" is uneven, PyTorch pads one more behind."""
     rank = weight.ndim - 2
     totals = [d * (k - 1) * (call.padding == "same") for d, k in zip(dilation, weight.shape[2:], strict=True)]
@@ -70,7 +69,7 @@ def linear(call: Call) -> Signal:
 def matmul(call: Call) -> Signal:
     left = call.arguments["self"]
     right = call.arguments.get("other", call.arguments.get("mat2"))
-    if isinstance(left, Signal) and isinstance(right, Tensor) and right.ndim == 2:
+    if isinstance(left, Signal) and isinstance(right, Tensor) and right.ndim == MATRIX:
         return call.emit(ops.Linear(right.T.contiguous()), left)
     raise call.refusal("only the product of a signal and a constant matrix is linear", PRODUCT_ADVICE)
 

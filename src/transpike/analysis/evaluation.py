@@ -46,6 +46,14 @@ class Subject:
         return answer
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of a simulation: bytes of memory, samples at once; None leaves the choice to it."""
+
+    memory: int | None = None
+    block: int | None = None
+
+
 def evaluate(
     model: nn.Module | None,
     network: Network,
@@ -83,11 +91,9 @@ def evaluate(
     tally, done = keeper.load() if resume else (Tally(), "")
     stream = checked(batches(samples, len(network.inputs), "samples"), network.inputs, "samples")
     rest = skipped(stream, tally.samples, keeper, done)
-    run(subject, rest, tally, keeper, {"memory": memory, "block": block}, progress)
+    run(subject, rest, tally, keeper, Limits(memory, block), progress)
     first = next(checked(batches(samples, len(network.inputs), "samples"), network.inputs, "samples"))
-    report = summarise(
-        subject.network, subject.work, tally, time_steps, title, rasters(network, first, time_steps, raster)
-    )
+    report = summarise(subject.network, subject.work, tally, time_steps, title, rasters(network, first, time_steps, raster))
     keeper.clear()
     return find(report, subject.work)
 
@@ -97,7 +103,7 @@ def run(
     stream: Iterator[Batch],
     tally: Tally,
     keeper: Progress,
-    limits: dict[str, int | None],
+    limits: Limits,
     progress: Callable[[int], None] | None,
 ) -> None:
     """Simulate the samples of a stream and add them to the tally, keeping it on disk as it grows."""
@@ -107,7 +113,13 @@ def run(
         progress(tally.samples)
     try:
         for part in blocks(
-            subject.network, stream, subject.time_steps, snapshots=steps, first_sample=tally.samples, **limits
+            subject.network,
+            stream,
+            subject.time_steps,
+            memory=limits.memory,
+            block=limits.block,
+            snapshots=steps,
+            first_sample=tally.samples,
         ):
             add_block(subject, part, tally)
             keeper.digest(list(part.batch.inputs))

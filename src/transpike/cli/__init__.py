@@ -1,0 +1,225 @@
+"""The command line: each command builds plain values, calls a job, and prints what it returns."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from transpike import __version__, jobs
+from transpike.cli import show
+from transpike.errors import ArgumentError, TranspikeError
+from transpike.recipes import RECIPES
+
+app = typer.Typer(
+    help="Compile trained neural networks into spiking networks, run them, and see what it cost.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+INTERRUPTED, UNEXPECTED = 130, 70
+
+
+@dataclass
+class Settings:
+    """Options before the command."""
+
+    debug: bool = False
+
+
+SETTINGS = Settings()
+
+
+def version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        show.out.print(f"transpike {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks of errors.")] = False,
+    _: Annotated[bool, typer.Option("--version", callback=version, is_eager=True, help="Show the version.")] = False,
+) -> None:
+    """Read the options before the command."""
+    SETTINGS.debug = debug
+
+
+def sentence(command: Callable[..., None]) -> Callable[..., None]:
+    """Make errors of a command sentences on standard error, without a traceback unless --debug asks for one."""
+
+    @functools.wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            show.err.print("Interrupted. Nothing half-written was left; evaluations go on with --resume.")
+            raise typer.Exit(INTERRUPTED) from None
+        except TranspikeError as error:
+            if SETTINGS.debug:
+                raise
+            show.err.print(f"[red]Error:[/red] {show.escaped(str(error))}")
+            raise typer.Exit(2) from None
+        except (typer.Exit, BrokenPipeError):
+            raise
+        except Exception as error:
+            if SETTINGS.debug:
+                raise
+            words = f"{type(error).__name__}: {error}"
+            show.err.print(f"[red]Unexpected error:[/red] {show.escaped(words)} Run transpike --debug ... and report it.")
+            raise typer.Exit(UNEXPECTED) from None
+
+    return guarded
+
+
+Model = Annotated[str, typer.Argument(help="package.module:factory or path/to/file.py:factory")]
+Weights = Annotated[str | None, typer.Option(help="State dict: .safetensors or a PyTorch file.")]
+Data = Annotated[str, typer.Option(help="'digits' (bundled) or an .npz with images or inputs, and labels.")]
+Samples = Annotated[int | None, typer.Option(min=1, help="Use the first so many samples.")]
+Numbers = Annotated[str | None, typer.Option(help="Per channel, as in training: 0.485,0.456,0.406")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+Seed = Annotated[int, typer.Option(help="Seed of random input spikes.")]
+
+
+def numbers(text: str | None, name: str) -> tuple[float, ...]:
+    """Read comma-separated numbers."""
+    try:
+        return tuple(float(part) for part in text.split(",")) if text else ()
+    except ValueError:
+        raise ArgumentError(f"{name} must be numbers with commas between, not {text!r}.") from None
+
+
+def choice(data: str, samples: int | None, mean: str | None, std: str | None) -> jobs.DataChoice:
+    """Return the choice of data that options describe."""
+    return jobs.DataChoice(data=data, samples=samples, mean=numbers(mean, "--mean"), std=numbers(std, "--std"))
+
+
+@app.command()
+@sentence
+def demo(
+    out: Annotated[str, typer.Option(help="Folder for network, report and page.")] = "transpike-demo",
+    time_steps: Annotated[int, typer.Option(help="How many steps to simulate.")] = 64,
+    as_json: Json = False,
+) -> None:
+    """Train a small CNN on handwritten digits, convert it, run it as spikes, and report what it cost."""
+    with show.watching(quiet=as_json) as watch:
+        report = jobs.demo(out, time_steps, watch)
+    if as_json:
+        show.as_json(report.to_json())
+        return
+    show.report(report)
+    show.out.print(f"Open {show.escaped(str(Path(out) / jobs.PAGE))} in a browser to see where accuracy and spikes went.")
+
+
+@app.command()
+@sentence
+def inspect(
+    model: Model,
+    weights: Weights = None,
+    data: Annotated[str | None, typer.Option(help="Samples to trace the model with, as in convert.")] = None,
+    shape: Annotated[str | None, typer.Option(help="Shape of one sample instead of data: 3,32,32")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show what of a model converts, and why not."""
+    sizes = tuple(int(size) for size in numbers(shape, "--shape"))
+    result = jobs.inspect(model, weights, jobs.DataChoice(data=data) if data else None, sizes)
+    show.as_json({**asdict(result), "converts": result.converts}) if as_json else show.inspection(result)
+    if not result.converts:
+        raise typer.Exit(1)
+
+
+@app.command()
+@sentence
+def convert(
+    model: Model,
+    data: Data,
+    out: Annotated[str, typer.Option(help="Folder for the network.")],
+    weights: Weights = None,
+    recipe: Annotated[str, typer.Option(help=f"One of {', '.join(RECIPES)}.")] = "rate",
+    percentile: Annotated[float | None, typer.Option(help="Percentile of the thresholds, instead of the recipe's.")] = None,
+    poisson: Annotated[bool, typer.Option("--poisson", help="Random input spikes instead of constant current.")] = False,
+    seed: Seed = 0,
+    samples: Samples = None,
+    mean: Numbers = None,
+    std: Numbers = None,
+    as_json: Json = False,
+) -> None:
+    """Convert a trained model into a spiking network, calibrated on samples of its training data."""
+    chosen = jobs.chosen_recipe(recipe, percentile, poisson, seed)
+    network = jobs.convert_model(model, weights, choice(data, samples, mean, std), chosen, out)
+    if as_json:
+        show.as_json({"out": out, "recipe": network.recipe, "findings": [asdict(one) for one in network.findings]})
+    else:
+        show.network(network, out)
+
+
+@app.command()
+@sentence
+def evaluate(
+    network: Annotated[str, typer.Argument(help="Folder that convert wrote.")],
+    data: Data,
+    time_steps: Annotated[int, typer.Option(help="How many steps to simulate.")] = 64,
+    out: Annotated[str | None, typer.Option(help="Folder for report.json (default: the network's).")] = None,
+    model: Annotated[str | None, typer.Option(help="Compare with this model instead of the network's own analogue.")] = None,
+    weights: Weights = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted evaluation stopped.")] = False,
+    raster: Annotated[
+        list[str] | None, typer.Option(help="Layer whose spikes to draw, or layer:3,17 for neurons of it; may be repeated.")
+    ] = None,
+    memory: Annotated[int | None, typer.Option(min=1, help="Memory budget in MB (default: a quarter of what is free).")] = None,
+    samples: Samples = None,
+    mean: Numbers = None,
+    std: Numbers = None,
+    as_json: Json = False,
+) -> None:
+    """Run a spiking network on labelled data and report accuracy over time, spikes, operations and energy."""
+    folder = out or network
+    with show.watching(quiet=as_json) as watch:
+        report = jobs.evaluate_network(
+            network,
+            choice(data, samples, mean, std),
+            time_steps,
+            folder,
+            model=model,
+            weights=weights,
+            resume=resume,
+            raster=tuple(raster) if raster else None,
+            memory=memory * 1_000_000 if memory else None,
+            watch=watch,
+        )
+    if as_json:
+        show.as_json(report.to_json())
+        return
+    show.report(report)
+    show.out.print(f"Written: {show.escaped(str(Path(folder) / jobs.REPORT))}. Make the page with transpike report.")
+
+
+@app.command()
+@sentence
+def report(
+    source: Annotated[str, typer.Argument(help="Folder that evaluate wrote, or its report.json.")],
+    out: Annotated[str | None, typer.Option(help="The page to write (default: report.html beside report.json).")] = None,
+    figures: Annotated[str | None, typer.Option(help="Folder for each figure as SVG and PNG.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Write one self-contained HTML page of an evaluation, and its figures for papers."""
+    written = jobs.write_report(source, out, figures)
+    if as_json:
+        show.as_json({"written": [str(path) for path in written]})
+        return
+    for path in written:
+        show.out.print(f"Written: {show.escaped(str(path))}")
+
+
+def main() -> None:
+    """Run the command line."""
+    app(prog_name="transpike")
+
+
+if __name__ == "__main__":
+    main()

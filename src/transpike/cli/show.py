@@ -1,0 +1,119 @@
+"""Tables for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from transpike.analysis import Report
+from transpike.jobs import Inspection
+from transpike.network import Network
+from transpike.neurons import IntegrateAndFire
+from transpike.parts import Finding
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def as_json(value: Any) -> None:
+    """Print a value as JSON on standard output."""
+    sys.stdout.write((value if isinstance(value, str) else json.dumps(value, indent=1)) + "\n")
+
+
+@contextmanager
+def watching(quiet: bool) -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+    """Give a watch that draws progress bars with the time left, on standard error."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, disable=quiet) as bars:
+
+        def watch(what: str, total: int) -> Callable[[int], None]:
+            task = bars.add_task(what, total=total)
+            return lambda by: bars.advance(task, by)
+
+        yield watch
+
+
+def table(title: str, *columns: str) -> Table:
+    """Return an empty table; columns but the first are aligned right."""
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for i, column in enumerate(columns):
+        made.add_column(column, justify="right" if i else "left")
+    return made
+
+
+def percent(value: float | None) -> str:
+    """Word a fraction."""
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def inspection(result: Inspection) -> None:
+    """Print what of a model converts, and why not."""
+    rows = table("Operators", "place in the model", "op", "under rate coding")
+    for row in result.rows:
+        rows.add_row(row.name, row.op, row.fate)
+    out.print(rows)
+    for refusal in result.refusals:
+        out.print(f"[red]cannot convert[/red]  {escaped(refusal)}")
+    obstacles = len(result.refusals)
+    verdict = f"{obstacles} obstacle{'s' * (obstacles > 1)}: this model does not convert as it is."
+    out.print("This model converts." if result.converts else verdict)
+
+
+def network(converted: Network, folder: str) -> None:
+    """Print a network that was just converted."""
+    neurons = converted.having(IntegrateAndFire)
+    rows = table(f"Converted with {converted.recipe!r}", "layer of neurons", "thresholds", "least", "median", "greatest")
+    for node in neurons:
+        assert isinstance(node.op, IntegrateAndFire)
+        values = node.op.threshold.flatten()
+        low, middle, high = (f"{float(value):.4g}" for value in (values.min(), values.median(), values.max()))
+        rows.add_row(node.name, str(len(values)), low, middle, high)
+    out.print(rows)
+    findings(converted.findings)
+    out.print(f"Saved in {escaped(folder)}: evaluate it with [bold]transpike evaluate {escaped(folder)}[/bold].")
+
+
+def report(result: Report) -> None:
+    """Print what a conversion cost."""
+    rows = table(result.title, "time steps", "accuracy", "spikes per neuron", "synaptic operations", "energy", "against ANN")
+    for point in result.checkpoints:
+        one = point.energy[0]
+        rows.add_row(
+            str(point.time_steps),
+            percent(point.accuracy),
+            f"{point.spikes_per_neuron:.2f}",
+            f"{point.synaptic_operations / 1e6:.3f} M",
+            f"{one.snn:.3g} uJ",
+            f"{one.ratio:.2f} x",
+        )
+    rows.add_section()
+    ann = result.final.energy[0]
+    macs = f"{result.ann_connections / 1e6:.3f} M MAC"
+    rows.add_row("ANN", percent(result.reference_accuracy), "-", macs, f"{ann.ann:.3g} uJ", "1.00 x")
+    out.print(rows)
+    for share, steps in result.latency.items():
+        reached = f"from step {steps} on" if steps else f"not within {result.time_steps} steps"
+        out.print(f"{share} of the ANN's accuracy: {reached}.")
+    if result.agreement:
+        out.print(f"Same answer as the ANN after {result.time_steps} steps: {percent(result.agreement[-1])} of samples.")
+    out.print(f"[dim]Energy per sample, {ann.model}. {ann.assumptions}[/dim]")
+    findings(result.findings)
+
+
+def findings(found: tuple[Finding, ...]) -> None:
+    """Print findings with their advice."""
+    for finding in found:
+        mark = "[yellow]![/yellow]" if finding.severity == "warning" else "[cyan]-[/cyan]"
+        out.print(f"{mark} {escaped(finding.message)} [dim]{escaped(finding.advice)}[/dim]")
+
+
+def escaped(text: str) -> str:
+    """Return text without markup: names come from files of others."""
+    return text.replace("[", "\\[")

@@ -1,0 +1,77 @@
+"""The lists that laws run over, and how two networks are compared."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from functools import cache
+
+import torch
+from torch import Tensor
+from zoo import FEATURES, ZOO
+
+from transpike.capture import capture
+from transpike.data import Batch
+from transpike.network import Network, forward
+from transpike.parts import Op
+from transpike.passes import apply
+
+MODELS = {**ZOO, **FEATURES}
+DECIMALS = {torch.float32: 1e-4, torch.float64: 1e-9}
+
+
+@cache
+def subject(name, dtype=torch.float64):
+    """Return (model, inputs, analogue network) of a model in the lists; nobody may change them."""
+    model, samples = MODELS[name]()
+    inputs = tuple(x.to(dtype) for x in (samples if isinstance(samples, tuple) else (samples,)))
+    model = model.to(dtype)
+    return model, inputs, capture(model, inputs)
+
+
+def converted(name, recipe):
+    """Return (inputs, spiking network) of a model in the lists, in float64, calibrated on those inputs."""
+    _, inputs, network = subject(name)
+    return inputs, apply(recipe.passes, network, [Batch(inputs)])
+
+
+def flat(result):
+    """Return the output of a model as a list of tensors."""
+    return torch.utils._pytree.tree_flatten(result)[0]
+
+
+def answers(network, inputs):
+    return list(forward(network, inputs).values())
+
+
+def largest_difference(these, those):
+    """Return the largest difference of two lists of tensors, relative to the largest value of each pair."""
+    pairs = list(zip(these, those, strict=True))
+    assert all(a.shape == b.shape and a.dtype == b.dtype for a, b in pairs)
+    return max(float((a - b).abs().max()) / float(b.abs().max()) for a, b in pairs)
+
+
+def same_op(a, b):
+    """Whether two ops are of one kind with equal settings and bit-equal tensors."""
+    return type(a) is type(b) and all(
+        same_value(getattr(a, field.name), getattr(b, field.name)) for field in dataclasses.fields(a)
+    )
+
+
+def same_value(a, b):
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return a.dtype == b.dtype and torch.equal(a, b)
+    return same_op(a, b) if isinstance(a, Op) and isinstance(b, Op) else a == b
+
+
+def same_network(a: Network, b: Network) -> bool:
+    """Whether two networks have the same nodes in the same order, with the same ops, and the same outputs."""
+    same_names = list(a.nodes) == list(b.nodes) and a.outputs == b.outputs
+    return same_names and all(
+        node.inputs == b.nodes[name].inputs and same_op(node.op, b.nodes[name].op) for name, node in a.nodes.items()
+    )
+
+
+def frozen_copy(network: Network) -> Network:
+    """Return a network that shares no tensor with this one."""
+    return copy.deepcopy(network)

@@ -1,0 +1,181 @@
+"""The definition of correct: every sample, step and neuron by itself, in float64, with loops.
+
+Nothing here is fast and nothing is shared between steps: a constant input is computed anew at each of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import torch
+
+from transpike.neurons import AccumulatedMaxPool, IntegrateAndFire, Integrator
+from transpike.ops import (
+    Add,
+    Affine,
+    AveragePool,
+    Concatenate,
+    Constant,
+    Convolution,
+    Input,
+    Linear,
+    MaxPool,
+    Reshape,
+)
+from transpike.parts import Stateful
+
+
+def simulate_literally(network, inputs, time_steps):
+    """Return (outputs, spikes): key -> [time, batch, ...] and spiking node -> bool [time, batch, ...]."""
+    samples = [run_sample(network, [x[i] for x in inputs], i, time_steps) for i in range(len(inputs[0]))]
+    outputs, spikes = zip(*samples, strict=True)
+    return together(outputs), together(spikes)
+
+
+def together(samples):
+    return {name: np.stack([sample[name] for sample in samples], axis=1) for name in samples[0]}
+
+
+def run_sample(network, inputs, index, time_steps):
+    """Step one sample through time; return its outputs and spikes, name -> [time, ...]."""
+    memory = {}
+    outputs = {key: [] for key in network.outputs}
+    fired = {name: [] for name, node in network.nodes.items() if "count" in getattr(node.op, "keeps", ())}
+    for _ in range(time_steps):
+        values, given = {}, iter(inputs)
+        for name, node in network.nodes.items():
+            if isinstance(node.op, Input):
+                values[name] = next(given).double().numpy()
+            elif isinstance(node.op, Stateful):
+                values[name] = advance(node.op, memory, name, values[node.inputs[0]], index)
+            else:
+                values[name] = evaluate(node.op, [values[source] for source in node.inputs])
+        for key, name in network.outputs.items():
+            outputs[key].append(values[name])
+        for name, train in fired.items():
+            train.append(values[name] != 0)
+    return stacked(outputs), stacked(fired)
+
+
+def stacked(traces):
+    return {name: np.stack(trace) for name, trace in traces.items()}
+
+
+def advance(op, memory, name, x, index):
+    """Return what an op with a memory sends in this step."""
+    if isinstance(op, IntegrateAndFire):
+        if name not in memory:
+            threshold = np.broadcast_to(op.threshold.numpy(), x.shape)
+            memory[name] = threshold, op.initial * threshold
+        return fire(*memory[name], x)
+    if isinstance(op, Integrator):
+        total, steps = memory.get(name, (np.zeros(x.shape), 0))
+        memory[name] = total + x, steps + 1
+        return memory[name][0] / memory[name][1]
+    if isinstance(op, AccumulatedMaxPool):
+        total, sent = memory.get(name, (np.zeros(x.shape), 0.0))
+        maximum = evaluate(op.pool, [total + x])
+        memory[name] = total + x, maximum
+        return maximum - sent
+    tensor = torch.from_numpy(x)[None]
+    if name not in memory:
+        memory[name] = op.start(tensor, index)
+    return op.step(memory[name], tensor)[0].numpy().copy()
+
+
+def fire(threshold, potential, current):
+    """Integrate, fire and reset by subtraction, neuron by neuron; changes `potential`, returns what is sent."""
+    sent = np.zeros(current.shape)
+    for place in np.ndindex(*current.shape):
+        potential[place] += current[place]
+        if potential[place] >= threshold[place]:
+            sent[place] = threshold[place]
+            potential[place] -= threshold[place]
+    return sent
+
+
+def evaluate(op, inputs):
+    """Return the value of an op without memory for one sample."""
+    match op:
+        case Constant():
+            return op.value[0].double().numpy()
+        case Linear():
+            return linear(op, *inputs)
+        case Convolution():
+            return convolution(op, *inputs)
+        case Affine():
+            scale = 1.0 if op.scale is None else op.scale.numpy()
+            return inputs[0] * scale + (0.0 if op.shift is None else op.shift.numpy())
+        case Add():
+            return inputs[0] + op.scale * inputs[1]
+        case AveragePool():
+            return pool(op, inputs[0], average)
+        case MaxPool():
+            return pool(op, inputs[0], maximum)
+        case Concatenate():
+            return np.concatenate(inputs, op.axis - 1)
+        case Reshape():
+            return inputs[0].reshape(op.shape)
+    return op(*[torch.from_numpy(np.ascontiguousarray(x))[None] for x in inputs])[0].numpy()
+
+
+def linear(op, x):
+    weight = op.weight.numpy()
+    result = np.zeros((*x.shape[:-1], len(weight)))
+    for place in np.ndindex(*result.shape):
+        *row, out = place
+        result[place] = 0.0 if op.bias is None else op.bias.numpy()[out]
+        for i in range(x.shape[-1]):
+            result[place] += weight[out, i] * x[(*row, i)]
+    return result
+
+
+def convolution(op, x):
+    """Slide each kernel over its group of channels, in any number of dimensions."""
+    weight, sides = op.weight.numpy(), op.weight.shape[2:]
+    x = np.pad(x, [(0, 0), *[(width, width) for width in op.padding]])
+    reach = [d * (k - 1) + 1 for d, k in zip(op.dilation, sides, strict=True)]
+    spatial = [(size - r) // s + 1 for size, r, s in zip(x.shape[1:], reach, op.stride, strict=True)]
+    result = np.zeros((len(weight), *spatial))
+    for out, *place in itertools.product(*map(range, result.shape)):
+        first = out // (len(weight) // op.groups) * weight.shape[1]
+        window = [slice(first, first + weight.shape[1])]
+        for p, s, r, d in zip(place, op.stride, reach, op.dilation, strict=True):
+            window.append(slice(p * s, p * s + r, d))
+        bias = 0.0 if op.bias is None else op.bias.numpy()[out]
+        result[(out, *place)] = bias + np.sum(weight[out] * x[tuple(window)])
+    return result
+
+
+def pool(op, x, reduce):
+    """Reduce each window of each channel; a window may hang over the border."""
+    dilation = getattr(op, "dilation", (1,) * len(op.kernel))
+    axes = list(zip(x.shape[1:], op.kernel, op.stride, op.padding, dilation, strict=True))
+    result = np.zeros((len(x), *[windows(*axis, op.ceil_mode) for axis in axes]))
+    for channel, *place in itertools.product(*map(range, result.shape)):
+        picks, full = [], 1
+        for p, (size, kernel, stride, padding, step) in zip(place, axes, strict=True):
+            start = p * stride - padding
+            inside = [i for i in range(start, start + step * kernel, step) if i < size + padding]
+            full *= len(inside)
+            picks.append([i for i in inside if 0 <= i < size])
+        values = [x[(channel, *spot)] for spot in itertools.product(*picks)]
+        result[(channel, *place)] = reduce(op, values, full)
+    return result
+
+
+def windows(size, kernel, stride, padding, step, ceil_mode):
+    """Count the windows along one axis; with `ceil_mode` the last one must start inside the input or its left border."""
+    room = size + 2 * padding - step * (kernel - 1) - 1
+    count = (-(-room // stride) if ceil_mode else room // stride) + 1
+    return count - 1 if ceil_mode and (count - 1) * stride >= size + padding else count
+
+
+def average(op, values, full):
+    """Divide the sum by the values in the window, with or without the padded border, or by a fixed number."""
+    return sum(values) / (op.divisor or (full if op.count_include_pad else len(values)))
+
+
+def maximum(op, values, full):
+    return max(values)

@@ -1,0 +1,118 @@
+"""A captured network computes what the model computes, and says where each node comes from."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from helpers import DECIMALS, MODELS, ZOO, answers, flat, largest_difference, subject
+from torch import nn
+
+import transpike as tp
+from transpike.capture import capture
+from transpike.ops import TRAITS, BatchNorm, Constant, Convolution
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("name", MODELS)
+def test_network_computes_what_the_model_computes(name, dtype):
+    model, inputs, network = subject(name, dtype)
+    with torch.inference_mode():
+        expected = flat(model(*inputs))
+        alone = flat(model(*[x[:1] for x in inputs]))
+    assert largest_difference(answers(network, inputs), expected) <= DECIMALS[dtype]
+    assert largest_difference(answers(network, [x[:1] for x in inputs]), alone) <= DECIMALS[dtype]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_nodes_are_of_the_vocabulary_and_name_places_of_the_model(name):
+    model, _, network = subject(name)
+    places = dict(model.named_modules())
+    assert all(type(node.op) in TRAITS for node in network.nodes.values())
+    assert all(node.origin in places for node in network.nodes.values())
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_conversion_leaves_the_model_as_it_was(name):
+    model, samples = ZOO[name]()
+    before = copy.deepcopy(model.state_dict())
+    gradients = {key: parameter.requires_grad for key, parameter in model.named_parameters()}
+    network = tp.convert(model, samples)
+    tp.simulate(network, samples[:2], time_steps=2)
+    after = model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    assert gradients == {key: parameter.requires_grad for key, parameter in model.named_parameters()}
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert not any(module.training for module in model.modules())
+
+
+def test_network_does_not_share_weights_with_the_model():
+    model, samples = ZOO["mlp"]()
+    network = capture(model, [samples])
+    expected = answers(network, [samples])
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    assert largest_difference(answers(network, [samples]), expected) == 0
+
+
+def test_nodes_bear_the_names_of_modules():
+    _, _, network = subject("resnet")
+    assert network.nodes["layer2.conv1"].origin == "layer2.conv1"
+    assert isinstance(network.nodes["layer2.conv1"].op, Convolution)
+    assert network.nodes["layer2.relu"].origin == "layer2"
+    assert [node.name for node in network.having(BatchNorm)][:2] == ["bn1", "layer1.bn1"]
+
+
+def test_a_module_used_twice_gives_two_nodes():
+    _, _, network = subject("shared-modules")
+    assert [node.origin for node in network.having(Convolution)] == ["conv", "conv"]
+    assert len(network.having(BatchNorm)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("mlp", ["output"]),
+        ("outputs-tuple", ["0", "1"]),
+        ("outputs-dict", ["scores", "features"]),
+        ("outputs-nested", ["scores", "more.0", "more.1"]),
+        ("output-is-dict-of-one", ["output"]),
+    ],
+)
+def test_outputs_have_keys(name, keys):
+    _, _, network = subject(name)
+    assert list(network.outputs) == keys
+
+
+def test_inputs_keep_their_order_and_shape():
+    _, _, network = subject("two-inputs")
+    assert {name: op.shape for name, op in network.inputs.items()} == {"image": (1, 4, 4), "facts": (3,)}
+
+
+def test_values_without_an_input_are_folded():
+    """The class token is expanded to the batch and joined; what stays is one constant with a batch axis of one."""
+    _, _, network = subject("class-token")
+    (token,) = network.having(Constant)
+    assert token.op.value.shape == (1, 1, 4)
+
+
+def test_a_single_sample_suffices():
+    model, samples = ZOO["lenet"]()
+    network = capture(model, [samples[:1]])
+    with torch.inference_mode():
+        assert largest_difference(answers(network, [samples]), [model(samples)]) <= DECIMALS[torch.float32]
+
+
+def test_dropout_leaves_nothing_behind():
+    _, _, network = subject("dropout")
+    assert [type(node.op).__name__ for node in network.nodes.values()] == [
+        "Input", "Convolution", "Relu", "Convolution", "Relu",
+    ]  # fmt: skip
+
+
+def test_a_sequential_of_nothing_is_its_input():
+    network = capture(nn.Sequential().eval(), [torch.rand(3, 2)])
+    assert list(network.nodes) == [network.outputs["output"]]

@@ -1,0 +1,293 @@
+"""What cannot be read is refused by name, with the place in the user's model and what to do about it."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+import transpike as tp
+from transpike.capture import capture
+from transpike.capture.readers import ADVICE, READERS
+from transpike.errors import ArgumentError, CaptureError, ConversionError, TranspikeError
+
+IMAGES = torch.rand(40, 3, 4, 4)
+ROWS = torch.rand(40, 6)
+
+
+class Body(nn.Module):
+    """A model made of one function, between two linear layers."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.first = nn.Linear(6, 6)
+        self.function = function
+        self.last = nn.Linear(6, 2)
+
+    def forward(self, x):
+        return self.last(self.function(self.first(x)))
+
+
+class Head(nn.Module):
+    """A module of the user's with something unreadable inside."""
+
+    def __init__(self, part):
+        super().__init__()
+        self.part = part
+
+    def forward(self, x):
+        return self.part(x)
+
+
+def refusal(model, samples=ROWS, error=CaptureError):
+    """Return the text with which the model is refused."""
+    with pytest.raises(error) as caught:
+        tp.convert(model.eval(), samples)
+    assert isinstance(caught.value, TranspikeError)
+    return str(caught.value)
+
+
+def assert_tells(text, *parts):
+    for part in parts:
+        assert part in text
+
+
+def test_operator_without_a_row_names_the_module():
+    model = nn.Sequential(nn.Linear(6, 4), Head(nn.GELU()), nn.Linear(4, 2))
+    assert_tells(
+        refusal(model),
+        "Operator 'gelu' in '1.part' of your model",
+        "cannot be captured: it has no row in the table of operators.",
+        "Smooth activations have no spiking rule under rate coding: replace it by ReLU, ReLU6 or LeakyReLU and fine-tune.",
+    )
+
+
+def test_normalisation_by_the_sample_is_refused():
+    model = nn.Sequential(nn.Linear(6, 4), nn.LayerNorm(4), nn.Linear(4, 2))
+    assert_tells(
+        refusal(model),
+        "Operator 'layer_norm' in '1' of your model",
+        "Normalisation by the sample's own statistics is no linear op: train with batch norm instead.",
+    )
+
+
+def test_operator_in_a_function_names_the_line():
+    class Exponential(nn.Module):
+        def forward(self, x):
+            return torch.exp(x)
+
+    assert_tells(
+        refusal(Exponential()),
+        "Operator 'exp' in your model (test_capture_refusals.py, line ",
+        ": `return torch.exp(x)`) cannot be captured: it has no row in the table of operators.",
+        "Replace it by supported ones, or train with ReLU-like activations.",
+    )
+
+
+@pytest.mark.parametrize("part", [nn.SiLU(), nn.Tanh(), nn.ELU(), nn.Softplus(), nn.Hardswish(), nn.Mish(), nn.SELU()])
+def test_smooth_activations_say_what_to_use_instead(part):
+    assert_tells(refusal(Body(part)), "in 'function' of your model", "replace it by ReLU, ReLU6 or LeakyReLU and fine-tune")
+
+
+@pytest.mark.parametrize("part", [nn.GroupNorm(2, 6), nn.LayerNorm(6)])
+def test_normalisers_say_what_to_use_instead(part):
+    assert_tells(refusal(Body(part)), "in 'function' of your model", "train with batch norm instead")
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+def test_recurrent_layers_are_refused(kind):
+    assert_tells(
+        refusal(nn.Sequential(nn.Unflatten(1, (3, 2)), kind(2, 4, batch_first=True))),
+        f"Operator {kind.__name__.lower()!r} in '1' of your model",
+        "Feed-forward networks of convolutions and linear layers can be converted.",
+    )
+
+
+def test_advice_is_given_for_unreadable_operators_only():
+    assert not set(ADVICE) & set(READERS)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [lambda x: x - x.mean(), lambda x: x - x.mean(0), lambda x: x - x.sum(0, keepdim=True), lambda x: F.softmax(x, 0)],
+    ids=["mean", "mean-axis", "sum-axis", "softmax-axis"],
+)
+def test_mixing_samples_by_a_reduction_is_refused(function):
+    assert_tells(refusal(Body(function)), "cannot be captured: it", "so that samples would depend on each other")
+
+
+@pytest.mark.parametrize(
+    ("function", "parts"),
+    [
+        (lambda x: x[1:], ["The model fixes the size of the batch or mixes its samples"]),
+        (lambda x: x.flip(0), ["Operator 'flip'", "no row in the table"]),
+        (lambda x: x.transpose(0, 1).relu().transpose(0, 1), ["Operator 'transpose'", "it acts along the batch"]),
+        (lambda x: torch.cat([x, x], 0), ["Operator 'cat'", "whose first axis is not the batch"]),
+        (
+            lambda x: x.view(-1, 3).relu().view(-1, 6),
+            ["whose first axis is not the batch", "samples of a batch must stay apart"],
+        ),
+        (lambda x: x.view(x.shape[0] * 2, 3).relu().view(-1, 6), ["Operator 'mul'", "computes with the size of the batch."]),
+    ],
+    ids=["slice", "flip", "transpose", "cat", "view", "view-size"],
+)
+def test_mixing_samples_by_their_places_is_refused(function, parts):
+    assert_tells(refusal(Body(function)), *parts)
+
+
+def test_values_that_vary_along_the_batch_are_refused():
+    """The position of a sample in its batch is folded like a constant; the comparison with the model finds it."""
+    assert_tells(
+        refusal(Body(lambda x: x + torch.arange(x.shape[0])[:, None])),
+        "The captured network differs from the model by",
+        "the model mixes the samples of a batch",
+    )
+
+
+@pytest.mark.parametrize("statistics", [True, False])
+def test_batch_norm_by_the_batch_is_refused(statistics):
+    """Without running statistics; and with its layer kept in training mode by the model itself."""
+    mean, variance = torch.zeros(6), torch.ones(6)
+
+    def normalised(x):
+        return F.batch_norm(x, mean, variance, training=True)
+
+    assert_tells(
+        refusal(Body(normalised if statistics else nn.BatchNorm1d(6, track_running_stats=False))),
+        "it normalises with the statistics of the batch, so that samples would depend on each other.",
+        "Use running statistics (track_running_stats=True) and model.eval().",
+    )
+
+
+def test_control_flow_by_values_is_refused():
+    assert_tells(
+        refusal(Body(lambda x: x.relu() if x.sum() > 0 else x)),
+        "The model has control flow or shapes that depend on the values of the data",
+        "Replace the condition by fixed code",
+    )
+
+
+def test_shapes_by_values_are_refused():
+    assert_tells(
+        refusal(Body(lambda x: x[:, : int(x.sum())])),
+        "control flow or shapes that depend on the values of the data",
+    )
+
+
+def test_fixed_batch_size_is_refused():
+    """A batch of 4 written into a view: torch.export finds that the batch can be nothing else."""
+    assert_tells(
+        refusal(Body(lambda x: x.view(4, 6))),
+        "The model fixes the size of the batch or mixes its samples",
+        "Look for a constant batch size in a view or reshape",
+    )
+
+
+def test_clamp_between_signals_is_refused():
+    assert_tells(refusal(Body(lambda x: torch.clamp(x, max=x.mean(1, keepdim=True)))), "'clamp'", "its bounds must be numbers")
+
+
+def test_division_by_a_signal_is_refused():
+    assert_tells(
+        refusal(Body(lambda x: x / (1 + x.relu()))),
+        "Operator 'div'",
+        "only division by a constant is linear.",
+        "Products of two signals (attention, gating) have no rule under rate coding.",
+    )
+
+
+def test_product_of_matrices_is_refused():
+    assert_tells(
+        refusal(Body(lambda x: (x.unsqueeze(1) @ x.unsqueeze(2)).flatten(1) + x)),
+        "only the product of a signal and a constant matrix is linear",
+    )
+
+
+def test_casts_are_refused():
+    assert_tells(refusal(Body(lambda x: x.double().relu().float())), "it casts torch.float32 to torch.float64")
+
+
+def test_an_answer_that_ignores_the_input_is_refused():
+    class Stubborn(nn.Module):
+        def forward(self, x):
+            return x.relu(), torch.ones(1, 3)
+
+    assert_tells(refusal(Stubborn()), "Output '1' of the model does not depend on its input.")
+
+
+def test_random_models_are_refused():
+    """Dropout that stays active in evaluation mode."""
+    text = refusal(Body(lambda x: x + torch.rand_like(x)))
+    assert_tells(text, "Operator 'rand_like'", "no row in the table")
+
+
+def test_training_mode_is_refused():
+    model = nn.Sequential(nn.Linear(6, 4), nn.Dropout(), nn.Linear(4, 2))
+    with pytest.raises(ArgumentError, match=r"The model is in training mode \(the model itself and 3 more\)") as caught:
+        tp.convert(model, ROWS)
+    assert_tells(str(caught.value), "call model.eval() first.")
+    model.eval()[1].train()
+    with pytest.raises(ArgumentError, match=r"The model is in training mode \(1 and 0 more\)"):
+        tp.convert(model, ROWS)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_are_refused(value):
+    model = nn.Sequential(nn.Linear(6, 4), nn.BatchNorm1d(4)).eval()
+    with torch.no_grad():
+        model[1].running_var[2] = value
+    with pytest.raises(ArgumentError, match=r"'1.running_var' of the model has NaN or infinite values: load or train"):
+        tp.convert(model, ROWS)
+
+
+@pytest.mark.parametrize("model", [lambda x: x, "resnet", {"weight": torch.ones(3)}, None], ids=str)
+def test_what_is_no_module_is_refused(model):
+    kind = type(model).__name__
+    with pytest.raises(ArgumentError, match=rf"A model must be a torch.nn.Module, not {kind}\."):
+        tp.convert(model, ROWS)
+
+
+def test_product_of_signals_inside_is_refused_by_the_conversion():
+    class Gated(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.gate = Head(nn.Linear(6, 6))
+            self.last = nn.Linear(6, 2)
+
+        def forward(self, x):
+            return F.relu(self.last(x * self.gate(x)))
+
+    assert_tells(
+        refusal(Gated(), error=ConversionError),
+        "Multiply 'mul' stands before Relu 'relu'",
+        "under rate coding Multiply has no spiking rule and may stand at the output only",
+        "convert the part of the model before it",
+    )
+
+
+def test_sigmoid_in_the_middle_is_refused_by_the_conversion():
+    model = nn.Sequential(nn.Linear(6, 4), nn.Sigmoid(), nn.Linear(4, 4), nn.ReLU())
+    assert_tells(
+        refusal(model, error=ConversionError),
+        "Sigmoid '1' stands before Relu '3'",
+        "Replace it by a ReLU-like activation and fine-tune",
+    )
+
+
+def test_softmax_before_a_max_pool_is_refused_by_the_conversion():
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.Softmax(1), nn.MaxPool2d(2))
+    assert_tells(refusal(model, IMAGES, ConversionError), "Softmax '1' stands before MaxPool '2'")
+
+
+def test_recipe_without_a_rule_for_max_pool_is_refused():
+    rate = tp.recipes["rate"]
+    incomplete = tp.Recipe("mine", "No rule for max-pool", rate.passes[:-1], "none")
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.MaxPool2d(2)).eval()
+    with pytest.raises(ConversionError, match="MaxPool '1' is a maximum that still acts on spikes one step at a time"):
+        tp.convert(model, IMAGES, incomplete)
+
+
+def test_capture_alone_refuses_alike():
+    with pytest.raises(CaptureError, match="Operator 'gelu' in '0' of your model"):
+        capture(nn.Sequential(nn.GELU()).eval(), [ROWS])

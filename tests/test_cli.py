@@ -1,0 +1,242 @@
+"""The outside view: commands, their files, and their messages."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from typer.testing import CliRunner
+
+from transpike import demo as demo_network
+from transpike.analysis import evaluation
+from transpike.cli import app
+
+MODELS = """
+import torch
+from torch import nn
+
+def small():
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 10))
+
+def smooth():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.GELU(), nn.LayerNorm(8), nn.Linear(8, 10))
+
+def gated():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Sigmoid(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 10))
+
+def needs(width):
+    return nn.Linear(width, width)
+
+number = 3
+"""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models.py").write_text(MODELS)
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 10))
+    save_file(model.state_dict(), tmp_path / "weights.safetensors")
+    torch.save({"state_dict": {f"module.{k}": v for k, v in model.state_dict().items()}}, tmp_path / "weights.pt")
+    return tmp_path
+
+
+def call(*arguments, code=0):
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output + result.stderr
+    assert "Traceback" not in result.output + result.stderr
+    return result
+
+
+def refused(*arguments):
+    """Return the one-sentence refusal of a command, without line breaks."""
+    return " ".join(call(*arguments, code=2).stderr.split())
+
+
+def converted():
+    call("convert", "models.py:small", "--weights", "weights.pt", "--data", "digits", "--samples", 200, "--out", "net")
+
+
+def test_from_model_to_page(folder):
+    output = call("inspect", "models.py:small", "--shape", "1,8,8").output
+    assert "becomes neurons" in output
+    assert "This model converts." in output
+    converted()
+    result = call("evaluate", "net", "--data", "digits", "--time-steps", 8, "--samples", 50, "--out", "run")
+    assert "of the ANN's accuracy" in result.output
+    call("report", "run", "--figures", "figures")
+    page = (folder / "run" / "report.html").read_text()
+    assert "net on digits" in page
+    assert {path.suffix for path in (folder / "figures").iterdir()} == {".svg", ".png"}
+    assert sorted(path.name for path in (folder / "run").iterdir()) == ["report.html", "report.json"]
+
+
+def test_json_everywhere(folder):
+    assert json.loads(call("inspect", "models.py:small", "--shape", "1,8,8", "--json").stdout)["converts"] is True
+    result = call("convert", "models.py:small", "--data", "digits", "--out", "net", "--json", "--samples", 100)
+    assert json.loads(result.stdout)["recipe"] == "rate"
+    report = json.loads(call("evaluate", "net", "--data", "digits", "--time-steps", 4, "--json", "--samples", 20).stdout)
+    assert len(report["accuracy"]) == 4
+    assert json.loads(call("report", "net", "--json").stdout)["written"] == ["net/report.html"]
+
+
+def test_both_weight_formats_and_the_model_as_reference(folder):
+    for weights in ("weights.pt", "weights.safetensors"):
+        call(
+            "convert", "models.py:small", "--weights", weights, "--data", "digits", "--samples", 100, "--out", weights + ".net"
+        )
+    arguments = ("--data", "digits", "--time-steps", 4, "--samples", 30, "--json")
+    own = json.loads(call("evaluate", "weights.pt.net", *arguments).stdout)
+    model = ("--model", "models.py:small", "--weights", "weights.safetensors")
+    other = json.loads(call("evaluate", "weights.safetensors.net", *arguments, *model).stdout)
+    assert own["accuracy"] == other["accuracy"]
+    assert own["reference_accuracy"] == other["reference_accuracy"]
+
+
+def test_uint8_images_are_scaled_and_normalised(folder):
+    images = np.random.default_rng(0).integers(0, 256, (60, 8, 8), dtype=np.uint8)
+    np.savez(folder / "data.npz", images=images, labels=np.arange(60) % 10)
+    call("convert", "models.py:small", "--data", "data.npz", "--mean", "0.5", "--std", "0.25", "--out", "net")
+    report = call("evaluate", "net", "--data", "data.npz", "--mean", "0.5", "--std", "0.25", "--time-steps", 4, "--json")
+    assert json.loads(report.stdout)["samples"] == 60
+
+
+def test_poisson_and_percentile_change_the_network(folder):
+    base = ("convert", "models.py:small", "--data", "digits", "--samples", 100, "--out")
+    call(*base, "a")
+    call(*base, "b", "--poisson", "--seed", 3)
+    call(*base, "c", "--percentile", 90)
+    graphs = {name: json.loads((folder / name / "network.json").read_text()) for name in "abc"}
+    assert "Poisson" in {node["op"]["kind"] for node in graphs["b"]["nodes"]}
+    assert graphs["a"]["tensors_sha256"] != graphs["c"]["tensors_sha256"]
+
+
+def test_inspect_lists_every_obstacle(folder):
+    output = " ".join(call("inspect", "models.py:smooth", "--shape", "1,8,8", code=1).output.split())
+    assert "'gelu'" in output
+    assert "'layer_norm'" in output
+    assert "2 obstacles" in output
+    output = " ".join(call("inspect", "models.py:gated", "--shape", "1,8,8", code=1).output.split())
+    assert "Sigmoid '2' stands before Relu '4'" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("inspect", "models.py", "--shape", "1"), "must be package.module:factory"),
+        (("inspect", "models.py:nothing", "--shape", "1"), "has no 'nothing'"),
+        (("inspect", "models.py:number", "--shape", "1"), "must be callable without arguments"),
+        (("inspect", "models.py:needs", "--shape", "1"), "must be callable without arguments"),
+        (("inspect", "absent.py:small", "--shape", "1"), "There is no file absent.py"),
+        (("inspect", "absent_module:small", "--shape", "1"), "Cannot import absent_module"),
+        (("inspect", "models.py:small"), "Give --data or --shape"),
+        (("inspect", "models.py:small", "--shape", "1,x"), "must be numbers with commas"),
+        (("inspect", "models.py:small", "--shape", "3,8,8"), "cannot run on the samples"),
+        (("convert", "models.py:smooth", "--data", "digits", "--out", "net"), "Operator 'gelu'"),
+        (("convert", "models.py:small", "--data", "digits", "--out", "net", "--recipe", "rat"), "Did you mean 'rate'?"),
+        (("convert", "models.py:small", "--data", "digits", "--out", "net", "--percentile", "0"), "percent must be"),
+        (("convert", "models.py:small", "--data", "absent.npz", "--out", "net"), "Cannot read the data file"),
+        (("convert", "models.py:small", "--data", "data.csv", "--out", "net"), "must be 'digits' or an .npz"),
+        (("convert", "models.py:small", "--data", "digits", "--out", "models.py"), "in the way"),
+        (("evaluate", "absent", "--data", "digits"), "holds no network"),
+        (("report", "absent"), "Cannot read the report"),
+    ],
+)
+def test_mistakes_are_one_sentence(folder, arguments, words):
+    assert words in refused(*arguments)
+    assert not (folder / "net").exists()
+
+
+def test_evaluation_mistakes(folder):
+    converted()
+    assert "time_steps must be a whole number" in refused("evaluate", "net", "--data", "digits", "--time-steps", 0)
+    assert "'nobody' is unknown" in refused("evaluate", "net", "--data", "digits", "--raster", "nobody", "--time-steps", 2)
+    np.savez(folder / "wrong.npz", images=np.zeros((4, 8, 8, 3), dtype=np.uint8), labels=np.zeros(4, dtype=int))
+    assert "have shape (3, 8, 8)" in refused("evaluate", "net", "--data", "wrong.npz")
+    np.savez(folder / "labels.npz", images=np.zeros((4, 8, 8), dtype=np.uint8), labels=np.full(4, 10))
+    assert "Label 10 of sample 0 is out of range" in refused("evaluate", "net", "--data", "labels.npz")
+    np.savez(folder / "short.npz", images=np.zeros((4, 8, 8), dtype=np.uint8), labels=np.zeros(3, dtype=int))
+    assert "4 samples but 3 labels" in refused("evaluate", "net", "--data", "short.npz")
+
+
+class Malicious:
+    def __reduce__(self):
+        return (print, ("code ran",))
+
+
+def test_hostile_and_damaged_weight_files_are_refused(folder):
+    (folder / "bad.pt").write_bytes(pickle.dumps({"a": Malicious()}))
+    torch.save({"a": Malicious()}, folder / "worse.pt")
+    (folder / "cut.pt").write_bytes((folder / "weights.pt").read_bytes()[:500])
+    (folder / "cut.safetensors").write_bytes((folder / "weights.safetensors").read_bytes()[:50])
+    save_file({"other": torch.zeros(2)}, folder / "other.safetensors")
+    base = ("convert", "models.py:small", "--data", "digits", "--out", "net", "--weights")
+    for file, words in (
+        ("bad.pt", "refused"),
+        ("worse.pt", "loading it could run code, so it is refused"),
+        ("cut.pt", "damaged"),
+        ("cut.safetensors", "damaged"),
+        ("other.safetensors", "does not fit the model"),
+        ("absent.pt", "Cannot read the weight file"),
+    ):
+        result = call(*base, file, code=2)
+        assert words in " ".join(result.stderr.split()), file
+        assert "code ran" not in result.output
+    np.savez(folder / "pickled.npz", images=np.array([{"a": 1}], dtype=object))
+    assert "more than arrays of numbers" in refused("convert", "models.py:small", "--data", "pickled.npz", "--out", "net")
+    assert not (folder / "net").exists()
+
+
+def test_an_interrupt_is_a_sentence_and_resume_goes_on(folder, monkeypatch):
+    converted()
+    original, calls = evaluation.add_block, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        original(*arguments)
+
+    monkeypatch.setattr(evaluation, "add_block", interrupted)
+    arguments = ("evaluate", "net", "--data", "digits", "--samples", 100, "--time-steps", 4)
+    result = call(*arguments, code=130)
+    assert "--resume" in result.stderr
+    assert (folder / "net" / "progress.safetensors").exists()
+    monkeypatch.setattr(evaluation, "add_block", original)
+    resumed = json.loads(call(*arguments, "--resume", "--json").stdout)
+    fresh = json.loads(call(*arguments, "--json").stdout)
+    assert resumed == fresh
+    assert not (folder / "net" / "progress.safetensors").exists()
+
+
+def test_unexpected_errors_hide_their_traceback(folder, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("boom")
+
+    monkeypatch.setattr("transpike.jobs.load_model", broken)
+    result = call("inspect", "models.py:small", "--shape", "1,8,8", code=70)
+    assert "RuntimeError: boom" in result.stderr
+    result = CliRunner().invoke(app, ["--debug", "inspect", "models.py:small", "--shape", "1,8,8"])
+    assert isinstance(result.exception, RuntimeError)
+    CliRunner().invoke(app, ["inspect", "--help"])
+
+
+def test_demo_writes_network_report_and_page(folder, monkeypatch):
+    monkeypatch.setattr(demo_network, "EPOCHS", 1)
+    result = call("demo", "--out", "out", "--time-steps", 8)
+    assert "synaptic" in result.output
+    assert sorted(path.name for path in (folder / "out").iterdir()) == ["network", "report.html", "report.json"]
+    call("report", "out")
+
+
+def test_the_installed_command_runs():
+    result = subprocess.run([sys.executable, "-m", "transpike", "--version"], capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("transpike 0.")

@@ -1,0 +1,55 @@
+"""The table of traits is complete, and each op that it calls linear is."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+import torch
+from helpers import MODELS, same_op, subject
+
+from transpike import ops
+from transpike.network import forward
+from transpike.ops import TRAITS, WEIGHTED
+from transpike.parts import Op, Trait
+
+
+def kinds():
+    modules = (ops.activation, ops.arithmetic, ops.linear, ops.pooling, ops.shape)
+    found = [kind for module in modules for _, kind in inspect.getmembers(module, inspect.isclass)]
+    return {kind for kind in found if issubclass(kind, Op) and kind is not Op}
+
+
+def test_every_op_has_a_trait():
+    assert kinds() == set(TRAITS)
+
+
+def test_every_op_is_exercised_by_the_lists():
+    """But for Expand and Upsample's kin, each op of the vocabulary occurs in some captured model."""
+    seen = {type(node.op) for name in MODELS for node in subject(name)[2].nodes.values()}
+    assert seen | {ops.Identity} == set(TRAITS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_linear_ops_commute_with_averaging(name):
+    """op(mean of two signals) = mean of op of each, for every linear op of every model, in float64."""
+    _, inputs, network = subject(name)
+    one, two = ({}, {})
+    forward(network, inputs, one.__setitem__)
+    forward(network, [x.flip(0) for x in inputs], two.__setitem__)
+    for node in network.nodes.values():
+        if TRAITS[type(node.op)] is Trait.LINEAR:
+            mean = node.op(*[(one[source] + two[source]) / 2 for source in node.inputs])
+            torch.testing.assert_close(mean, (one[node.name] + two[node.name]) / 2, rtol=0, atol=1e-11)
+
+
+def test_weighted_ops_are_linear():
+    assert all(TRAITS[kind] is Trait.LINEAR for kind in WEIGHTED)
+
+
+def test_tensors_of_an_op_can_be_changed_and_leave_the_op_alone():
+    op = ops.Linear(torch.ones(2, 3), torch.zeros(2))
+    doubled = op.map_tensors(lambda tensor: tensor * 2)
+    assert [name for name, _ in op.tensors()] == ["weight", "bias"]
+    assert torch.equal(doubled.weight, torch.full((2, 3), 2.0))
+    assert same_op(op, ops.Linear(torch.ones(2, 3), torch.zeros(2)))
