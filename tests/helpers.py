@@ -8,21 +8,25 @@ from functools import cache
 
 import torch
 from torch import Tensor
-from zoo import FEATURES, ZOO
 
 from transpike.capture import capture
 from transpike.data import Batch
 from transpike.network import Network, forward
 from transpike.parts import Op
 from transpike.passes import apply
+from zoo import FEATURES, ZOO
 
 MODELS = {**ZOO, **FEATURES}
 DECIMALS = {torch.float32: 1e-4, torch.float64: 1e-9}
 
 
-@cache
 def subject(name, dtype=torch.float64):
     """Return (model, inputs, analogue network) of a model in the lists; nobody may change them."""
+    return captured(name, dtype)
+
+
+@cache
+def captured(name, dtype):
     model, samples = MODELS[name]()
     inputs = tuple(x.to(dtype) for x in (samples if isinstance(samples, tuple) else (samples,)))
     model = model.to(dtype)

@@ -67,7 +67,7 @@ def advance(op, memory, name, x, index):
     if isinstance(op, IntegrateAndFire):
         if name not in memory:
             threshold = np.broadcast_to(op.threshold.numpy(), x.shape)
-            memory[name] = threshold, op.initial * threshold
+            memory[name] = threshold, np.array(op.initial * threshold)
         return fire(*memory[name], x)
     if isinstance(op, Integrator):
         total, steps = memory.get(name, (np.zeros(x.shape), 0))
@@ -95,7 +95,7 @@ def fire(threshold, potential, current):
     return sent
 
 
-def evaluate(op, inputs):
+def evaluate(op, inputs):  # noqa: PLR0911 - one line for each op
     """Return the value of an op without memory for one sample."""
     match op:
         case Constant():

@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from zoo import ZOO
 
 import transpike as tp
+from helpers import subject
 from transpike.data import Batch, batches, check_labels, checked
-from transpike.errors import ArgumentError, DataError, TranspikeWarning
+from transpike.errors import ArgumentError, ConversionError, DataError, TranspikeWarning
 from transpike.ops import Input
 from transpike.recipes import STRUCTURE, find_recipe
 from transpike.simulation import Record
+from zoo import ZOO
 
 SAMPLES = torch.rand(40, 6)
 
@@ -214,8 +215,6 @@ def test_labels_of_any_whole_dtype(dtype):
 
 
 def test_an_analogue_network_cannot_be_simulated():
-    from helpers import subject
-
     _, inputs, analogue = subject("mlp")
-    with pytest.raises(tp.errors.ConversionError, match="Relu '1' is a non-linear op that still acts on spikes"):
+    with pytest.raises(ConversionError, match="Relu '1' is a non-linear op that still acts on spikes"):
         tp.simulate(analogue, inputs, 2)

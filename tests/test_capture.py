@@ -6,10 +6,10 @@ import copy
 
 import pytest
 import torch
-from helpers import DECIMALS, MODELS, ZOO, answers, flat, largest_difference, subject
 from torch import nn
 
 import transpike as tp
+from helpers import DECIMALS, MODELS, ZOO, answers, flat, largest_difference, subject
 from transpike.capture import capture
 from transpike.ops import TRAITS, BatchNorm, Constant, Convolution
 

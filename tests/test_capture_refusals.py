@@ -148,13 +148,13 @@ def test_values_that_vary_along_the_batch_are_refused():
 @pytest.mark.parametrize("statistics", [True, False])
 def test_batch_norm_by_the_batch_is_refused(statistics):
     """Without running statistics; and with its layer kept in training mode by the model itself."""
-    mean, variance = torch.zeros(6), torch.ones(6)
 
-    def normalised(x):
-        return F.batch_norm(x, mean, variance, training=True)
+    class Adapting(nn.BatchNorm1d):
+        def forward(self, x):
+            return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, training=True)
 
     assert_tells(
-        refusal(Body(normalised if statistics else nn.BatchNorm1d(6, track_running_stats=False))),
+        refusal(Body(Adapting(6) if statistics else nn.BatchNorm1d(6, track_running_stats=False))),
         "it normalises with the statistics of the batch, so that samples would depend on each other.",
         "Use running statistics (track_running_stats=True) and model.eval().",
     )
@@ -170,7 +170,7 @@ def test_control_flow_by_values_is_refused():
 
 def test_shapes_by_values_are_refused():
     assert_tells(
-        refusal(Body(lambda x: x[:, : int(x.sum())])),
+        refusal(Body(lambda x: x + x[:, : int(x.square().sum())].sum(1, keepdim=True))),
         "control flow or shapes that depend on the values of the data",
     )
 

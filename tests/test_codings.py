@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers import converted
 from hypothesis import given
 from hypothesis import strategies as st
 
 import transpike as tp
+from helpers import converted
 from transpike.codings import CODINGS, Poisson
+from transpike.network import forward
 from transpike.ops import Identity
 from transpike.simulation import Record
 
@@ -101,13 +102,11 @@ def test_poisson_input_approaches_the_model():
     """The error of the answer falls as 1/sqrt(T): 4 times from 64 to 1,024 steps; half of that is asked for."""
     inputs, network = converted("mlp", tp.recipes["rate"].with_percentile(100).poisson())
     outputs = tp.simulate(network, inputs[0], 1024).outputs
-    from transpike.network import forward
-
     wanted = forward(network.analogue(), inputs)["output"]
     early, late = (float((outputs[t - 1] - wanted).square().mean().sqrt()) for t in (64, 1024))
     assert late < early / 2
 
 
 def test_codings_are_the_identity_in_the_limit():
-    assert CODINGS == (Poisson,)
+    assert (Poisson,) == CODINGS
     assert isinstance(coding().analogue(), Identity)

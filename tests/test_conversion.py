@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers import FEATURES, ZOO, answers, converted, flat, subject
 
 import transpike as tp
+from helpers import FEATURES, ZOO, answers, converted, flat, subject
 from transpike.data import Batch
+from transpike.network import forward
 from transpike.neurons import AccumulatedMaxPool, IntegrateAndFire
 from transpike.ops import Clip, MaxPool, Relu
 from transpike.passes import InsertNeurons, Percentile, apply
@@ -63,8 +64,6 @@ def test_thresholds_are_the_largest_activations(name):
         peaks[node] = value
 
     analogue = network.analogue()
-    from transpike.network import forward
-
     forward(analogue, inputs, observe)
     neurons = network.having(IntegrateAndFire)
     assert neurons
@@ -78,12 +77,21 @@ def test_thresholds_are_the_largest_activations(name):
 
 
 def test_layerwise_threshold_is_one_number_per_layer():
-    inputs, network = converted("vgg-bn", tp.recipes["rate-basic"])
+    _, network = converted("vgg-bn", tp.recipes["rate-basic"])
     assert all(node.op.threshold.numel() == 1 and node.op.initial == 0 for node in network.having(IntegrateAndFire))
+
+
+def test_thresholds_lie_along_the_channels():
+    """Axis 1 behind a convolution; the last axis behind a linear layer on [batch, tokens, features]."""
+    _, images = converted("vgg-bn", tp.recipes["rate"])
+    _, tokens = converted("tokens", tp.recipes["rate"])
+    assert [tuple(node.op.threshold.shape) for node in images.having(IntegrateAndFire)][:2] == [(4, 1, 1), (6, 1, 1)]
+    assert [tuple(node.op.threshold.shape) for node in tokens.having(IntegrateAndFire)] == [(1, 6), (1, 3)]
 
 
 def test_every_activation_and_max_pool_gets_its_rule():
     _, network = converted("vgg-bn", tp.recipes["rate"])
+    assert {node.op.initial for node in network.having(IntegrateAndFire)} == {0.5}
     assert not network.having(Relu, Clip, MaxPool)
     assert len(network.having(IntegrateAndFire)) == 4
     assert len(network.having(AccumulatedMaxPool)) == 2

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers import converted
 
 import transpike as tp
+from helpers import converted
 from transpike.errors import ArgumentError
 from transpike.simulation import Record, counting_nodes
 from transpike.simulation.memory import BLOCK, block_size, bytes_per_sample

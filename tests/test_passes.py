@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers import MODELS, answers, frozen_copy, largest_difference, same_network, subject
 
+from helpers import MODELS, answers, frozen_copy, largest_difference, same_network, subject
 from transpike.data import Batch
 from transpike.network.edit import pruned
 from transpike.neurons import Integrator
@@ -41,7 +41,7 @@ def test_each_structural_pass_applied_twice_changes_nothing_more(name):
 
 @pytest.mark.parametrize("name", MODELS)
 def test_passes_leave_the_original_untouched(name):
-    _, inputs, network = subject(name)
+    _, _, network = subject(name)
     before = frozen_copy(network)
     for change in STRUCTURE:
         changed = restructured(network, [change])

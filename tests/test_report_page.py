@@ -59,6 +59,7 @@ def make_report(time_steps: int = 32, layers: int = 6, **changes) -> Report:
         recipe="rate",
         citation="Rueckauer et al. 2017",
         schedule="concurrent",
+        input="constant current",
         bits_per_spike=1,
         time_steps=time_steps,
         samples=200,
@@ -349,8 +350,18 @@ def test_the_policy_admits_the_pages_own_script(pages):
 def test_the_same_report_gives_the_same_page(pages, tmp_path):
     write_page(Report.load(saved(REPORTS["full"], tmp_path)), tmp_path / "page.html")
     assert (tmp_path / "page.html").read_text() == pages["full"]
+
+
+def test_a_page_that_cannot_be_written_is_a_plain_error(tmp_path):
+    (tmp_path / "file").touch()
     with pytest.raises(ArchiveError, match="Cannot write"):
-        write_page(REPORTS["full"], tmp_path / "page.html" / "below-a-file.html")
+        write_page(REPORTS["no layers"], tmp_path / "file" / "page.html")
+
+
+def test_without_labels_the_page_speaks_of_no_accuracy_of_its_own(pages):
+    assert "accuracy, loss and latency are unknown" in pages["no labels"]
+    assert "<dt>Latency</dt>" in pages["full"]
+    assert "<dt>Latency</dt>" not in pages["no labels"]
 
 
 def saved(report, folder):

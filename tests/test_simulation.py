@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from helpers import MODELS, converted
 from hypothesis import given
 from hypothesis import strategies as st
-from random_networks import networks
-from reference import simulate_literally
 
 import transpike as tp
+from helpers import MODELS, converted
+from random_networks import networks
+from reference import simulate_literally
 from transpike.simulation import Record, counting_nodes
 
 # Sums of about 1,000 products in float64, taken in another order, differ by some 1e-13; the answers are of order 1.

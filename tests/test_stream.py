@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from helpers import converted
 
 import transpike as tp
+from helpers import converted
 from transpike.errors import ArgumentError, DataError
 
 NAMES = ["mlp", "lenet", "resnet", "max-pool-of-input", "softmax-at-the-end", "two-inputs"]

@@ -16,6 +16,16 @@ from torch import Tensor
 from transpike.errors import ArchiveError
 
 
+def current_umask() -> int:
+    """Return the permissions that new files shall not have; Python can read it only by setting it."""
+    umask = os.umask(0o022)
+    os.umask(umask)
+    return umask
+
+
+UMASK = current_umask()
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a file whole or not at all: to a neighbour first, then renamed into place."""
     temporary = ""
@@ -26,6 +36,7 @@ def write_bytes(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
+        Path(temporary).chmod(0o666 & ~UMASK)
         Path(temporary).replace(path)
     except OSError as error:
         reason = error.strerror or str(error)

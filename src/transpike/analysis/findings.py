@@ -18,6 +18,7 @@ POOR_LAYER = 0.2
 STILL_RISING = 0.005
 FEW_SAMPLES = 500
 BREAK_EVEN_SPIKES = 1.72
+EQUAL = 1.05  # ratios nearer to 1 than this are called equal
 NAMED = 3
 
 
@@ -140,6 +141,8 @@ def dense_currents(report: Report, work: Work) -> Iterator[Finding]:
 
 def energy(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001
     final = report.final
+    if final.energy[0].ann == 0:
+        return
     spikes = final.spikes_per_neuron
     cheap = spikes < BREAK_EVEN_SPIKES
     break_even = (
@@ -157,8 +160,14 @@ def energy(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001
 def compared(point: Checkpoint) -> str:
     """Word the energy after some steps against the ANN's."""
     ratio = point.energy[0].ratio
-    words = f"{1 / ratio:.1f} times less" if ratio < 1 else f"{ratio:.1f} times MORE"
-    return f"After {point.time_steps} steps: {words} energy than the float32 ANN"
+    if ratio == 0:
+        words = "no energy, against the float32 ANN"
+    elif 1 / EQUAL < ratio < EQUAL:
+        words = "about as much energy as the float32 ANN"
+    else:
+        words = f"{1 / ratio:.1f} times less" if ratio < 1 else f"{ratio:.1f} times MORE"
+        words += " energy than the float32 ANN"
+    return f"After {point.time_steps} steps: {words}"
 
 
 def sooner(report: Report) -> str:

@@ -62,6 +62,7 @@ class Report:
     recipe: str
     citation: str
     schedule: str
+    input: str  # how the samples enter: a constant current, or random spikes
     bits_per_spike: int
     time_steps: int
     samples: int
@@ -109,9 +110,25 @@ class Report:
         if values.get("format", 0) > FORMAT:
             raise ArchiveError(f"{path} was written by a newer Transpike: update it with pip install -U transpike.")
         try:
-            return from_values({key: value for key, value in values.items() if key != "format"})
+            return complete(from_values({key: value for key, value in values.items() if key != "format"}))
         except (TypeError, KeyError, ValueError, AttributeError) as error:
             raise ArchiveError(f"{path} is not a complete report ({error}): evaluate again.") from error
+
+
+def complete(report: Report) -> Report:
+    """Return `report` if everything that a page shows is there, else raise ValueError naming what is not."""
+    numbers = {"time_steps": report.time_steps, "samples": report.samples, "spikes_per_neuron": report.spikes_per_neuron}
+    wrong = [name for name, value in numbers.items() if not isinstance(value, int | float)]
+    wrong += [name for name in ("title", "recipe", "version") if not isinstance(getattr(report, name), str)]
+    if not report.checkpoints or not all(point.energy for point in report.checkpoints):
+        wrong.append("checkpoints")
+    for name in ("accuracy", "agreement", "output_error"):
+        curve = getattr(report, name)
+        if curve is not None and (len(curve) != report.time_steps or not all(isinstance(v, int | float) for v in curve)):
+            wrong.append(name)
+    if wrong:
+        raise ValueError(f"{', '.join(wrong)} missing or of the wrong kind")
+    return report
 
 
 def from_values(values: dict[str, Any]) -> Report:

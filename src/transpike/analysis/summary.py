@@ -9,6 +9,7 @@ from transpike.analysis.energy import energies
 from transpike.analysis.operations import Work
 from transpike.analysis.report import Checkpoint, Layer, Raster, Report
 from transpike.analysis.tally import Tally, checkpoints
+from transpike.codings import Poisson
 from transpike.network import Network, Node
 from transpike.neurons import IntegrateAndFire
 from transpike.recipes import RECIPES
@@ -29,6 +30,7 @@ def summarise(network: Network, work: Work, tally: Tally, time_steps: int, title
         recipe=network.recipe or "unnamed",
         citation=recipe.citation if recipe else "",
         schedule=recipe.schedule if recipe else "concurrent",
+        input=entrance(network),
         bits_per_spike=recipe.bits_per_spike if recipe else 1,
         time_steps=time_steps,
         samples=tally.samples,
@@ -49,6 +51,12 @@ def summarise(network: Network, work: Work, tally: Tally, time_steps: int, title
         findings=network.findings,
         version=version("transpike"),
     )
+
+
+def entrance(network: Network) -> str:
+    """Word how inputs enter the network."""
+    seeds = {node.op.seed for node in network.having(Poisson) if isinstance(node.op, Poisson)}
+    return f"Poisson spikes, seed {min(seeds)}" if seeds else "constant current"
 
 
 def curve(tally: Tally, name: str) -> tuple[float, ...] | None:

@@ -83,6 +83,7 @@ Data = Annotated[str, typer.Option(help="'digits' (bundled) or an .npz with imag
 Samples = Annotated[int | None, typer.Option(min=1, help="Use the first so many samples.")]
 Numbers = Annotated[str | None, typer.Option(help="Per channel, as in training: 0.485,0.456,0.406")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+RASTER_HELP = "Layer whose spikes to draw, or layer:3,17 for neurons of it; may be repeated."
 Seed = Annotated[int, typer.Option(help="Seed of random input spikes.")]
 
 

@@ -27,7 +27,8 @@ class Poisson(Stateful):
 
     The mean over T steps is x with standard error sqrt(|x| (amplitude - |x|) / T). `amplitude` (a scalar tensor, positive)
     is the largest magnitude of the calibration samples; larger values are clipped to it. Runs are repeatable: sample i
-    draws from a generator seeded with (seed, line, i), where `line` tells the inputs of one network apart. A negative value needs a second, inhibitory line: one signed bit.
+    draws from a generator seeded with (seed, line, i), where `line` tells the inputs of one network apart. A negative
+    value needs a second, inhibitory line: one signed bit.
     """
 
     keeps: ClassVar[frozenset[str]] = frozenset({"count"})

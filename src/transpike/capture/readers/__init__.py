@@ -24,6 +24,7 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "batch_norm": lambda call: weights.batch_norm(call)[0],
     "_native_batch_norm_legit_no_training": weights.batch_norm,
     "_native_batch_norm_legit": weights.batch_norm,
+    "_native_batch_norm_legit_functional": weights.batch_norm,
     "native_batch_norm": weights.batch_norm,
     "add": arithmetic.added,
     "sub": lambda call: arithmetic.added(call, -1.0),
