@@ -10,7 +10,7 @@ demo: $(VENV)/.run
 	$(BIN)/transpike demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -12,9 +12,9 @@ import sys
 from pathlib import Path
 
 import torch
-from tables import keep, show
 
 import transpike as tp
+from tables import keep, show
 from transpike.network import forward
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))

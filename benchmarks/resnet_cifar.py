@@ -24,7 +24,7 @@ from tables import keep, show
 from transpike.capture import capture
 from transpike.network import forward
 from transpike.passes import apply
-from transpike.recipes import STRUCTURE
+from transpike.recipe import STRUCTURE
 
 STEPS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from helpers import MODELS, converted, same_network
 from torch import nn
 
 import transpike as tp
+from helpers import MODELS, converted, same_network
 from transpike.errors import ArchiveError
 from transpike.network import archive
 

@@ -12,7 +12,7 @@ from helpers import subject
 from transpike.data import Batch, batches, check_labels, checked
 from transpike.errors import ArgumentError, ConversionError, DataError, TranspikeWarning
 from transpike.ops import Input
-from transpike.recipes import STRUCTURE, find_recipe
+from transpike.recipe import STRUCTURE, find_recipe
 from transpike.simulation import Record
 from zoo import ZOO
 

@@ -241,7 +241,9 @@ def test_weights_that_are_not_finite_are_refused(value):
         tp.convert(model, ROWS)
 
 
-@pytest.mark.parametrize("model", [lambda x: x, "resnet", {"weight": torch.ones(3)}, None], ids=str)
+@pytest.mark.parametrize(
+    "model", [lambda x: x, "resnet", {"weight": torch.ones(3)}, None], ids=["function", "text", "mapping", "nothing"]
+)
 def test_what_is_no_module_is_refused(model):
     kind = type(model).__name__
     with pytest.raises(ArgumentError, match=rf"A model must be a torch.nn.Module, not {kind}\."):

@@ -6,10 +6,10 @@ import dataclasses
 
 import pytest
 import torch
-from helpers import MODELS, converted
 from torch import nn
 
 import transpike as tp
+from helpers import MODELS, converted
 from transpike.analysis.connections import WITH_WEIGHTS, fan_outs, pattern
 from transpike.analysis.operations import count_work, synaptic_operations
 from transpike.network import shapes

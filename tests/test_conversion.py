@@ -12,7 +12,7 @@ from transpike.network import forward
 from transpike.neurons import AccumulatedMaxPool, IntegrateAndFire
 from transpike.ops import Clip, MaxPool, Relu
 from transpike.passes import InsertNeurons, Percentile, apply
-from transpike.recipes import STRUCTURE
+from transpike.recipe import STRUCTURE
 
 MAXIMUM = tp.recipes["rate"].with_percentile(100)
 

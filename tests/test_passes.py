@@ -11,7 +11,7 @@ from transpike.network.edit import pruned
 from transpike.neurons import Integrator
 from transpike.ops import Affine, BatchNorm, Clip, Convolution, LeakyRelu, MaxPool, Relu
 from transpike.passes import FoldBatchNorm, PoolBeforeActivation, SplitSigned, apply
-from transpike.recipes import STRUCTURE
+from transpike.recipe import STRUCTURE
 
 # Rounding of float64 in some ten layers, relative to the largest answer.
 EXACT = 1e-9

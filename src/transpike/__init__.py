@@ -8,8 +8,8 @@ from transpike.conversion import convert as convert
 from transpike.network import Network as Network
 from transpike.network.archive import load as load
 from transpike.network.archive import save as save
-from transpike.recipes import RECIPES as recipes  # noqa: F401, N811 - the public table reads as a menu
-from transpike.recipes import Recipe as Recipe
+from transpike.recipe import RECIPES as recipes  # noqa: F401, N811 - the public table reads as a menu
+from transpike.recipe import Recipe as Recipe
 from transpike.simulation import Record as Record
 from transpike.simulation import Recording as Recording
 from transpike.simulation import Stream as Stream

@@ -16,7 +16,7 @@ from transpike.errors import DataError, TranspikeWarning
 from transpike.network import Network
 from transpike.network.grammar import check_spiking
 from transpike.passes import apply
-from transpike.recipes import Recipe, find_recipe
+from transpike.recipe import Recipe, find_recipe
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from transpike.network.grammar import trait
 from transpike.ops import TRAITS, Input
 from transpike.parts import Op, Trait
 from transpike.passes import apply
-from transpike.recipes import STRUCTURE, Recipe, find_recipe
+from transpike.recipe import STRUCTURE, Recipe, find_recipe
 from transpike.report import FIGURES, save_figure, write_page
 from transpike.sources import Scaling, load_data, load_model
 

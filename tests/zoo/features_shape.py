@@ -95,6 +95,19 @@ def equal_parts(x):
     return torch.cat(x.split(3, 1)[::-1], 1)
 
 
+def written_in_place(x):
+    x = x.clone()
+    x[:, 2:5] -= 0.5 * x[:, :3]
+    x[:, -1:] = 0.25
+    return x
+
+
+def filled_from_nothing(x):
+    result = torch.zeros_like(x)
+    result[:, :4] = x[:, 4:]
+    return result + torch.full_like(x, 0.5)
+
+
 SHAPE_FEATURES: dict[str, Factory] = {
     "chunk": moved(halves, 4),
     "chunk-uneven": moved(lambda x: torch.cat(x.chunk(3, 1)[1:], 1), 5),
@@ -115,5 +128,7 @@ SHAPE_FEATURES: dict[str, Factory] = {
     "class-token": made(ClassToken, (3, 4)),
     "late-token": made(LateToken, (5,)),
     "tokens": made(Tokens, (5, 4)),
+    "slice-assignment": moved(written_in_place),
+    "zeros-like": moved(filled_from_nothing),
     "one-number": made(Total, (5,)),
 }

@@ -12,7 +12,7 @@ from transpike.analysis.tally import Tally, checkpoints
 from transpike.codings import Poisson
 from transpike.network import Network, Node
 from transpike.neurons import IntegrateAndFire
-from transpike.recipes import RECIPES
+from transpike.recipe import RECIPES
 
 SHARES = (0.99, 0.999)
 

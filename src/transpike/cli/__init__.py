@@ -13,7 +13,7 @@ import typer
 from transpike import __version__, jobs
 from transpike.cli import show
 from transpike.errors import ArgumentError, TranspikeError
-from transpike.recipes import RECIPES
+from transpike.recipe import RECIPES
 
 app = typer.Typer(
     help="Compile trained neural networks into spiking networks, run them, and see what it cost.",

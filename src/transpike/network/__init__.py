@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transpike.network.forward import forward, shapes
 from transpike.network.graph import Network, Node
+from transpike.network.value import forward, shapes
 
 __all__ = ["Network", "Node", "forward", "shapes"]

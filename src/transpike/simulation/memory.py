@@ -9,7 +9,7 @@ import torch
 
 from transpike.errors import ArgumentError
 from transpike.network import Network, shapes
-from transpike.network.forward import last_uses
+from transpike.network.value import last_uses
 from transpike.parts import Stateful
 from transpike.simulation.stepper import temporal_nodes
 

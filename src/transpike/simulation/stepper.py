@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from transpike.network import Network
-from transpike.network.forward import last_uses
+from transpike.network.value import last_uses
 from transpike.ops import Input
 from transpike.parts import State, Stateful
 

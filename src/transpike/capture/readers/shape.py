@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from transpike import ops
@@ -139,3 +140,37 @@ def sliced_range(call: Call) -> Signal:
     signal = call.arguments["self"]
     axis = call.axis(call.dim, len(signal.shape) + 1)
     return call.emit(ops.Slice(axis, call.start, call.start + call.length), signal)
+
+
+def slice_written(call: Call) -> Signal:
+    """x[:, start:stop] = y, which export writes without changing x: the parts around it, joined with y."""
+    signal, source = as_signal(call, call.arguments["self"]), as_signal(call, call.src)
+    if call.step != 1:
+        raise call.refusal("it writes into every so many elements", "Build the result with torch.cat instead.")
+    rank = len(signal.shape) + 1
+    if call.dim % rank == 0:
+        return source if source.shape == signal.shape else signal
+    axis = call.axis(call.dim, rank)
+    size = signal.shape[axis - 1]
+    start, stop = bounded(call.start, size, 0), bounded(call.end, size, size)
+    parts = [source]
+    if start > 0:
+        parts.insert(0, call.emit(ops.Slice(axis, 0, start), signal))
+    if stop < size:
+        parts.append(call.emit(ops.Slice(axis, stop, size), signal))
+    return call.emit(ops.Concatenate(axis), *parts) if len(parts) > 1 else source
+
+
+def overwritten(call: Call) -> Signal | Tensor:
+    """x.copy_(y): y, spread to the shape of x."""
+    source = call.src
+    if isinstance(source, Signal):
+        return source if source.shape == call.shape else call.emit(ops.Expand(call.shape), source)
+    return torch.as_tensor(source).expand(1, *call.shape)
+
+
+def filled(call: Call, value: Any) -> Tensor:
+    """Return a constant shaped like a signal; the batch is 1, to be broadcast."""
+    if isinstance(value, Signal):
+        raise call.refusal("it fills a value that depends on the input")
+    return torch.full((1, *call.shape), float(value), dtype=call.node.meta["val"].dtype)

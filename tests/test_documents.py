@@ -1,0 +1,50 @@
+"""What the documents say runs, and the files that they name exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+import transpike as tp
+from transpike.cli import app
+
+ROOT = Path(__file__).parent.parent
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
+    x = torch.rand(40, 4)
+    names = {"model": model, "samples": x, "inputs": x, "test_loader": [(x, torch.zeros(40, dtype=torch.long))]}
+    exec(code, names)  # noqa: S102 - our own README
+    assert names["run"].outputs.shape == (64, 40, 3)
+    assert len(names["report"].accuracy) == 64
+    assert torch.equal(tp.simulate(tp.load("out"), x, 64).outputs, names["run"].outputs)
+
+
+def test_the_commands_of_the_readme_exist():
+    commands = set(re.findall(r"^transpike +(\w+)", (ROOT / "README.md").read_text(), re.MULTILINE))
+    known = {command.callback.__name__ for command in app.registered_commands}
+    assert commands
+    assert commands <= known
+
+
+def test_every_recipe_is_in_the_readme():
+    text = (ROOT / "README.md").read_text()
+    assert [name for name in tp.recipes if f"| `{name}` |" not in text] == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_files_that_a_document_names_exist(document):
+    text = document.read_text()
+    named = re.findall(r"`((?:src|tests|docs|benchmarks|[a-z_]+)/[\w./]+)`", text) + re.findall(r"\]\(([\w./]+)\)", text)
+    places = (ROOT, ROOT / "src" / "transpike", document.parent)
+    written = ("transpike-demo", "benchmarks/out", "out")
+    missing = [n for n in named if not n.startswith(written) and not any((place / n).exists() for place in places)]
+    assert missing == []
