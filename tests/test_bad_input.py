@@ -218,3 +218,21 @@ def test_an_analogue_network_cannot_be_simulated():
     _, inputs, analogue = subject("mlp")
     with pytest.raises(ConversionError, match="Relu '1' is a non-linear op that still acts on spikes"):
         tp.simulate(analogue, inputs, 2)
+
+
+def test_half_precision_is_refused():
+    with pytest.raises(ArgumentError, match=r"too coarse to add up spikes in: convert model\.float"):
+        tp.convert(nn.Sequential(nn.Linear(3, 2)).eval().half(), torch.rand(40, 3).half())
+
+
+def test_a_model_is_no_network():
+    model = nn.Sequential(nn.Linear(3, 2)).eval()
+    for action in (lambda: tp.simulate(model, torch.rand(4, 3), 8), lambda: tp.evaluate(model, model, torch.rand(4, 3), 8)):
+        with pytest.raises(ArgumentError, match=r"not Sequential: call transpike\.convert first"):
+            action()
+
+
+def test_an_absent_device_is_named():
+    network = tp.convert(nn.Sequential(nn.Linear(3, 2)).eval(), torch.rand(40, 3))
+    with pytest.raises(ArgumentError, match="Device 'xpu' cannot be used"):
+        tp.simulate(network, torch.rand(4, 3), 8, device="xpu")

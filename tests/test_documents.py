@@ -22,7 +22,7 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
     x = torch.rand(40, 4)
     names = {"model": model, "samples": x, "inputs": x, "test_loader": [(x, torch.zeros(40, dtype=torch.long))]}
-    exec(code, names)  # noqa: S102 - our own README
+    exec(code, names)
     assert names["run"].outputs.shape == (64, 40, 3)
     assert len(names["report"].accuracy) == 64
     assert torch.equal(tp.simulate(tp.load("out"), x, 64).outputs, names["run"].outputs)

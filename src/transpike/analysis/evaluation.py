@@ -22,6 +22,7 @@ from transpike.capture import check_model
 from transpike.data import Batch, batches, check_labels, checked
 from transpike.errors import DataError, positive_whole
 from transpike.network import Network, forward
+from transpike.network.grammar import check_spiking
 from transpike.simulation import Block, blocks
 
 SAVE_EVERY = 5.0  # seconds
@@ -70,8 +71,9 @@ def evaluate(
 ) -> Report:
     """Simulate `network` on `samples` for `time_steps` steps and return what the conversion cost.
 
-    `model` is the ANN that was converted; None compares with the network's own analogue. `samples` are inputs with or
-    without labels, as in `convert`; with labels the report has accuracies at every step. `raster` names the layers whose
+    `model` is the ANN that was converted; None compares with the network's own analogue. Of several outputs
+    the first counts. `samples` are inputs with or without labels, as in `convert`; with labels the report has accuracies
+    at every step. `raster` names the layers (see `analysis.raster`) whose
     spikes on the first sample are kept (default: the first, the middle and the last). With `folder` the evaluation can
     be interrupted, and `resume=True` goes on where it stopped. Raises ArgumentError, DataError, ArchiveError.
 
@@ -84,6 +86,7 @@ def evaluate(
     (32, 40)
     """
     positive_whole("time_steps", time_steps)
+    check_spiking(network)
     if model is not None:
         check_model(model)
     subject = Subject(network, model, time_steps, count_work(network))

@@ -70,7 +70,7 @@ def count_inputs(model: nn.Module) -> int:
 
 
 def check_model(model: nn.Module) -> None:
-    """Raise ArgumentError if `model` is no module, trains, or has weights that are not finite."""
+    """Raise ArgumentError if `model` is no module, trains, or has weights that are not finite or too coarse."""
     if not isinstance(model, nn.Module):
         raise ArgumentError(f"A model must be a torch.nn.Module, not {type(model).__name__}.")
     if training := [name or "the model itself" for name, module in model.named_modules() if module.training]:
@@ -78,6 +78,11 @@ def check_model(model: nn.Module) -> None:
             f"The model is in training mode ({training[0]} and {len(training) - 1} more): call model.eval() first."
         )
     for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
+        if tensor.is_floating_point() and tensor.dtype not in TOLERANCE:
+            raise ArgumentError(
+                f"{name!r} of the model is {str(tensor.dtype).removeprefix('torch.')}, too coarse to add up spikes in: "
+                "convert model.float() with samples in float32."
+            )
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise ArgumentError(f"{name!r} of the model has NaN or infinite values: load or train the weights again.")
 

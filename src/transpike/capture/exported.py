@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import operator
 import traceback
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ def export(model: nn.Module, samples: Sequence[Tensor]) -> ExportedProgram:
     """Return the functional ATen program of `model` with the batch left open, or raise CaptureError with the reason."""
     batch = Dim("batch")
     try:
-        with warnings.catch_warnings(), quiet_logs():
+        with warnings.catch_warnings(), quiet():
             warnings.simplefilter("ignore")  # torch warns about its own internals here
             program = torch.export.export(
                 model, tuple(samples), dynamic_shapes=tuple({0: batch} for _ in samples), strict=False
@@ -39,12 +40,13 @@ def export(model: nn.Module, samples: Sequence[Tensor]) -> ExportedProgram:
 
 
 @contextmanager
-def quiet_logs() -> Iterator[None]:
-    """Silence what torch.export logs before it raises: the refusal says it in one sentence."""
+def quiet() -> Iterator[None]:
+    """Silence what torch.export logs and prints before it raises: the refusal says it in one sentence."""
     level = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
-        yield
+        with redirect_stderr(io.StringIO()):
+            yield
     finally:
         logging.disable(level)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 
-from transpike.errors import ConversionError
+from transpike.errors import ArgumentError, ConversionError
 from transpike.network.graph import Network, Node
 from transpike.neurons import AccumulatedMaxPool, Integrator
 from transpike.ops import TRAITS, AdaptiveMaxPool, Convolution, Identity, Linear, MaxPool, TransposedConvolution
@@ -36,8 +36,11 @@ def decoded(network: Network) -> set[str]:
 def check_spiking(network: Network) -> Network:
     """Return `network` if it can be simulated, else raise ConversionError naming the first node that cannot.
 
-    Before the output integrators every op is linear or keeps state; after them any op may act on the decoded value.
+    Raises ArgumentError for what is no network, such as the model itself. Before the output integrators every op is
+    linear or keeps state; after them any op may act on the decoded value.
     """
+    if not isinstance(network, Network):
+        raise ArgumentError(f"A converted Network is needed here, not {type(network).__name__}: call transpike.convert first.")
     read_out = decoded(network)
     for name, node in network.nodes.items():
         if isinstance(node.op, Stateful) or name in read_out or isinstance(node.op, Identity):

@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+from transpike.report.curves import accuracy_against_energy, accuracy_over_time, operations_over_time
 from transpike.report.document import page, write_page
 from transpike.report.figures import FIGURES, Drawing
+from transpike.report.layers import firing_rates, layer_errors, spike_raster
 from transpike.report.style import save_figure
 
-__all__ = ["FIGURES", "Drawing", "page", "save_figure", "write_page"]
+__all__ = [
+    "FIGURES",
+    "Drawing",
+    "accuracy_against_energy",
+    "accuracy_over_time",
+    "firing_rates",
+    "layer_errors",
+    "operations_over_time",
+    "page",
+    "save_figure",
+    "spike_raster",
+    "write_page",
+]

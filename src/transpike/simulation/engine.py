@@ -43,6 +43,7 @@ def simulate(
     torch.Size([16, 5, 3])
     """
     record = record or Record()
+    check_spiking(network)
     stream = checked(batches(inputs, len(network.inputs), "inputs"), network.inputs, "inputs")
     parts = []
     for part in blocks(network, stream, time_steps, record=record, memory=memory, block=block, device=device):
@@ -71,13 +72,21 @@ def blocks(
     positive_whole("time_steps", time_steps)
     if block is not None:
         positive_whole("block", block)
-    prepared = laid_out(check_spiking(network).to(device) if device is not None else check_spiking(network))
+    prepared = laid_out(placed(network, device))
     record = (record or Record()).checked(prepared)
     size = block_size(prepared, memory, block)
     first = first_sample
     for batch in recut(stream, size):
         yield run_block(prepared, batch, time_steps, record, first, snapshots)
         first += len(batch)
+
+
+def placed(network: Network, device: torch.device | str | None) -> Network:
+    """Return the network on `device`; raises ArgumentError if this machine or this build of PyTorch lacks it."""
+    try:
+        return network if device is None else network.to(device)
+    except (AssertionError, RuntimeError) as error:
+        raise ArgumentError(f"Device {str(device)!r} cannot be used: {str(error).splitlines()[0]}.") from error
 
 
 def recut(stream: Iterator[Batch], size: int) -> Iterator[Batch]:
