@@ -31,7 +31,7 @@ def test_every_network_comes_back_the_same(name, tmp_path):
     loaded = tp.load(tmp_path / "net")
     assert same_network(network, loaded)
     assert loaded.findings == network.findings
-    assert loaded.recipe == network.recipe
+    assert loaded.method == network.method
     before, after = (tp.simulate(n, tuple(inputs), 12) for n in (network, loaded))
     pairs = [(before.outputs, after.outputs)] if isinstance(before.outputs, torch.Tensor) else []
     pairs = pairs or [(before.outputs[key], after.outputs[key]) for key in before.outputs]

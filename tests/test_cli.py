@@ -82,7 +82,7 @@ def test_from_model_to_page(folder):
 def test_json_everywhere(folder):
     assert json.loads(call("inspect", "models.py:small", "--shape", "1,8,8", "--json").stdout)["converts"] is True
     result = call("convert", "models.py:small", "--data", "digits", "--out", "net", "--json", "--samples", 100)
-    assert json.loads(result.stdout)["recipe"] == "rate"
+    assert json.loads(result.stdout)["method"]["name"] == "rate"
     report = json.loads(call("evaluate", "net", "--data", "digits", "--time-steps", 4, "--json", "--samples", 20).stdout)
     assert len(report["accuracy"]) == 4
     assert json.loads(call("report", "net", "--json").stdout)["written"] == ["net/report.html"]

@@ -145,3 +145,10 @@ def test_calibration_does_not_depend_on_the_batches():
 def test_recipe_keeps_its_other_settings_with_another_percentile():
     (insert,) = [step for step in tp.recipes["rate-basic"].with_percentile(98).passes if isinstance(step, InsertNeurons)]
     assert insert == InsertNeurons(Percentile(98, layerwise=True), initial=0.0)
+
+
+def test_a_changed_recipe_says_so_in_the_network():
+    recipe = tp.recipes["rate"].with_percentile(90).poisson(seed=4)
+    network = tp.convert(torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU()).eval(), torch.rand(40, 3), recipe)
+    assert network.method.name == "rate, percentile 90, Poisson input"
+    assert network.method.citation == tp.recipes["rate"].method.citation

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from transpike.analysis import Checkpoint, Layer, Raster, Report
 from transpike.analysis.energy import energies
 from transpike.errors import ArchiveError, ArgumentError
-from transpike.parts import Finding
+from transpike.parts import Finding, Method
 from transpike.report import FIGURES, page, save_figure, write_page
 from transpike.report.curves import accuracy_against_energy, accuracy_over_time, operations_over_time
 from transpike.report.layers import firing_rates, layer_errors, spike_raster
@@ -56,11 +56,8 @@ def make_report(time_steps: int = 32, layers: int = 6, **changes) -> Report:
     steps = sorted({2**k for k in range(11) if 2**k <= time_steps} | {time_steps})
     report = Report(
         title="ResNet-20",
-        recipe="rate",
-        citation="Rueckauer et al. 2017",
-        schedule="concurrent",
+        method=Method("rate", "Rate coding", "Rueckauer et al. 2017"),
         input="constant current",
-        bits_per_spike=1,
         time_steps=time_steps,
         samples=200,
         accuracy=curve,
@@ -103,9 +100,8 @@ REPORTS = {
     "odd number of steps": make_report(100),
     "hostile": make_report(
         title=HOSTILE,
-        recipe=HOSTILE,
-        citation=HOSTILE,
-        schedule=HOSTILE,
+        method=Method(HOSTILE, HOSTILE, HOSTILE, HOSTILE),
+        input=HOSTILE,
         version=HOSTILE,
         layers=2,
     ),

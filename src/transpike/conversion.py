@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,21 +21,33 @@ from transpike.recipe import Recipe, find_recipe
 
 @dataclass(frozen=True)
 class CalibrationSamples:
-    """Calibration samples that can be read as often as passes need, checked each time."""
+    """Calibration samples that can be read as often as passes need, checked each time; `progress` counts what is read."""
 
     samples: Any
     inputs: int
     network: Network
+    progress: Callable[[int], None] | None = None
 
     def __iter__(self) -> Iterator[Batch]:
+        """Yield the batches."""
+        for batch in self.checked():
+            yield batch
+            if self.progress is not None:
+                self.progress(len(batch))
+
+    def checked(self) -> Iterator[Batch]:
+        """Return the batches, each checked as it comes."""
         return checked(batches(self.samples, self.inputs, "calibration samples"), self.network.inputs, "calibration samples")
 
 
-def convert(model: nn.Module, samples: Any, recipe: str | Recipe = "rate") -> Network:
+def convert(
+    model: nn.Module, samples: Any, recipe: str | Recipe = "rate", *, progress: Callable[[int], None] | None = None
+) -> Network:
     """Return the spiking network of a trained `model`.
 
     `samples` calibrate the thresholds: a tensor [n, ...], a tuple of inputs, or an iterable of batches such as a
-    DataLoader; labels in it are ignored. Nothing is trained and the model is not changed. Raises ArgumentError,
+    DataLoader; labels in it are ignored. `progress` is called with the number of samples read, each time that a pass of
+    the recipe reads them. Nothing is trained and the model is not changed. Raises ArgumentError,
     DataError, CaptureError or ConversionError with the reason; warns if there are few samples.
 
     >>> import torch
@@ -47,11 +59,11 @@ def convert(model: nn.Module, samples: Any, recipe: str | Recipe = "rate") -> Ne
     chosen = find_recipe(recipe)
     check_model(model)
     network = capture(model, first_inputs(samples, count_inputs(model)))
-    network = apply(chosen.passes, network, CalibrationSamples(samples, len(network.inputs), network))
+    network = apply(chosen.passes, network, CalibrationSamples(samples, len(network.inputs), network, progress))
     for finding in network.findings:
         if finding.severity == "warning":
             warnings.warn(f"{finding.message} {finding.advice}", TranspikeWarning, stacklevel=2)
-    return check_spiking(dataclasses.replace(network, recipe=chosen.name))
+    return check_spiking(dataclasses.replace(network, method=chosen.method))
 
 
 def first_inputs(samples: Any, inputs: int) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ import torch
 from transpike.analysis import Report, evaluate
 from transpike.capture import survey
 from transpike.conversion import convert
+from transpike.data import Batch
 from transpike.demo import EPOCHS, train
 from transpike.errors import ArgumentError, ConversionError, TranspikeWarning
 from transpike.network import Network
@@ -19,7 +20,7 @@ from transpike.network.archive import load, save
 from transpike.network.grammar import trait
 from transpike.ops import TRAITS, Input
 from transpike.parts import Op, Trait
-from transpike.passes import apply
+from transpike.passes import EncodeAsPoisson, InsertNeurons, apply
 from transpike.recipe import STRUCTURE, Recipe, find_recipe
 from transpike.report import FIGURES, save_figure, write_page
 from transpike.sources import Scaling, load_data, load_model
@@ -44,7 +45,7 @@ class DataChoice:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
 
-    def load(self, split: str) -> object:
+    def load(self, split: str) -> Batch:
         """Return the samples as a batch."""
         return load_data(self.data, split, self.samples, Scaling(self.mean, self.std))
 
@@ -99,7 +100,7 @@ def inspect(model: str, weights: str | None, data: DataChoice | None, shape: tup
     if data is None:
         inputs: tuple[torch.Tensor, ...] = (torch.rand(TRACE_BATCH, *(shape or ())),)
     else:
-        inputs = data.load("train").inputs  # type: ignore[attr-defined]
+        inputs = data.load("train").inputs
     network, refusals = survey(loaded, inputs)
     if not refusals:
         refusals = structural_refusals(network)
@@ -124,11 +125,16 @@ def chosen_recipe(name: str, percentile: float | None, poisson: bool, seed: int)
     return recipe.poisson(seed) if poisson else recipe
 
 
-def convert_model(model: str, weights: str | None, data: DataChoice, recipe: Recipe, out: str | Path) -> Network:
+def convert_model(
+    model: str, weights: str | None, data: DataChoice, recipe: Recipe, out: str | Path, watch: Watch = unwatched
+) -> Network:
     """Convert a model, calibrated on `data`, and save the network in the folder `out`."""
+    samples = data.load("train")
+    readings = sum(isinstance(step, InsertNeurons | EncodeAsPoisson) for step in recipe.passes)
+    advance = watch("Calibrating", readings * len(samples))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)  # they are findings of the network, which are shown
-        network = convert(load_model(model, weights), data.load("train"), recipe)
+        network = convert(load_model(model, weights), samples, recipe, progress=advance)
     save(network, out)
     return network
 
@@ -159,7 +165,7 @@ def evaluate_network(
         folder=out,
         resume=resume,
         memory=memory,
-        progress=watch(f"Simulating {time_steps} steps", len(samples)),  # type: ignore[arg-type]
+        progress=watch(f"Simulating {time_steps} steps", len(samples)),
     )
     report.save(Path(out) / REPORT)
     return report

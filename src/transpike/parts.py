@@ -91,6 +91,18 @@ class Finding:
     severity: str = "note"  # "note", "warning"
 
 
+@dataclass(frozen=True)
+class Method:
+    """What a reader has to know about how a network was converted; its recipe, without the passes."""
+
+    name: str
+    title: str
+    citation: str
+    schedule: str = "concurrent"  # all layers integrate and fire at every step: latency = time steps
+    bits_per_spike: int = 1
+    limits: str = ""
+
+
 def full_map(values: Tensor, like: Tensor) -> Tensor:
     """Spread per-channel `values` over one sample shaped and laid out like `like[0]`, giving [1, ...].
 

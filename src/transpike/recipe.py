@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from transpike.errors import ArgumentError, choose
+from transpike.parts import Method
 from transpike.passes import (
     AccumulateMaxPool,
     DecodeOutputs,
@@ -23,19 +24,24 @@ from transpike.passes import (
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to convert: passes in order, and what a reader of the result has to know."""
+    """How to convert: a method in words, and its passes in order."""
 
-    name: str
-    title: str
+    method: Method
     passes: tuple[Pass, ...]
-    citation: str
-    schedule: str = "concurrent"  # all layers integrate and fire at every step: latency = time steps
-    bits_per_spike: int = 1
-    limits: str = ""
+
+    @property
+    def name(self) -> str:
+        """The name of the method."""
+        return self.method.name
+
+    def variant(self, words: str, passes: tuple[Pass, ...]) -> Recipe:
+        """Return a recipe with other passes, whose name and title say so."""
+        method = dataclasses.replace(self.method, name=f"{self.name}, {words}", title=f"{self.method.title}; {words}")
+        return Recipe(method, passes)
 
     def poisson(self, seed: int = 0) -> Recipe:
         """Return this recipe with Poisson input instead of constant current."""
-        return dataclasses.replace(self, passes=(*self.passes, EncodeAsPoisson(seed)))
+        return self.variant("Poisson input", (*self.passes, EncodeAsPoisson(seed)))
 
     def with_percentile(self, percent: float) -> Recipe:
         """Return this recipe with another percentile in its threshold rule; 100 takes the maximum.
@@ -45,7 +51,7 @@ class Recipe:
         for place, step in enumerate(self.passes):
             if isinstance(step, InsertNeurons) and isinstance(step.threshold, Percentile):
                 changed = dataclasses.replace(step, threshold=dataclasses.replace(step.threshold, percent=percent))
-                return dataclasses.replace(self, passes=(*self.passes[:place], changed, *self.passes[place + 1 :]))
+                return self.variant(f"percentile {percent:g}", (*self.passes[:place], changed, *self.passes[place + 1 :]))
         raise ArgumentError(f"Recipe {self.name!r} does not set its thresholds by a percentile.")
 
 
@@ -57,19 +63,23 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
         recipe.name: recipe
         for recipe in (
             Recipe(
-                "rate",
-                "Rate coding: threshold per channel at the 99.5th percentile of its active values, potential from half of it",
+                Method(
+                    "rate",
+                    "Rate coding: threshold per channel at the 99.5th percentile of its active values, potential from half",
+                    "Rueckauer et al. 2017 (percentile, reset by subtraction, constant current); Kim et al. 2020 (channels); "
+                    "Bu et al. 2022 (initial potential)",
+                    limits=LIMITS,
+                ),
                 (*STRUCTURE, InsertNeurons(Percentile(99.5, active=True), initial=0.5), AccumulateMaxPool()),
-                "Rueckauer et al. 2017 (percentile, reset by subtraction, constant current); Kim et al. 2020 (channels); "
-                "Bu et al. 2022 (initial potential)",
-                limits=LIMITS,
             ),
             Recipe(
-                "rate-basic",
-                "Textbook rate coding: one threshold per layer at the 99.9th percentile, potential from 0",
+                Method(
+                    "rate-basic",
+                    "Textbook rate coding: one threshold per layer at the 99.9th percentile, potential from 0",
+                    "Diehl et al. 2015; Rueckauer et al. 2017",
+                    limits=LIMITS,
+                ),
                 (*STRUCTURE, InsertNeurons(Percentile(99.9, layerwise=True), initial=0.0), AccumulateMaxPool()),
-                "Diehl et al. 2015; Rueckauer et al. 2017",
-                limits=LIMITS,
             ),
         )
     }

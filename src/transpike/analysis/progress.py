@@ -18,7 +18,7 @@ FILE = "progress.safetensors"
 
 def fingerprint(network: Network, time_steps: int) -> str:
     """Return a digest of everything about a run but its data."""
-    digest = hashlib.sha256(f"{time_steps} {network.recipe} {network.describe()}".encode())
+    digest = hashlib.sha256(f"{time_steps} {network.method} {network.describe()}".encode())
     for node in network.nodes.values():
         for name, tensor in node.op.tensors():
             digest.update(f"{node.name}.{name}".encode() + tensor.detach().cpu().contiguous().numpy().tobytes())

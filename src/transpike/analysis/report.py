@@ -11,7 +11,7 @@ from typing import Any
 from transpike.analysis.energy import Energy
 from transpike.errors import ArchiveError
 from transpike.files import read_json, write_text
-from transpike.parts import Finding
+from transpike.parts import Finding, Method
 
 FORMAT = 1
 
@@ -59,11 +59,8 @@ class Report:
     """What the conversion of a network cost. Accuracies are fractions; lists over time start after step 1."""
 
     title: str
-    recipe: str
-    citation: str
-    schedule: str
+    method: Method
     input: str  # how the samples enter: a constant current, or random spikes
-    bits_per_spike: int
     time_steps: int
     samples: int
     accuracy: tuple[float, ...] | None
@@ -119,7 +116,7 @@ def complete(report: Report) -> Report:
     """Return `report` if everything that a page shows is there, else raise ValueError naming what is not."""
     numbers = {"time_steps": report.time_steps, "samples": report.samples, "spikes_per_neuron": report.spikes_per_neuron}
     wrong = [name for name, value in numbers.items() if not isinstance(value, int | float)]
-    wrong += [name for name in ("title", "recipe", "version") if not isinstance(getattr(report, name), str)]
+    wrong += [name for name in ("title", "input", "version") if not isinstance(getattr(report, name), str)]
     if not report.checkpoints or not all(point.energy for point in report.checkpoints):
         wrong.append("checkpoints")
     for name in ("accuracy", "agreement", "output_error"):
@@ -147,5 +144,6 @@ def from_values(values: dict[str, Any]) -> Report:
     plain["checkpoints"] = tuple(checkpoint(value) for value in values["checkpoints"])
     plain["layers"] = tuple(record(Layer, value) for value in values["layers"])
     plain["rasters"] = tuple(record(Raster, value) for value in values["rasters"])
+    plain["method"] = Method(**values["method"])
     plain["findings"] = tuple(Finding(**value) for value in values["findings"])
     return Report(**plain)

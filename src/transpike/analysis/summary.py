@@ -12,7 +12,7 @@ from transpike.analysis.tally import Tally, checkpoints
 from transpike.codings import Poisson
 from transpike.network import Network, Node
 from transpike.neurons import IntegrateAndFire
-from transpike.recipe import RECIPES
+from transpike.parts import Method
 
 SHARES = (0.99, 0.999)
 
@@ -23,15 +23,11 @@ def summarise(network: Network, work: Work, tally: Tally, time_steps: int, title
     neurons = sum(one.neurons for one in layers)
     correct = curve(tally, "correct")
     accurate = None if correct is None else float(tally.mean("reference.correct"))
-    recipe = RECIPES.get(network.recipe or "")
     power = float(tally["output.power"])
     return Report(
         title=title or "network",
-        recipe=network.recipe or "unnamed",
-        citation=recipe.citation if recipe else "",
-        schedule=recipe.schedule if recipe else "concurrent",
+        method=network.method or Method("unnamed passes", "", ""),
         input=entrance(network),
-        bits_per_spike=recipe.bits_per_spike if recipe else 1,
         time_steps=time_steps,
         samples=tally.samples,
         accuracy=correct,

@@ -152,9 +152,16 @@ def convert(
 ) -> None:
     """Convert a trained model into a spiking network, calibrated on samples of its training data."""
     chosen = jobs.chosen_recipe(recipe, percentile, poisson, seed)
-    network = jobs.convert_model(model, weights, choice(data, samples, mean, std), chosen, out)
+    with show.watching(quiet=as_json) as watch:
+        network = jobs.convert_model(model, weights, choice(data, samples, mean, std), chosen, out, watch)
     if as_json:
-        show.as_json({"out": out, "recipe": network.recipe, "findings": [asdict(one) for one in network.findings]})
+        show.as_json(
+            {
+                "out": out,
+                "method": asdict(network.method) if network.method else None,
+                "findings": [asdict(one) for one in network.findings],
+            }
+        )
     else:
         show.network(network, out)
 

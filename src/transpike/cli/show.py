@@ -69,7 +69,8 @@ def inspection(result: Inspection) -> None:
 def network(converted: Network, folder: str) -> None:
     """Print a network that was just converted."""
     neurons = converted.having(IntegrateAndFire)
-    rows = table(f"Converted with {converted.recipe!r}", "layer of neurons", "thresholds", "least", "median", "greatest")
+    name = converted.method.name if converted.method else "unnamed passes"
+    rows = table(f"Converted: {name}", "layer of neurons", "thresholds", "least", "median", "greatest")
     for node in neurons:
         assert isinstance(node.op, IntegrateAndFire)
         values = node.op.threshold.flatten()

@@ -18,7 +18,7 @@ from transpike.files import read_bytes, read_json, read_tensors, write_tensors, 
 from transpike.network.graph import Network, Node
 from transpike.neurons import NEURONS
 from transpike.ops import TRAITS
-from transpike.parts import Finding, Op
+from transpike.parts import Finding, Method, Op
 
 FORMAT = 1
 GRAPH, TENSORS = "network.json", "tensors.safetensors"
@@ -48,7 +48,7 @@ def save(network: Network, folder: str | Path) -> None:
         graph = {
             "format": FORMAT,
             "tensors_sha256": digest(staging / TENSORS),
-            "recipe": network.recipe,
+            "method": None if network.method is None else dataclasses.asdict(network.method),
             "outputs": dict(network.outputs),
             "findings": [dataclasses.asdict(finding) for finding in network.findings],
             "nodes": nodes,
@@ -87,7 +87,8 @@ def load(folder: str | Path) -> Network:
     try:
         nodes = [read_node(values, tensors) for values in graph["nodes"]]
         findings = tuple(Finding(**values) for values in graph["findings"])
-        return Network({node.name: node for node in nodes}, graph["outputs"], graph["recipe"], findings)
+        method = None if graph["method"] is None else Method(**graph["method"])
+        return Network({node.name: node for node in nodes}, graph["outputs"], method, findings)
     except (KeyError, TypeError, ValueError, AttributeError, TranspikeError) as error:
         raise ArchiveError(f"{folder / GRAPH} is damaged or was edited: {type(error).__name__} {error}.") from None
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from transpike.errors import ArgumentError
 from transpike.ops import Input
-from transpike.parts import Finding, Op, Stateful
+from transpike.parts import Finding, Method, Op, Stateful
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Network:
 
     nodes: Mapping[str, Node]
     outputs: Mapping[str, str]
-    recipe: str | None = None
+    method: Method | None = None
     findings: tuple[Finding, ...] = field(default=())
 
     def __post_init__(self) -> None:
@@ -52,7 +52,7 @@ class Network:
             raise ArgumentError(f"Outputs name nodes that do not exist: {lost}.")
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Network, (dict(self.nodes), dict(self.outputs), self.recipe, self.findings)
+        return Network, (dict(self.nodes), dict(self.outputs), self.method, self.findings)
 
     @property
     def spiking(self) -> bool:

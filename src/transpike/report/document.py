@@ -64,7 +64,7 @@ def context(report: Report) -> dict[str, Any]:
         "over_time": over_time(report),
         "by_layer": by_layer(report),
         "macs": macs_sentence(report),
-        "schedule": SCHEDULES.get(report.schedule, ""),
+        "schedule": SCHEDULES.get(report.method.schedule, ""),
         "number": number,
     }
 
