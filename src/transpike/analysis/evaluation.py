@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,13 +18,13 @@ from transpike.analysis.progress import Progress, fingerprint
 from transpike.analysis.raster import rasters
 from transpike.analysis.report import Report
 from transpike.analysis.summary import summarise
-from transpike.analysis.tally import Tally, add_answers, add_layers, add_operations, checkpoints
+from transpike.analysis.tally import Tally, add_answers, add_layers, add_operations, checkpoints, measured
 from transpike.capture import check_model
 from transpike.data import Batch, batches, check_labels, checked
 from transpike.errors import DataError, positive_whole
 from transpike.network import Network, forward
 from transpike.network.grammar import check_spiking
-from transpike.simulation import Block, blocks
+from transpike.simulation import Block, Snapshots, blocks
 
 SAVE_EVERY = 5.0  # seconds
 
@@ -110,7 +111,7 @@ def run(
     progress: Callable[[int], None] | None,
 ) -> None:
     """Simulate the samples of a stream and add them to the tally, keeping it on disk as it grows."""
-    steps = checkpoints(subject.time_steps)
+    snapshots = Snapshots(checkpoints(subject.time_steps), functools.partial(measured, work=subject.work))
     saved = time.monotonic()
     if progress is not None and tally.samples:
         progress(tally.samples)
@@ -121,7 +122,7 @@ def run(
             subject.time_steps,
             memory=limits.memory,
             block=limits.block,
-            snapshots=steps,
+            snapshots=snapshots,
             first_sample=tally.samples,
         ):
             add_block(subject, part, tally)
@@ -149,8 +150,8 @@ def add_block(subject: Subject, part: Block, tally: Tally) -> None:
         labels = check_labels(labels, reference.shape[1], tally.samples)
     add_answers(tally, outputs, reference, labels)
     add_layers(tally, subject.network, part, inputs, subject.time_steps)
-    for step, counts in part.snapshots.items():
-        add_operations(tally, counts, subject.work, step)
+    for step, sums in part.snapshots.items():
+        add_operations(tally, sums, step)
     tally.samples += len(part)
 
 

@@ -95,7 +95,7 @@ def layer(node: Node, tally: Tally, time_steps: int) -> Layer:
         clipped=float(tally[f"{name}.clipped"]) / pairs,
         rates=tuple((tally[f"{name}.rates"] / pairs).tolist()),
         thresholds=(float(thresholds.min()), float(thresholds.median()), float(thresholds.max())),
-        synaptic_operations=float(tally.mean(f"operations.{time_steps}.{name}")),
+        synaptic_operations=float(tally.mean(f"{time_steps}.operations.{name}")),
     )
 
 
@@ -103,10 +103,10 @@ def checkpoint(
     network: Network, work: Work, tally: Tally, step: int, accuracy: tuple[float, ...] | None, neurons: int
 ) -> Checkpoint:
     """Return where things stand after `step` steps, per sample."""
-    names = [name for name in work.fan_out if f"operations.{step}.{name}" in tally.sums]
-    operations = sum(float(tally.mean(f"operations.{step}.{name}")) for name in names)
+    names = [name for name in work.fan_out if f"{step}.operations.{name}" in tally.sums]
+    operations = sum(float(tally.mean(f"{step}.operations.{name}")) for name in names)
     firing = {node.name for node in network.having(IntegrateAndFire)}
-    spikes = sum(float(tally.mean(f"spikes.{step}.{name}")) for name in names if name in firing)
+    spikes = sum(float(tally.mean(f"{step}.spikes.{name}")) for name in names if name in firing)
     return Checkpoint(
         step,
         None if accuracy is None else accuracy[step - 1],

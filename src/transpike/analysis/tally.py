@@ -74,9 +74,13 @@ def add_layers(tally: Tally, network: Network, block: Block, inputs: Sequence[Te
     forward(network.analogue(), list(inputs), observe)
 
 
-def add_operations(tally: Tally, counts: Mapping[str, Tensor], work: Work, step: int) -> None:
-    """Add the spikes and synaptic operations of each node after `step` steps."""
-    for name, operations in synaptic_operations(counts, work).items():
-        tally.add(f"operations.{step}.{name}", operations)
-    for name, count in counts.items():
-        tally.add(f"spikes.{step}.{name}", count.double().sum())
+def measured(counts: Mapping[str, Tensor], work: Work) -> dict[str, float]:
+    """Return the spikes and the synaptic operations of each node, summed over a block, under the names of their sums."""
+    spikes = {f"spikes.{name}": float(count.double().sum()) for name, count in counts.items()}
+    return spikes | {f"operations.{name}": value for name, value in synaptic_operations(counts, work).items()}
+
+
+def add_operations(tally: Tally, sums: Mapping[str, float], step: int) -> None:
+    """Add what was measured after `step` steps."""
+    for name, value in sums.items():
+        tally.add(f"{step}.{name}", value)

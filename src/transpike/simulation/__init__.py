@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from transpike.simulation.engine import Stream, blocks, simulate
-from transpike.simulation.recording import Block, Record, Recording, counting_nodes
+from transpike.simulation.recording import Block, Record, Recording, Snapshots, counting_nodes
 
-__all__ = ["Block", "Record", "Recording", "Stream", "blocks", "counting_nodes", "simulate"]
+__all__ = ["Block", "Record", "Recording", "Snapshots", "Stream", "blocks", "counting_nodes", "simulate"]

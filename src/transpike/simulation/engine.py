@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from transpike.errors import ArgumentError, positive_whole
 from transpike.network import Network
 from transpike.network.grammar import check_spiking
 from transpike.simulation.memory import block_size
-from transpike.simulation.recording import Block, Record, Recording, Tape, joined
+from transpike.simulation.recording import Block, Record, Recording, Snapshots, Tape, joined
 from transpike.simulation.stepper import Stepper, laid_out
 
 
@@ -62,10 +62,10 @@ def blocks(
     memory: int | None = None,
     block: int | None = None,
     device: torch.device | str | None = None,
-    snapshots: Sequence[int] = (),
+    snapshots: Snapshots | None = None,
     first_sample: int = 0,
 ) -> Iterator[Block]:
-    """Yield the recordings of consecutive blocks of samples; spike counts also at the steps in `snapshots`.
+    """Yield the recordings of consecutive blocks of samples, with what `snapshots` measures on the way.
 
     How the stream was batched does not matter: samples are cut anew into blocks.
     """
@@ -102,20 +102,22 @@ def recut(stream: Iterator[Batch], size: int) -> Iterator[Batch]:
 
 
 @torch.inference_mode()
-def run_block(network: Network, batch: Batch, time_steps: int, record: Record, first: int, snapshots: Sequence[int]) -> Block:
+def run_block(
+    network: Network, batch: Batch, time_steps: int, record: Record, first: int, snapshots: Snapshots | None
+) -> Block:
     """Simulate one block of samples."""
     stepper = Stepper(network, [tensor.to(network.device) for tensor in batch.inputs], first)
     tape = Tape(record)
     outputs: dict[str, Tensor] = {}
-    kept: dict[int, dict[str, Tensor]] = {}
+    kept: dict[int, Any] = {}
     for t in range(time_steps):
         for key, value in stepper.step().items():
             if t == 0:
                 outputs[key] = torch.empty((time_steps, *value.shape), dtype=value.dtype)
             outputs[key][t] = value
         tape.note(stepper)
-        if t + 1 in snapshots:
-            kept[t + 1] = {name: count.clone() for name, count in spike_totals(stepper).items()}
+        if snapshots is not None and t + 1 in snapshots.steps:
+            kept[t + 1] = snapshots.measure(spike_totals(stepper))
     stacked = {name: torch.stack(trace) for name, trace in tape.spikes.items()}
     potentials = {name: torch.stack(trace) for name, trace in tape.potentials.items()}
     return Block(batch, outputs, spike_totals(stepper), stacked, potentials, kept)

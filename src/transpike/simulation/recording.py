@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -72,10 +73,21 @@ class Block:
     totals: Mapping[str, Tensor]
     spikes: Mapping[str, Tensor]
     potentials: Mapping[str, Tensor]
-    snapshots: Mapping[int, Mapping[str, Tensor]]
+    snapshots: Mapping[int, Any]
 
     def __len__(self) -> int:
         return len(self.batch)
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """What to measure at which steps: `measure` gets the spikes of every neuron so far [batch, ...] by node.
+
+    The counts are the simulation's own: `measure` must neither keep nor change them.
+    """
+
+    steps: Sequence[int]
+    measure: Callable[[Mapping[str, Tensor]], Any]
 
 
 class Tape:
