@@ -12,6 +12,7 @@ from helpers import subject
 from transpike.data import Batch, batches, check_labels, checked
 from transpike.errors import ArgumentError, ConversionError, DataError, TranspikeWarning
 from transpike.ops import Input
+from transpike.parts import Method
 from transpike.recipe import STRUCTURE, find_recipe
 from transpike.simulation import Record
 from zoo import ZOO
@@ -173,7 +174,7 @@ def test_recipes_are_found_by_name_or_taken_as_they_are():
 
 
 def test_a_recipe_without_a_percentile_cannot_change_it():
-    bare = tp.Recipe("bare", "Structure only", STRUCTURE, "none")
+    bare = tp.Recipe(Method("bare", "Structure only", "none"), STRUCTURE)
     with pytest.raises(ArgumentError, match="Recipe 'bare' does not set its thresholds by a percentile"):
         bare.with_percentile(99)
 

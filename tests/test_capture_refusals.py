@@ -11,6 +11,7 @@ import transpike as tp
 from transpike.capture import capture
 from transpike.capture.readers import ADVICE, READERS
 from transpike.errors import ArgumentError, CaptureError, ConversionError, TranspikeError
+from transpike.parts import Method
 
 IMAGES = torch.rand(40, 3, 4, 4)
 ROWS = torch.rand(40, 6)
@@ -284,7 +285,7 @@ def test_softmax_before_a_max_pool_is_refused_by_the_conversion():
 
 def test_recipe_without_a_rule_for_max_pool_is_refused():
     rate = tp.recipes["rate"]
-    incomplete = tp.Recipe("mine", "No rule for max-pool", rate.passes[:-1], "none")
+    incomplete = tp.Recipe(Method("mine", "No rule for max-pool", "none"), rate.passes[:-1])
     model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.MaxPool2d(2)).eval()
     with pytest.raises(ConversionError, match="MaxPool '1' is a maximum that still acts on spikes one step at a time"):
         tp.convert(model, IMAGES, incomplete)
