@@ -67,7 +67,7 @@ def advance(op, memory, name, x, index):
     if isinstance(op, IntegrateAndFire):
         if name not in memory:
             threshold = np.broadcast_to(op.threshold.numpy(), x.shape)
-            memory[name] = threshold, np.array(op.initial * threshold)
+            memory[name] = threshold, np.array(op.initial.numpy() * threshold)
         return fire(*memory[name], x)
     if isinstance(op, Integrator):
         total, steps = memory.get(name, (np.zeros(x.shape), 0))

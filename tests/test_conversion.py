@@ -91,7 +91,7 @@ def test_thresholds_lie_along_the_channels():
 
 def test_every_activation_and_max_pool_gets_its_rule():
     _, network = converted("vgg-bn", tp.recipes["rate"])
-    assert {node.op.initial for node in network.having(IntegrateAndFire)} == {0.5}
+    assert {float(node.op.initial) for node in network.having(IntegrateAndFire)} == {0.5}
     assert not network.having(Relu, Clip, MaxPool)
     assert len(network.having(IntegrateAndFire)) == 4
     assert len(network.having(AccumulatedMaxPool)) == 2

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transpike.neurons import NEURONS, AccumulatedMaxPool, IntegrateAndFire, Integrator
+from transpike.neurons import NEURONS, SPIKING, AccumulatedMaxPool, IntegrateAndFire, Integrator
 from transpike.ops import TRAITS, AdaptiveMaxPool, MaxPool, Relu
 
 seeds = st.integers(0, 10_000)
@@ -26,7 +26,7 @@ def sent_by(op, received):
 
 
 def neuron(thresholds=(0.5, 1.25, 3.0), initial=0.5):
-    return IntegrateAndFire(torch.tensor(thresholds, dtype=torch.float64), initial, Relu())
+    return IntegrateAndFire(torch.tensor(thresholds, dtype=torch.float64), torch.tensor(initial, dtype=torch.float64), Relu())
 
 
 @given(seeds, st.integers(1, 60), st.floats(0, 1))
@@ -68,7 +68,7 @@ def test_a_neuron_fires_when_the_threshold_is_reached_exactly():
 
 
 def test_thresholds_belong_to_channels():
-    op = IntegrateAndFire(torch.tensor([1.0, 4.0]).reshape(2, 1, 1), 0.0, Relu())
+    op = IntegrateAndFire(torch.tensor([1.0, 4.0]).reshape(2, 1, 1), torch.tensor(0.0), Relu())
     sent, _ = sent_by(op, torch.ones(4, 3, 2, 5, 6))
     assert torch.equal(sent.sum(0)[:, 0], torch.full((3, 5, 6), 4.0))
     assert torch.equal((sent != 0).sum(0)[:, 1], torch.ones(3, 5, 6, dtype=torch.long))
@@ -134,6 +134,7 @@ def test_states_do_not_share_memory():
 
 
 def test_every_stateful_op_names_the_op_that_it_approaches():
-    examples = {IntegrateAndFire: neuron(), Integrator: Integrator(), AccumulatedMaxPool: AccumulatedMaxPool(POOLS["tiles"])}
+    spiking = {kind: kind(torch.ones(1), torch.zeros(()), Relu()) for kind in SPIKING}
+    examples = spiking | {Integrator: Integrator(), AccumulatedMaxPool: AccumulatedMaxPool(POOLS["tiles"])}
     assert set(examples) == set(NEURONS)
     assert all(type(op.analogue()) in TRAITS for op in examples.values())

@@ -54,6 +54,10 @@ class State:
     count: Tensor | None = None
     potential: Tensor | None = None
 
+    def transmitted(self) -> Tensor | None:
+        """Return the sum of what each neuron sent so far [batch, ...]; None where no neuron is."""
+        return None
+
 
 @dataclass(frozen=True, eq=False)
 class Stateful(Op):

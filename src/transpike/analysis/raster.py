@@ -10,7 +10,7 @@ from transpike.analysis.report import Raster
 from transpike.data import Batch
 from transpike.errors import ArgumentError
 from transpike.network import Network
-from transpike.neurons import IntegrateAndFire
+from transpike.neurons import Neuron
 from transpike.simulation import Record, simulate
 
 NEURONS = 40
@@ -22,7 +22,7 @@ def rasters(network: Network, first: Batch, time_steps: int, layers: Sequence[st
     A layer is a node, or a node and neurons in it, "layer1.0.relu:3,17"; else neurons are taken evenly from those that
     fire, as many as fit a picture. Raises ArgumentError for nodes and neurons that do not exist.
     """
-    names = [node.name for node in network.having(IntegrateAndFire)]
+    names = [node.name for node in network.having(Neuron)]
     chosen = list(dict.fromkeys([names[0], names[len(names) // 2], names[-1]])) if layers is None and names else layers
     if not chosen:
         return ()

@@ -11,7 +11,7 @@ from transpike.analysis.report import Checkpoint, Layer, Raster, Report
 from transpike.analysis.tally import Tally, checkpoints
 from transpike.codings import Poisson
 from transpike.network import Network, Node
-from transpike.neurons import IntegrateAndFire
+from transpike.neurons import Neuron
 from transpike.parts import Method
 
 SHARES = (0.99, 0.999)
@@ -19,7 +19,7 @@ SHARES = (0.99, 0.999)
 
 def summarise(network: Network, work: Work, tally: Tally, time_steps: int, title: str, rasters: tuple[Raster, ...]) -> Report:
     """Return the report of a finished tally, without findings of its own yet."""
-    layers = tuple(layer(node, tally, time_steps) for node in network.having(IntegrateAndFire))
+    layers = tuple(layer(node, tally, time_steps) for node in network.having(Neuron))
     neurons = sum(one.neurons for one in layers)
     correct = curve(tally, "correct")
     accurate = None if correct is None else float(tally.mean("reference.correct"))
@@ -80,7 +80,7 @@ def latencies(accuracy: tuple[float, ...] | None, reference: float | None) -> di
 def layer(node: Node, tally: Tally, time_steps: int) -> Layer:
     """Return one layer of neurons in numbers."""
     name, op = node.name, node.op
-    assert isinstance(op, IntegrateAndFire)
+    assert isinstance(op, Neuron)
     spikes = tally[f"{name}.spikes"]
     pairs = max(1, spikes.numel() * tally.samples)
     thresholds = op.threshold.double().flatten()
@@ -105,7 +105,7 @@ def checkpoint(
     """Return where things stand after `step` steps, per sample."""
     names = [name for name in work.fan_out if f"{step}.operations.{name}" in tally.sums]
     operations = sum(float(tally.mean(f"{step}.operations.{name}")) for name in names)
-    firing = {node.name for node in network.having(IntegrateAndFire)}
+    firing = {node.name for node in network.having(Neuron)}
     spikes = sum(float(tally.mean(f"{step}.spikes.{name}")) for name in names if name in firing)
     return Checkpoint(
         step,

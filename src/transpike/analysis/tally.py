@@ -10,10 +10,11 @@ from torch import Tensor
 
 from transpike.analysis.operations import Work, synaptic_operations
 from transpike.network import Network, forward
-from transpike.neurons import IntegrateAndFire
+from transpike.neurons import Neuron
 from transpike.simulation import Block
 
 RATE_BINS = 20
+ROUNDING = 1e-6
 
 
 @dataclass
@@ -60,14 +61,14 @@ def add_layers(tally: Tally, network: Network, block: Block, inputs: Sequence[Te
 
     def observe(name: str, activation: Tensor) -> None:
         neuron = network.nodes[name].op
-        if not isinstance(neuron, IntegrateAndFire):
+        if not isinstance(neuron, Neuron):
             return
-        rate = block.totals[name] / time_steps
-        sent = rate * neuron.threshold
+        sent = block.sums[name] / time_steps
+        rate = (sent / neuron.ceiling()).clamp(0, 1)
         tally.add(f"{name}.error", (sent.double() - activation.double()).square().sum())
         tally.add(f"{name}.power", activation.double().square().sum())
-        tally.add(f"{name}.clipped", (activation > neuron.threshold * (1 + 1e-6)).sum())
-        tally.add(f"{name}.saturated", (rate >= 1).sum())
+        tally.add(f"{name}.clipped", (activation > neuron.ceiling() * (1 + ROUNDING)).sum())
+        tally.add(f"{name}.saturated", (rate > 1 - ROUNDING).sum())
         tally.add(f"{name}.spikes", block.totals[name].double().sum(0))
         tally.add(f"{name}.rates", torch.histc(rate.float(), RATE_BINS, 0, 1))
 

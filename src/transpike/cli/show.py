@@ -15,7 +15,7 @@ from rich.table import Table
 from transpike.analysis import Report
 from transpike.jobs import Inspection
 from transpike.network import Network
-from transpike.neurons import IntegrateAndFire
+from transpike.neurons import Neuron
 from transpike.parts import Finding
 
 out = Console(highlight=False)
@@ -68,11 +68,11 @@ def inspection(result: Inspection) -> None:
 
 def network(converted: Network, folder: str) -> None:
     """Print a network that was just converted."""
-    neurons = converted.having(IntegrateAndFire)
+    neurons = converted.having(Neuron)
     name = converted.method.name if converted.method else "unnamed passes"
     rows = table(f"Converted: {name}", "layer of neurons", "thresholds", "least", "median", "greatest")
     for node in neurons:
-        assert isinstance(node.op, IntegrateAndFire)
+        assert isinstance(node.op, Neuron)
         values = node.op.threshold.flatten()
         low, middle, high = (f"{float(value):.4g}" for value in (values.min(), values.median(), values.max()))
         rows.add_row(node.name, str(len(values)), low, middle, high)

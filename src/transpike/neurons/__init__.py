@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from transpike.neurons.base import Membrane, Neuron
+from transpike.neurons.burst import Burst, Graded
 from transpike.neurons.integrate_and_fire import IntegrateAndFire
 from transpike.neurons.integrator import Integrator
 from transpike.neurons.max_pool import AccumulatedMaxPool
+from transpike.neurons.ternary import Ternary
 from transpike.parts import Stateful
 
-NEURONS: tuple[type[Stateful], ...] = (IntegrateAndFire, Integrator, AccumulatedMaxPool)
+SPIKING: tuple[type[Neuron], ...] = (IntegrateAndFire, Ternary, Burst, Graded)
+NEURONS: tuple[type[Stateful], ...] = (*SPIKING, Integrator, AccumulatedMaxPool)
 
-__all__ = ["NEURONS", "AccumulatedMaxPool", "IntegrateAndFire", "Integrator"]
+__all__ = [
+    "NEURONS",
+    "SPIKING",
+    "AccumulatedMaxPool",
+    "Burst",
+    "Graded",
+    "IntegrateAndFire",
+    "Integrator",
+    "Membrane",
+    "Neuron",
+    "Ternary",
+]

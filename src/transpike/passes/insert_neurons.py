@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -14,7 +14,7 @@ from transpike.calibration import Histogram, histograms
 from transpike.data import Batch
 from transpike.network import Network, Node, shapes
 from transpike.network.grammar import decoded, place
-from transpike.neurons import IntegrateAndFire
+from transpike.neurons import IntegrateAndFire, Neuron
 from transpike.ops import Clip, Convolution, Linear, Permute, Relu, Reshape, TransposedConvolution
 from transpike.parts import Finding, Op
 from transpike.passes.thresholds import Threshold
@@ -27,12 +27,13 @@ class InsertNeurons:
     """Replace each ReLU-like activation by neurons whose thresholds the rule takes from calibration samples.
 
     The threshold of a neuron is the largest mean activation that it can send. `initial` is the potential before the
-    first step as a fraction of the threshold. Thresholds are always positive and finite: a channel that no sample
-    activates gets the median threshold of its layer, and a finding.
+    first step as a fraction of the threshold; `neuron` makes a neuron of (threshold, initial, activation). Thresholds
+    are always positive and finite: a channel that no sample activates gets the median threshold of its layer, and a finding.
     """
 
     threshold: Threshold
     initial: float
+    neuron: Callable[[Tensor, Tensor, Op], Neuron] = IntegrateAndFire
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
     def __call__(self, network: Network, samples: Iterable[Batch]) -> Network:
@@ -47,7 +48,9 @@ class InsertNeurons:
             findings += dead_channels(node, dead)
             spread = thresholds.reshape([-1 if axis == axes[node.name] else 1 for axis in range(1, len(ranks[node.name]) + 1)])
             dtype = getattr(torch, next(iter(network.inputs.values())).dtype)
-            neurons[node.name] = IntegrateAndFire(spread.to(network.device, dtype), self.initial, node.op)
+            like = {"dtype": dtype, "device": network.device}
+            neuron = self.neuron(spread.to(**like), torch.tensor(self.initial, **like), node.op)
+            neurons[node.name] = dataclasses.replace(neuron, threshold=neuron.threshold / neuron.most)
         network = dataclasses.replace(network, findings=(*network.findings, *findings))
         return network.map_ops(lambda node: neurons.get(node.name, node.op))
 

@@ -120,7 +120,8 @@ def run_block(
             kept[t + 1] = snapshots.measure(spike_totals(stepper))
     stacked = {name: torch.stack(trace) for name, trace in tape.spikes.items()}
     potentials = {name: torch.stack(trace) for name, trace in tape.potentials.items()}
-    return Block(batch, outputs, spike_totals(stepper), stacked, potentials, kept)
+    sums = {name: sent for name, state in stepper.states.items() if (sent := state.transmitted()) is not None}
+    return Block(batch, outputs, spike_totals(stepper), sums, stacked, potentials, kept)
 
 
 def spike_totals(stepper: Stepper) -> dict[str, Tensor]:

@@ -66,11 +66,15 @@ class Recording:
 
 @dataclass(frozen=True)
 class Block:
-    """A recording of some samples that follow each other; `totals` are the spikes of every neuron [batch, ...]."""
+    """A recording of some samples that follow each other.
+
+    `totals` are the spikes of every neuron [batch, ...], `sums` the sum of what it sent.
+    """
 
     batch: Batch
     outputs: Mapping[str, Tensor]
     totals: Mapping[str, Tensor]
+    sums: Mapping[str, Tensor]
     spikes: Mapping[str, Tensor]
     potentials: Mapping[str, Tensor]
     snapshots: Mapping[int, Any]

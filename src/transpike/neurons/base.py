@@ -1,0 +1,115 @@
+"""What all spiking neurons share: a membrane that integrates, a threshold, and what a spike is worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from transpike.errors import ArgumentError
+from transpike.parts import Op, State, Stateful, full_map
+
+
+class Membrane(State):
+    """Membrane potentials [batch, ...], spike counts alike, and the threshold of each neuron [1, ...].
+
+    `net` is the sum of the signed spikes in units of the threshold; it is `count` itself where all spikes are positive
+    and single. `total` is the sum of what was sent.
+    """
+
+    def __init__(self, potential: Tensor, threshold: Tensor, heights: Tensor | None, *, separate_net: bool) -> None:
+        self.potential: Tensor = potential
+        self.threshold = threshold
+        self.height = threshold if heights is None else full_map(heights[0], potential)
+        self.count: Tensor = torch.zeros_like(potential)
+        self.net = torch.zeros_like(potential) if separate_net else self.count
+        self.sent = torch.empty_like(potential)
+        self.steps = 0
+        self.accumulated = torch.zeros_like(potential) if heights is not None and len(heights) > 1 else None
+
+    def transmitted(self) -> Tensor:
+        return self.net * self.height if self.accumulated is None else self.accumulated
+
+
+@dataclass(frozen=True, eq=False)
+class Neuron(Stateful):
+    """A neuron that integrates its current, sends spikes and resets by subtraction.
+
+    m[t] = v[t-1] + I[t] + bias[t];  n[t] = fire(m[t]), a whole number;  v[t] = m[t] - threshold n[t];
+    sent[t] = height[t] n[t]; from v[0] = initial * threshold. For the first `delay` steps it neither integrates nor fires.
+
+    `threshold`, `initial` and one row of `height` and `bias` broadcast against one sample (per channel: [C, 1, 1]);
+    thresholds are positive and finite. `height` and `bias` have a leading axis of time: one row for all steps, or one row
+    for each of the steps that the neuron was calibrated for. Without `height` a spike is worth the threshold.
+    `activation` is what the neuron approaches as T grows, up to `most` times its threshold per step.
+    """
+
+    keeps: ClassVar[frozenset[str]] = frozenset({"count", "potential"})
+    most: ClassVar[int] = 1  # how many thresholds at most it sends in one step
+    least: ClassVar[int] = 0  # below 0 for neurons that can take spikes back
+
+    threshold: Tensor
+    initial: Tensor
+    activation: Op
+    height: Tensor | None = None
+    bias: Tensor | None = None
+    delay: int = 0
+
+    @property
+    def bits_per_spike(self) -> int:
+        """How many bits tell a spike from its neighbours, beside its place and time."""
+        return 1
+
+    def start(self, x: Tensor, first_sample: int = 0) -> Membrane:  # noqa: ARG002 - deterministic
+        threshold = full_map(self.threshold, x)
+        potential = torch.empty_like(x).copy_((threshold * self.initial).expand_as(x))
+        return Membrane(potential, threshold, self.height, separate_net=self.least < 0 or self.most > 1)
+
+    def fire(self, state: Membrane) -> Tensor:
+        """Return, in `state.sent`, how many thresholds each neuron sends, given its potential."""
+        raise NotImplementedError
+
+    def step(self, state: Membrane, x: Tensor) -> Tensor:
+        state.steps += 1
+        if state.steps <= self.delay:
+            return state.sent.zero_()
+        state.potential.add_(x)
+        if self.bias is not None:
+            state.potential.add_(row(self.bias, state.steps))
+        spikes = self.fire(state)
+        self.note(state, spikes)
+        if self.height is None:
+            sent = spikes.mul_(state.threshold)
+            state.potential.sub_(sent)
+            return sent
+        state.potential.addcmul_(spikes, state.threshold, value=-1)
+        if state.accumulated is None:
+            return spikes.mul_(state.height)
+        sent = spikes.mul_(row(self.height, state.steps))
+        state.accumulated.add_(sent)
+        return sent
+
+    def note(self, state: Membrane, spikes: Tensor) -> None:
+        """Count the spikes of one step."""
+        state.count.add_(spikes)
+
+    def ceiling(self) -> Tensor:
+        """Return the largest mean value that the neuron can send [..., broadcasting against one sample]."""
+        return self.most * (self.threshold if self.height is None else self.height.mean(0))
+
+    def analogue(self) -> Op:
+        return self.activation
+
+
+def row(table: Tensor, step: int) -> Tensor:
+    """Return the row of a table for time step `step` (from 1); raise ArgumentError past its end."""
+    if len(table) == 1:
+        return table[0]
+    if step > len(table):
+        raise ArgumentError(
+            f"This network was calibrated for {len(table)} time steps, with weights that differ from step to step: it "
+            f"cannot run for more. Simulate {len(table)} steps, or convert it with a larger time_steps=."
+        )
+    return table[step - 1]
