@@ -21,6 +21,7 @@ import transpike as tp
 from datasets import cifar10_test, cifar10_train, data_folder
 from models import trained_resnet
 from tables import keep, show
+from transpike.calibration import Samples
 from transpike.capture import capture
 from transpike.network import forward
 from transpike.passes import apply
@@ -35,7 +36,7 @@ def exactness() -> None:
         for dtype in (torch.float32, torch.float64):
             model = trained_resnet(depth, data_folder()).to(dtype)
             images = cifar10_test(200)[0].to(dtype)
-            folded = apply(STRUCTURE, capture(model, [images[:4]]), [])
+            folded = apply(STRUCTURE, capture(model, [images[:4]]), Samples())
             with torch.inference_mode():
                 expected = model(images)
             error = (forward(folded.analogue(), [images])["output"] - expected).abs().max()

@@ -9,6 +9,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
+from transpike.calibration import Samples
 from transpike.capture import capture
 from transpike.data import Batch
 from transpike.network import Network, forward
@@ -36,7 +37,7 @@ def captured(name, dtype):
 def converted(name, recipe):
     """Return (inputs, spiking network) of a model in the lists, in float64, calibrated on those inputs."""
     _, inputs, network = subject(name)
-    return inputs, apply(recipe.passes, network, [Batch(inputs)])
+    return inputs, apply(recipe.passes, network, Samples([Batch(inputs)]))
 
 
 def flat(result):

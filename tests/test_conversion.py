@@ -7,6 +7,7 @@ import torch
 
 import transpike as tp
 from helpers import FEATURES, ZOO, answers, converted, flat, subject
+from transpike.calibration import Samples
 from transpike.data import Batch
 from transpike.network import forward
 from transpike.neurons import AccumulatedMaxPool, IntegrateAndFire
@@ -136,8 +137,8 @@ def test_network_without_any_activity_still_runs():
 def test_calibration_does_not_depend_on_the_batches():
     _, inputs, network = subject("lenet")
     passes = [*STRUCTURE, InsertNeurons(Percentile(97), initial=0.5)]
-    whole = apply(passes, network, [Batch(inputs)])
-    parts = apply(passes, network, [Batch((inputs[0][i : i + 5],)) for i in reversed(range(0, 32, 5))])
+    whole = apply(passes, network, Samples([Batch(inputs)]))
+    parts = apply(passes, network, Samples([Batch((inputs[0][i : i + 5],)) for i in reversed(range(0, 32, 5))]))
     for node in whole.having(IntegrateAndFire):
         torch.testing.assert_close(parts.nodes[node.name].op.threshold, node.op.threshold, rtol=1e-12, atol=0)
 

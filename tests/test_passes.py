@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from helpers import MODELS, answers, frozen_copy, largest_difference, same_network, subject
+from transpike.calibration import Samples
 from transpike.data import Batch
 from transpike.network.edit import pruned
 from transpike.neurons import Integrator
@@ -19,7 +20,7 @@ EXACT = 1e-9
 
 def restructured(network, passes=STRUCTURE):
     """Apply structural passes, which read no samples."""
-    return apply(passes, network, [])
+    return apply(passes, network, Samples())
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -136,6 +137,6 @@ def test_an_open_clip_needs_no_clip():
 def test_nodes_that_no_output_needs_are_removed():
     _, inputs, network = subject("unused-branch")
     assert [node.name for node in network.having(Convolution, Relu)] == ["relu"]
-    result = apply([], network, [Batch(inputs)])
+    result = apply([], network, Samples([Batch(inputs)]))
     assert same_network(result, pruned(network))
     assert "second" not in restructured(network).nodes

@@ -10,9 +10,10 @@ from typing import Any
 
 from torch import nn
 
+from transpike.calibration import Samples
 from transpike.capture import capture, check_model, count_inputs
 from transpike.data import Batch, batches, checked
-from transpike.errors import DataError, TranspikeWarning
+from transpike.errors import DataError, TranspikeWarning, positive_whole
 from transpike.network import Network
 from transpike.network.grammar import check_spiking
 from transpike.passes import apply
@@ -41,14 +42,20 @@ class CalibrationSamples:
 
 
 def convert(
-    model: nn.Module, samples: Any, recipe: str | Recipe = "rate", *, progress: Callable[[int], None] | None = None
+    model: nn.Module,
+    samples: Any,
+    recipe: str | Recipe = "rate",
+    *,
+    time_steps: int | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Network:
     """Return the spiking network of a trained `model`.
 
     `samples` calibrate the thresholds: a tensor [n, ...], a tuple of inputs, or an iterable of batches such as a
-    DataLoader; labels in it are ignored. `progress` is called with the number of samples read, each time that a pass of
-    the recipe reads them. Nothing is trained and the model is not changed. Raises ArgumentError,
-    DataError, CaptureError or ConversionError with the reason; warns if there are few samples.
+    DataLoader; labels in it are ignored. `time_steps` is what the network will run for: some recipes need it. `progress`
+    is called with the number of samples read, each time that a pass of the recipe reads them. Nothing is trained and the
+    model is not changed. Raises ArgumentError, DataError, CaptureError or ConversionError with the reason; warns if
+    there are few samples.
 
     >>> import torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval()
@@ -57,9 +64,12 @@ def convert(
     torch.Size([8])
     """
     chosen = find_recipe(recipe)
+    if time_steps is not None:
+        positive_whole("time_steps", time_steps)
     check_model(model)
     network = capture(model, first_inputs(samples, count_inputs(model)))
-    network = apply(chosen.passes, network, CalibrationSamples(samples, len(network.inputs), network, progress))
+    stream = CalibrationSamples(samples, len(network.inputs), network, progress)
+    network = apply(chosen.passes, network, Samples(stream, time_steps))
     for finding in network.findings:
         if finding.severity == "warning":
             warnings.warn(f"{finding.message} {finding.advice}", TranspikeWarning, stacklevel=2)

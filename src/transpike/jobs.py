@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from transpike.analysis import Report, evaluate
+from transpike.calibration import Samples
 from transpike.capture import survey
 from transpike.conversion import convert
 from transpike.data import Batch
@@ -111,7 +112,7 @@ def inspect(model: str, weights: str | None, data: DataChoice | None, shape: tup
 def structural_refusals(network: Network) -> list[str]:
     """Return why the structure of a captured network cannot become spiking, if so."""
     try:
-        apply(STRUCTURE, network, [])
+        apply(STRUCTURE, network, Samples())
     except ConversionError as error:
         return [str(error)]
     return []

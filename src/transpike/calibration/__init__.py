@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from transpike.calibration.histogram import Histogram
 from transpike.calibration.observe import histograms
+from transpike.calibration.samples import Samples
 
-__all__ = ["Histogram", "histograms"]
+__all__ = ["Histogram", "Samples", "histograms"]

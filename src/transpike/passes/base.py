@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import ClassVar, Protocol
 
-from transpike.data import Batch
+from transpike.calibration import Samples
 from transpike.errors import ConversionError
 from transpike.network import Network
 from transpike.network.edit import pruned
@@ -17,12 +17,12 @@ class Pass(Protocol):
 
     removes: ClassVar[tuple[type[Op], ...]]
 
-    def __call__(self, network: Network, samples: Iterable[Batch]) -> Network:
+    def __call__(self, network: Network, samples: Samples) -> Network:
         """Return the changed network; `samples` are the calibration samples, to be read as often as needed."""
         ...
 
 
-def apply(passes: Iterable[Pass], network: Network, samples: Iterable[Batch]) -> Network:
+def apply(passes: Iterable[Pass], network: Network, samples: Samples) -> Network:
     """Apply `passes` in order. Raises ConversionError if one leaves behind what it says it removes."""
     for change in passes:
         network = pruned(change(network, samples))

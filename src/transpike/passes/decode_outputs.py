@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from transpike.data import Batch
+from transpike.calibration import Samples
 from transpike.errors import ConversionError
 from transpike.network import Network, Node
 from transpike.network.edit import rebuilt
@@ -28,7 +27,7 @@ class DecodeOutputs:
 
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
-    def __call__(self, network: Network, samples: Iterable[Batch]) -> Network:  # noqa: ARG002 - needs no samples
+    def __call__(self, network: Network, samples: Samples) -> Network:  # noqa: ARG002 - needs no samples
         after = read_out(network)
         edges = {name for name in network.outputs.values() if name not in after}
         for name in after:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 
+from transpike.calibration import Samples
 from transpike.codings import Poisson
-from transpike.data import Batch
 from transpike.network import Network, Node
 from transpike.network.edit import follow
 from transpike.parts import Op
@@ -22,7 +21,7 @@ class EncodeAsPoisson:
     seed: int = 0
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
-    def __call__(self, network: Network, samples: Iterable[Batch]) -> Network:
+    def __call__(self, network: Network, samples: Samples) -> Network:
         names = list(network.inputs)
         peaks = [0.0] * len(names)
         for batch in samples:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from transpike.data import Batch
+from transpike.calibration import Samples
 from transpike.network import Network, Node, shapes
 from transpike.network.edit import bypass, with_op
 from transpike.ops import Affine, BatchNorm, Convolution, Linear, TransposedConvolution
@@ -29,7 +28,7 @@ class FoldBatchNorm:
 
     removes: ClassVar[tuple[type[Op], ...]] = (BatchNorm,)
 
-    def __call__(self, network: Network, samples: Iterable[Batch]) -> Network:  # noqa: ARG002 - needs no samples
+    def __call__(self, network: Network, samples: Samples) -> Network:  # noqa: ARG002 - needs no samples
         found = shapes(network)
         ranks = {name: len(shape) for name, shape in found.items()}
         affine = [node.name for node in network.having(BatchNorm, Affine) if found[node.name] == found[node.inputs[0]]]

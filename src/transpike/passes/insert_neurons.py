@@ -10,8 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from transpike.calibration import Histogram, histograms
-from transpike.data import Batch
+from transpike.calibration import Histogram, Samples, histograms
 from transpike.network import Network, Node, shapes
 from transpike.network.grammar import decoded, place
 from transpike.neurons import IntegrateAndFire, Neuron
@@ -36,7 +35,7 @@ class InsertNeurons:
     neuron: Callable[[Tensor, Tensor, Op], Neuron] = IntegrateAndFire
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
-    def __call__(self, network: Network, samples: Iterable[Batch]) -> Network:
+    def __call__(self, network: Network, samples: Samples) -> Network:
         read_out, ranks = decoded(network), shapes(network)
         targets = [node for node in network.having(Relu, Clip) if node.name not in read_out]
         axes = {node.name: channel_axis(network, node, len(ranks[node.name])) for node in targets}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from transpike.data import Batch
+from transpike.calibration import Samples
 from transpike.network import Network
 from transpike.network.edit import rebuilt, with_op
 from transpike.network.grammar import Carried, carried, decoded
@@ -25,7 +24,7 @@ class PoolBeforeActivation:
 
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
-    def __call__(self, network: Network, samples: Iterable[Batch]) -> Network:  # noqa: ARG002 - needs no samples
+    def __call__(self, network: Network, samples: Samples) -> Network:  # noqa: ARG002 - needs no samples
         for pool in network.having(MaxPool, AdaptiveMaxPool):
             activation = network.nodes[network.nodes[pool.name].inputs[0]]
             if isinstance(activation.op, Relu | Clip) and network.only_user(activation.name) == pool.name:
@@ -54,7 +53,7 @@ class AccumulateMaxPool:
 
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
-    def __call__(self, network: Network, samples: Iterable[Batch]) -> Network:  # noqa: ARG002 - needs no samples
+    def __call__(self, network: Network, samples: Samples) -> Network:  # noqa: ARG002 - needs no samples
         read_out = decoded(network)
         for pool in network.having(MaxPool, AdaptiveMaxPool):
             if pool.name not in read_out:  # in order, so that a pool of pooled spikes is known to pool spikes

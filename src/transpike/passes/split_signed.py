@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 
-from transpike.data import Batch
+from transpike.calibration import Samples
 from transpike.network import Network, Node
 from transpike.network.edit import substitute
 from transpike.ops import Add, Affine, Clip, Identity, LeakyRelu, Relu
@@ -26,7 +25,7 @@ class SplitSigned:
 
     removes: ClassVar[tuple[type[Op], ...]] = (LeakyRelu,)
 
-    def __call__(self, network: Network, samples: Iterable[Batch]) -> Network:  # noqa: ARG002 - needs no samples
+    def __call__(self, network: Network, samples: Samples) -> Network:  # noqa: ARG002 - needs no samples
         for node in network.having(LeakyRelu, Clip):
             network = substitute(network, node.name, one_sided(network, node))
         return network
