@@ -262,16 +262,12 @@ def weighted_before(network: Network, name: str) -> tuple[str, str] | None:
 
     The op must feed nothing else: a change of its weights then changes this layer alone.
     """
-    readers: dict[str, int] = {}
-    for node in network.nodes.values():
-        for source in node.inputs:
-            readers[source] = readers.get(source, 0) + 1
     compared = name
 
     def search(current: str) -> str | None:
         nonlocal compared
         node = network.nodes[current]
-        if readers.get(current, 0) != 1 or current in network.outputs.values():
+        if network.only_user(current) is None:
             return None
         if isinstance(node.op, Linear | Convolution):
             return current

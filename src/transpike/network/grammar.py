@@ -15,7 +15,7 @@ READ_OUT_ONLY = (Trait.ACTIVATION, Trait.COUPLED)
 
 def trait(op: Op) -> Trait:
     """Return the trait of an op; a stateful op has that of what it approximates."""
-    return TRAITS[type(op.analogue() if isinstance(op, Stateful) else op)]
+    return TRAITS[type(op.analogue())]
 
 
 def place(node: Node) -> str:

@@ -41,7 +41,8 @@ class RidgeWeights:
         weight = change[:-1].T.reshape(op.weight.shape).to(op.weight)
         bias = change[-1].to(op.weight)
         old = torch.zeros_like(bias) if op.bias is None else op.bias
-        return layer.with_weights(dataclasses.replace(op, weight=op.weight + weight, bias=old + bias))
+        corrected = dataclasses.replace(op, weight=op.weight + weight, bias=old + bias, original=op.analogue())
+        return layer.with_weights(corrected)
 
     def solved(self, inputs: Tensor, outputs: Tensor) -> Tensor:
         """Return the change [features + 1, outputs] from inputs [n, positions, features] and outputs alike."""
