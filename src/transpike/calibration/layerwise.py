@@ -9,9 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from transpike.errors import ArgumentError
 from transpike.network import Network, Node
 from transpike.network.edit import with_op
-from transpike.neurons import AccumulatedMaxPool, Integrator, Neuron
+from transpike.network.grammar import sequential
+from transpike.neurons import AccumulatedMaxPool, EvenFiring, Integrator, Neuron
 from transpike.ops import Add, Convolution, Identity, Linear
 from transpike.parts import Op, Stateful
 
@@ -37,8 +39,8 @@ class Site:
 class Layer:
     """A layer of neurons on calibration samples: what it receives in each step, and what its ANN counterpart does.
 
-    `currents` [time, n, ...]; `pre_activation` and `activation` [n, ...] are the ANN's; `axis` is the axis of the
-    channels in a sample, counted with the batch.
+    `currents` [time, n, ...]: each of the `time_steps`, or in the sequential schedule their mean alone. `pre_activation`
+    and `activation` [n, ...] are the ANN's; `axis` is the axis of the channels in a sample, counted with the batch.
     """
 
     node: Node
@@ -47,12 +49,13 @@ class Layer:
     pre_activation: Tensor
     activation: Tensor
     axis: int
+    time_steps: int
     site: Site | None = None
 
-    @property
-    def time_steps(self) -> int:
-        """How many steps were simulated."""
-        return len(self.currents)
+    def each_step(self, what: str) -> None:
+        """Raise ArgumentError if steps are not simulated one by one, which `what` needs."""
+        if len(self.currents) != self.time_steps:
+            raise ArgumentError(f"{what} needs the concurrent schedule, in which each step is simulated by itself.")
 
     def with_neuron(self, **changes: Tensor | int | None) -> Layer:
         """Return the layer with other fields of its neuron."""
@@ -82,12 +85,7 @@ class Layer:
         """Return what `neuron` sends on average over time [n, ...] in this layer's place."""
         sent = torch.empty_like(self.activation)
         for rows in chunks(self.activation):
-            state = neuron.start(self.currents[0, rows])
-            for current in self.currents[:, rows]:
-                neuron.step(state, current)
-            total = state.transmitted()
-            assert total is not None
-            sent[rows] = total / self.time_steps
+            sent[rows] = neuron.mean_sent(self.currents[:, rows], self.time_steps)
         return sent
 
     @property
@@ -133,7 +131,8 @@ class Walk:
 
     def __init__(self, network: Network, inputs: Sequence[Tensor], time_steps: int, axes: Callable[[Node], int]) -> None:
         self.network = self.original = network
-        self.steps = time_steps
+        self.time_steps = time_steps
+        self.steps = 1 if sequential(network) else time_steps  # how many steps are simulated one by one
         self.axes = axes
         placed = [tensor.to(network.device) for tensor in inputs]
         self.count = len(placed[0])
@@ -142,9 +141,7 @@ class Walk:
         self.means: dict[str, Tensor] = {}
         self.targets: dict[str, Tensor] = {}
         self.leaves = leaves(network)
-        self.order = [
-            n for n, node in network.nodes.items() if isinstance(node.op, Stateful) and type(node.op) is not Integrator
-        ]
+        self.order = [name for name, found in self.leaves.items() if found == {name}]
 
     @torch.inference_mode()
     def correct(self, change: Callable[[Layer], Layer]) -> Network:
@@ -156,13 +153,19 @@ class Walk:
                 self.network = with_op(self.network, name, layer.neuron)
                 if layer.site is not None:
                     self.network = with_op(self.network, layer.site.name, layer.site.op)
-                self.trains[name] = run(layer.neuron, layer.currents)
+                self.trains[name] = self.sent(layer)
                 self.targets[name] = layer.activation
                 self.means[name] = self.trains[name].mean(0)
             else:
                 self.pass_through(node)
             self.forget(self.order[position + 1 :])
         return self.network
+
+    def sent(self, layer: Layer) -> Tensor:
+        """Return what a layer sends in each step [time, n, ...], or on average in the sequential schedule."""
+        if isinstance(layer.neuron, EvenFiring):
+            return layer.response(layer.neuron)[None]
+        return run(layer.neuron, layer.currents)
 
     def forget(self, later: Sequence[str]) -> None:
         """Drop what none of the `later` nodes reads."""
@@ -182,14 +185,15 @@ class Walk:
             pre_activation,
             neuron.activation(pre_activation),
             self.axes(node),
+            self.time_steps,
             self.site(node),
         )
 
     def pass_through(self, node: Node) -> None:
-        """Simulate an op that keeps state but is not to be corrected, such as a max-pool."""
+        """Simulate a source of spikes that is not to be corrected, such as a coded input."""
         assert isinstance(node.op, Stateful)
-        source, approached = node.inputs[0], node.op.analogue()
-        self.targets[node.name] = approached(self.value(source, self.original, self.targets, 1))
+        source = node.inputs[0]
+        self.targets[node.name] = node.op.analogue()(self.value(source, self.original, self.targets, 1))
         self.trains[node.name] = run(node.op, self.over_time(source, self.network))
         self.means[node.name] = self.trains[node.name].mean(0)
 
@@ -217,11 +221,18 @@ class Walk:
                         x if self.temporal(source) else self.repeated(x, times)
                         for x, source in zip(sources, node.inputs, strict=True)
                     ]
-                result = node.op(*sources)
+                result = self.applied(node.op, sources, times)
                 values[name] = result if self.temporal(name) else result.expand(self.count, *result.shape[1:])
             return values[name]
 
         return find(name)
+
+    def applied(self, op: Op, sources: list[Tensor], times: int) -> Tensor:
+        """Return the value of an op; one that keeps state, such as a max-pool, is stepped, or does what it approaches."""
+        if isinstance(op, Stateful) and times > 1:
+            return run(op, sources[0].unflatten(0, (times, self.count))).flatten(0, 1)
+        result: Tensor = op.analogue()(*sources) if isinstance(op, Stateful) else op(*sources)
+        return result
 
     def repeated(self, x: Tensor, times: int) -> Tensor:
         """Return a static value [n, ...] for each step [times * n, ...]."""
@@ -247,13 +258,15 @@ class Walk:
 
 
 def leaves(network: Network) -> dict[str, frozenset[str]]:
-    """Return, for each node, the stateful nodes that its value follows from: itself, or the nearest before it."""
+    """Return, for each node, the sources of spikes that its value follows from: itself, or the nearest before it.
+
+    Sources are neurons and coded inputs; max-pools pass on the spikes of others.
+    """
     found: dict[str, frozenset[str]] = {}
     for name, node in network.nodes.items():
-        if isinstance(node.op, Stateful):
-            found[name] = frozenset({name})
-        else:
-            found[name] = frozenset().union(*(found[source] for source in node.inputs))
+        before: frozenset[str] = frozenset().union(*(found[source] for source in node.inputs))
+        coded = isinstance(node.op, Stateful) and not before and not isinstance(node.op, Integrator)
+        found[name] = frozenset({name}) if coded or isinstance(node.op, Neuron) else before
     return found
 
 

@@ -55,6 +55,7 @@ class ForwardTemporalBias:
     passes: int = 3
 
     def __call__(self, layer: Layer) -> Layer:
+        layer.each_step("FTBC")
         bias = torch.zeros(layer.time_steps, layer.channels, dtype=torch.float64)
         for _ in range(self.passes):
             bias = self.improved(layer, bias)

@@ -39,6 +39,7 @@ class FitHeights:
     most: float = 4.0
 
     def __call__(self, layer: Layer) -> Layer:
+        layer.each_step("A height for each step")
         steps = layer.time_steps
         sent = run(layer.neuron, layer.currents)
         trains = torch.stack([layer.per_channel(step) for step in sent], 1)  # [channels, time, values]

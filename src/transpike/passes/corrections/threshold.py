@@ -39,7 +39,7 @@ class SearchThreshold:
         sample = layer.first(max(64, min(200, SAMPLE_STEPS // layer.time_steps)))
         whole = torch.ones_like(layer.activation[0])
         threshold, initial = (layer.channel_mean(value * whole) for value in (layer.neuron.threshold, layer.neuron.initial))
-        best = torch.full_like(threshold, torch.inf)
+        best = self.error(sample, threshold, initial)
         candidates = [(self.factors, None), ((1.0,), self.initials), (self.fine, None)]
         for factors, initials in candidates:
             base, first = threshold, initial

@@ -36,7 +36,7 @@ class RidgeWeights:
         if inputs is None:
             return layer
         lacking = layer.site.residual(op)
-        outputs = lacking.flatten(2).movedim(1, 2) if isinstance(op, Convolution) else lacking.flatten(1, -2).unsqueeze(0)
+        outputs = lacking.flatten(2).mT if isinstance(op, Convolution) else lacking
         change = self.solved(inputs, outputs.reshape(inputs.shape[0], inputs.shape[1], -1))
         weight = change[:-1].T.reshape(op.weight.shape).to(op.weight)
         bias = change[-1].to(op.weight)
