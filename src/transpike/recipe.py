@@ -11,6 +11,7 @@ from transpike.errors import ArgumentError, choose
 from transpike.parts import Method
 from transpike.passes import (
     AccumulateMaxPool,
+    ClampVoltage,
     DecodeOutputs,
     EncodeAsPoisson,
     FoldBatchNorm,
@@ -80,6 +81,15 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                     limits=LIMITS,
                 ),
                 (*STRUCTURE, InsertNeurons(Percentile(99.9, layerwise=True), initial=0.0), AccumulateMaxPool()),
+            ),
+            Recipe(
+                Method(
+                    "thesis-extended",
+                    "Threshold per channel at the 99.99th percentile, potential from half, clamped for one step per layer before",
+                    "Rueckauer et al. 2017 (clamping); Kim et al. 2020 (channels); thesis on rate-coded conversion, section 4.2",
+                    limits=LIMITS,
+                ),
+                (*STRUCTURE, InsertNeurons(Percentile(99.99), initial=0.5), AccumulateMaxPool(), ClampVoltage(1)),
             ),
         )
     }

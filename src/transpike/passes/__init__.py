@@ -8,12 +8,18 @@ from transpike.passes.encode_input import EncodeAsPoisson
 from transpike.passes.fold_batch_norm import FoldBatchNorm
 from transpike.passes.insert_neurons import InsertNeurons
 from transpike.passes.max_pool import AccumulateMaxPool, PoolBeforeActivation
+from transpike.passes.settle import AfterFirstSpikes, AfterShare, AfterSteps, ClampVoltage, DelayReadOut
 from transpike.passes.split_signed import SplitSigned
 from transpike.passes.thresholds import Percentile, Threshold
 
 __all__ = [
     "AccumulateMaxPool",
+    "AfterFirstSpikes",
+    "AfterShare",
+    "AfterSteps",
+    "ClampVoltage",
     "DecodeOutputs",
+    "DelayReadOut",
     "EncodeAsPoisson",
     "FoldBatchNorm",
     "InsertNeurons",
