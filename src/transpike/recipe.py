@@ -11,10 +11,12 @@ from transpike.errors import ArgumentError, choose
 from transpike.parts import Method
 from transpike.passes import (
     AccumulateMaxPool,
+    ClampVoltage,
     DecodeOutputs,
     EncodeAsPoisson,
     FoldBatchNorm,
     InsertNeurons,
+    NormaliseWeights,
     Pass,
     Percentile,
     PoolBeforeActivation,
@@ -56,6 +58,24 @@ class Recipe:
 
 
 STRUCTURE: tuple[Pass, ...] = (FoldBatchNorm(), SplitSigned(), PoolBeforeActivation(), DecodeOutputs())
+# Potential from 0 and thresholds moved into the weights, as first published; only the rule differs.
+PUBLISHED = {
+    "diehl": (
+        Percentile(100, layerwise=True),
+        "Weights normalised by the largest activation of each layer, threshold 1, potential from 0",
+        "Diehl et al. 2015; Rueckauer et al. 2017 (reset by subtraction); Hu et al. 2018 (residual blocks)",
+    ),
+    "rueckauer": (
+        Percentile(99.9, layerwise=True),
+        "Weights normalised by the 99.9th percentile of each layer, threshold 1, potential from 0",
+        "Rueckauer et al. 2017 (robust normalisation); Hu et al. 2018 (residual blocks)",
+    ),
+    "kim": (
+        Percentile(99.9),
+        "Weights normalised by the 99.9th percentile of each channel, threshold 1, potential from 0",
+        "Kim et al. 2020 (Spiking-YOLO, channel-wise normalisation); Hu et al. 2018 (residual blocks)",
+    ),
+}
 LIMITS = "ReLU-like activations; softmax and sigmoid at the output only"
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
@@ -80,6 +100,22 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                     limits=LIMITS,
                 ),
                 (*STRUCTURE, InsertNeurons(Percentile(99.9, layerwise=True), initial=0.0), AccumulateMaxPool()),
+            ),
+            Recipe(
+                Method(
+                    "thesis-extended",
+                    "Threshold per channel at the 99.99th percentile, potential from half, layer l clamped for l steps",
+                    "Rueckauer et al. 2017 (clamping); Kim et al. 2020 (channels); as combined in a thesis, its section 4.2.2",
+                    limits=LIMITS,
+                ),
+                (*STRUCTURE, InsertNeurons(Percentile(99.99), initial=0.5), AccumulateMaxPool(), ClampVoltage(1)),
+            ),
+            *(
+                Recipe(
+                    Method(name, title, citation, limits=LIMITS),
+                    (*STRUCTURE, InsertNeurons(rule, initial=0.0), AccumulateMaxPool(), NormaliseWeights()),
+                )
+                for name, (rule, title, citation) in PUBLISHED.items()
             ),
         )
     }
