@@ -28,6 +28,7 @@ from transpike.passes.corrections import (
     MatchPotential,
     RidgeWeights,
     SearchThreshold,
+    ShiftDistribution,
 )
 from transpike.passes.corrections.weights import patches
 from transpike.recipe import STRUCTURE, Recipe
@@ -44,6 +45,7 @@ CORRECTIONS = {
     "height": FitHeight(),
     "heights": FitHeights(),
     "weights": RidgeWeights(),
+    "distribution": ShiftDistribution(),
 }
 
 

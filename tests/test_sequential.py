@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given
@@ -81,7 +83,7 @@ def test_even_spikes_are_single_complete_and_never_half_a_spike_away_from_even(c
     sent = [float(sent_by(torch.tensor(float(count), dtype=torch.float64), t, steps)) for t in range(steps + 1)]
     assert sent[0] == 0
     assert sent[-1] == count
-    assert all(after - before in {0, 1} for before, after in zip(sent[:-1], sent[1:], strict=True))
+    assert all(after - before in {0, 1} for before, after in itertools.pairwise(sent))
     assert all(abs(value - count * t / steps) <= 0.5 for t, value in enumerate(sent))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from transpike.passes.base import Pass, apply
+from transpike.passes.correct_layers import CorrectLayers
 from transpike.passes.decode_outputs import DecodeOutputs
 from transpike.passes.encode_input import EncodeAsPoisson
 from transpike.passes.fold_batch_norm import FoldBatchNorm
@@ -20,6 +21,7 @@ __all__ = [
     "AfterShare",
     "AfterSteps",
     "ClampVoltage",
+    "CorrectLayers",
     "DecodeOutputs",
     "DelayReadOut",
     "EncodeAsPoisson",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from transpike.passes.corrections.base import Correction
 from transpike.passes.corrections.bias import ForwardTemporalBias, MatchCurrent, MatchOutput
+from transpike.passes.corrections.distribution import ShiftDistribution
 from transpike.passes.corrections.height import FitHeight, FitHeights
 from transpike.passes.corrections.potential import MatchPotential
 from transpike.passes.corrections.threshold import SearchThreshold
@@ -19,4 +20,5 @@ __all__ = [
     "MatchPotential",
     "RidgeWeights",
     "SearchThreshold",
+    "ShiftDistribution",
 ]
