@@ -19,6 +19,7 @@ import transpike as tp
 from datasets import cifar10_test, cifar10_train, data_folder
 from models import trained_resnet
 from tables import OUT, keep, show
+from transpike.analysis import Checkpoint
 from transpike.errors import ArgumentError
 from transpike.neurons import Neuron
 
@@ -50,35 +51,23 @@ class Bench:
             started = time.perf_counter()
             network = tp.convert(self.model, self.samples, recipe, time_steps=group[-1])
             converted = time.perf_counter() - started
-            counts, correct = self.simulated(network, group)
-            neurons = sum(counts[group[-1]][1])
-            for step in group:
-                spikes = sum(counts[step][0]) / neurons
-                self.add(recipe, step, network, 100 * correct[step], spikes, converted)
+            report = tp.evaluate(self.model, network, (self.images, self.labels), group[-1])
+            for point in report.checkpoints:
+                if point.time_steps in group:
+                    self.add(recipe, network, point, converted)
             keep(self.name, {"rows": self.rows})
 
-    def simulated(self, network: tp.Network, steps: list[int]) -> tuple[dict, dict]:
-        """Return spikes and neurons per layer, and the accuracy, at each of the steps."""
-        report = tp.evaluate(self.model, network, (self.images, self.labels), steps[-1])
-        points = {point.time_steps: point for point in report.checkpoints}
-        neurons = [layer.neurons for layer in report.layers]
-        return (
-            {step: ([points[step].spikes_per_neuron * sum(neurons)], neurons) for step in steps},
-            {step: points[step].accuracy for step in steps},
-        )
-
-    def add(self, recipe: str, step: int, network: tp.Network, accuracy: float, spikes: float, seconds: float) -> None:
+    def add(self, recipe: str, network: tp.Network, point: Checkpoint, seconds: float) -> None:
         """Add one row and print it."""
-        bits = max(node.op.bits_per_spike for node in network.having(Neuron))
-        schedule = tp.recipes[recipe].method.schedule
-        depth = len(network.having(Neuron))
+        neurons = [node.op for node in network.having(Neuron)]
+        windows = len(neurons) if tp.recipes[recipe].method.schedule == "sequential" else 1
         row = {
             "recipe": recipe,
-            "T": step,
-            "accuracy %": round(accuracy, 2),
-            "latency": step if schedule == "concurrent" else step * depth,
-            "spikes/neuron": round(spikes, 2),
-            "bits/spike": bits,
+            "T": point.time_steps,
+            "accuracy %": round(100 * point.accuracy, 2),
+            "latency": point.time_steps * windows,
+            "spikes/neuron": round(point.spikes_per_neuron, 2),
+            "bits/spike": max(op.bits_per_spike for op in neurons),
             "conversion s": round(seconds, 1),
         }
         self.rows.append(row)
