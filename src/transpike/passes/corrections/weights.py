@@ -13,7 +13,8 @@ from torch import Tensor
 from transpike.calibration.layerwise import Layer
 from transpike.ops import Convolution, Linear
 
-ROWS = 2**16  # at most this many input patches enter the regression, or eight for each weight of an output
+ROWS = 2**18  # at most this many input patches enter the regression,
+VALUES = 2**27  # and about this many values of them, but at least eight patches for each weight of an output
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class RidgeWeights:
 def kept_positions(inputs: Tensor) -> Tensor:
     """Return which positions of [n, positions, features] enter the regression, drawn with a fixed seed."""
     samples, positions, features = inputs.shape
-    most = max(1, math.ceil(max(ROWS, 8 * features) / samples))
+    most = max(1, math.ceil(max(min(ROWS, VALUES // features), 8 * features) / samples))
     if positions <= most:
         return torch.arange(positions)
     return torch.randperm(positions, generator=torch.Generator().manual_seed(0))[:most].sort().values
