@@ -55,11 +55,15 @@ def best_error(values, steps, initial=0.5):
 
 @given(seeds, levels, st.sampled_from([0.0, 0.5]))
 def test_mmse_finds_what_trying_every_threshold_finds(seed, steps, initial):
-    """On the samples themselves: a grid of 0.6 % costs at most (0.003 theta)^2 more, or one part in fifty."""
+    """On the samples themselves: a grid of 0.6 % costs at most (0.003 theta)^2 more, or one part in fifty.
+
+    Without rounding to the nearest level the error jumps by (theta/T)^2 / n where a value crosses a border: three are left.
+    """
     values = drawn(seed, 120)
     found = least_error(values[None], torch.ones(1, 120), values.max()[None], steps, initial)
     ours, least = squared_error(values.numpy(), float(found), steps, initial), best_error(values.numpy(), steps, initial)
-    assert ours <= 1.02 * least + (0.003 * float(found)) ** 2
+    jumps = 0 if initial == 0.5 else 3 * (float(found) / steps) ** 2 / 120
+    assert ours <= 1.02 * least + (0.003 * float(found)) ** 2 + jumps
 
 
 @given(seeds, levels)
@@ -177,6 +181,8 @@ def test_every_rule_gives_positive_thresholds_that_fit(rule, name):
 def test_neurons_have_their_own_maximum():
     model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(32, 2))
     samples = torch.rand(50, 1, 4, 4)
+    with torch.no_grad():
+        model[0].bias.fill_(2.0)  # no neuron is silent
     (found,), _ = thresholds(PerNeuron(Percentile(100)), model, samples)
     assert torch.equal(found, model[:2](samples).detach().amax(0))
 
@@ -249,7 +255,7 @@ def test_balance_follows_the_gradient_of_the_clipping_error():
 def test_balance_grows_towards_the_maximum_and_says_where_it_has_not():
     samples, model = torch.rand(200, 1, dtype=torch.float64), single([[1.0]])
     with pytest.warns(tp.errors.TranspikeWarning, match="still grow by"):
-        (few,), _ = thresholds(LocalBalance(2), model, samples)
+        (few,), _ = thresholds(LocalBalance(2, rate=0.1), model, samples)
     (many,), network = thresholds(LocalBalance(400), model, samples)
     assert few < many <= samples.max()
     assert many > 0.95 * samples.max()

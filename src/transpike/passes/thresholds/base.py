@@ -17,6 +17,7 @@ from transpike.network.grammar import place
 from transpike.parts import Finding
 
 FEW_SAMPLES = 32
+WAKE = "If other data may wake them, calibrate on more samples; else prune them."
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def streamed(rule: Streamed, network: Network, layers: Sequence[Layer], samples:
     findings = list(few_samples(seen))
     for layer in layers:
         unit = "neurons" if each_neuron else "channels"
-        findings += silence(layer.node, statistics[layer.name].silent, unit, "are 0 on every calibration sample")
+        findings += silence(layer.node, statistics[layer.name].silent, unit, "are 0 on every calibration sample", WAKE)
     return Found(found, tuple(findings))
 
 
@@ -130,13 +131,13 @@ def few_samples(seen: int) -> Iterable[Finding]:
         )
 
 
-def silence(node: Node, silent: Tensor, unit: str, why: str) -> Iterable[Finding]:
+def silence(node: Node, silent: Tensor, unit: str, why: str, advice: str) -> Iterable[Finding]:
     """Yield a finding if some channels (or neurons) never were active."""
     if silent.any():
         yield Finding(
             "dead-channels",
             f"{int(silent.sum())} of {silent.numel()} {unit} of {place(node)} {why}.",
-            "They cost nothing as spikes. If other data may wake them, calibrate on more samples; else prune them.",
+            f"They cost nothing as spikes. {advice}",
             node=node.name,
         )
 

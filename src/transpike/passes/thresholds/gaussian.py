@@ -22,7 +22,7 @@ class Gaussian(Streamed):
 
     The fixed point of theta <- k theta with `fixed_point_factor` for N = most T levels and rounding to the nearest level (a
     start at half a threshold). A channel that does not vary gets its mean. Needs the time steps.
-    Source: closed-form threshold iteration (Huang et al. 2025, DCGS); the general form: H-MT (AAAI 2026), equation 29.
+    Source: closed-form threshold iteration (DCGS, ICML 2025); the general form: H-MT (AAAI 2026), equation 29.
     """
 
     fits_time: ClassVar[str] = "A Gaussian threshold"

@@ -54,7 +54,7 @@ class WeightBound:
             bound = by_channel(largest[layer.name], layer.axis).amax(1).clamp(min=0).cpu()
             found[layer.name] = layer.spread(bound.max()[None] if self.layerwise else bound)
             why = f"are 0 for every input between {self.low:g} and {self.high:g}"
-            findings += silence(layer.node, bound == 0, "channels", why)
+            findings += silence(layer.node, bound == 0, "channels", why, "They can be pruned, if inputs stay in that range.")
         return Found(found, tuple(findings))
 
 
