@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 
 from transpike.analysis.diagnosis import OWN, Diagnosis, LayerLoss
@@ -12,6 +13,7 @@ NAMED = 3
 WORTH_NAMING = 0.01  # of the answer's squared error
 WORTH_A_WARNING = 0.01  # of the samples
 MOSTLY = 0.5
+FAR = 1000  # from here on the power of ten says enough
 
 ADVICE = {
     "clipping": "Raise the percentile of the thresholds, or calibrate on more samples, so that larger activations fit.",
@@ -102,10 +104,11 @@ def inheriting(diagnosis: Diagnosis) -> Iterator[Finding]:
 def loose_bound(diagnosis: Diagnosis) -> Iterator[Finding]:
     """Say how far the bound by the product of norms is from what was measured."""
     times = diagnosis.answer_bound / diagnosis.answer_error
+    factor = f"{times:,.1f}" if times < FAR else f"about 10^{math.log10(times):.0f}"
     yield Finding(
         "loose-bound",
         f"The decoded answer is off by {100 * diagnosis.answer_error:.2g} % of its length; the product of the layers' norms "
-        f"only promises less than {times:.2g} times that.",
+        f"promises only that it is off by less than {factor} times that.",
         "The bound takes every error for the worst direction of every layer, so it is loose and grows with depth: choose "
         "layers by their measured cost, not by it.",
     )

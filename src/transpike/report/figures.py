@@ -97,7 +97,7 @@ FIGURES: Mapping[str, Drawing] = MappingProxyType(
         ),
         "loss_by_layer": Drawing(
             loss_by_layer,
-            "Where each layer's error comes from",
+            "Causes of the error of each layer",
             "The error of each layer, divided by cause: grey is inherited from the layers before, the colours are what the "
             "layer adds itself by clipping, by whole numbers of spikes, and by spikes that come unevenly in time.",
             needs="diagnosis",

@@ -105,7 +105,7 @@ def power(value: float) -> str:
     ('0.05', '10⁹', '10⁻⁷')
     """
     if value == 0 or not math.isfinite(value) or 1e-3 <= abs(value) < 1e4:  # noqa: PLR2004 - read at a glance
-        return number(value, 0) if math.isinf(value) else f"{value:.3g}"
+        return f"{value:.3g}" if abs(value) < 100 else number(value, 0)  # noqa: PLR2004 - three figures at least
     mantissa, exponent = f"{value:.1e}".split("e")
     raised = str(int(exponent)).translate(SUPERSCRIPT)
     return f"10{raised}" if float(mantissa) == 1 else f"{float(mantissa):g}{SPACE}·{SPACE}10{raised}"
