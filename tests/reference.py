@@ -67,12 +67,13 @@ def advance(op, memory, name, x, index):
     if isinstance(op, IntegrateAndFire):
         if name not in memory:
             threshold = np.broadcast_to(op.threshold.numpy(), x.shape)
-            memory[name] = threshold, np.array(op.initial.numpy() * threshold)
-        return fire(*memory[name], x)
+            memory[name] = threshold, np.array(op.initial.numpy() * threshold), itertools.count(1)
+        threshold, potential, steps = memory[name]
+        return np.zeros(x.shape) if next(steps) <= op.delay else fire(threshold, potential, x)
     if isinstance(op, Integrator):
-        total, steps = memory.get(name, (np.zeros(x.shape), 0))
-        memory[name] = total + x, steps + 1
-        return memory[name][0] / memory[name][1]
+        memory[name] = [*memory.get(name, []), x]
+        counted = memory[name] if len(memory[name]) <= op.delay else memory[name][op.delay :]
+        return sum(counted) / len(counted)
     if isinstance(op, AccumulatedMaxPool):
         total, sent = memory.get(name, (np.zeros(x.shape), 0.0))
         maximum = evaluate(op.pool, [total + x])

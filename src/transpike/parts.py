@@ -36,6 +36,10 @@ class Op:
             elif isinstance(value, Op):
                 yield from ((f"{field.name}.{name}", tensor) for name, tensor in value.tensors())
 
+    def analogue(self) -> Op:
+        """Return the op that the ANN has in this place: itself, unless a conversion changed it."""
+        return self
+
     def map_tensors(self, change: Callable[[Tensor], Tensor]) -> Self:
         """Return the same op with `change` applied to each tensor field."""
         changes: dict[str, Any] = {}

@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from torch import Tensor
+
 from transpike.errors import ArgumentError, choose
-from transpike.parts import Method
+from transpike.neurons import EvenFiring, Graded, IntegrateAndFire, Neuron, Ternary
+from transpike.parts import Method, Op
 from transpike.passes import (
+    MMSE,
     AccumulateMaxPool,
+    ClampVoltage,
+    CorrectLayers,
     DecodeOutputs,
     EncodeAsPoisson,
     FoldBatchNorm,
     InsertNeurons,
+    NormaliseWeights,
     Pass,
     Percentile,
     PoolBeforeActivation,
     SplitSigned,
+)
+from transpike.passes.corrections import (
+    Correction,
+    FitHeight,
+    FitHeights,
+    ForwardTemporalBias,
+    MatchCurrent,
+    MatchOutput,
+    MatchPotential,
+    RidgeWeights,
+    SearchThreshold,
+    ShiftDistribution,
 )
 
 
@@ -56,7 +75,106 @@ class Recipe:
 
 
 STRUCTURE: tuple[Pass, ...] = (FoldBatchNorm(), SplitSigned(), PoolBeforeActivation(), DecodeOutputs())
+# Potential from 0 and thresholds moved into the weights, as first published; only the rule differs.
+PUBLISHED = {
+    "diehl": (
+        Percentile(100, layerwise=True),
+        "Weights normalised by the largest activation of each layer, threshold 1, potential from 0",
+        "Diehl et al. 2015; Rueckauer et al. 2017 (reset by subtraction); Hu et al. 2018 (residual blocks)",
+    ),
+    "rueckauer": (
+        Percentile(99.9, layerwise=True),
+        "Weights normalised by the 99.9th percentile of each layer, threshold 1, potential from 0",
+        "Rueckauer et al. 2017 (robust normalisation); Hu et al. 2018 (residual blocks)",
+    ),
+    "kim": (
+        Percentile(99.9),
+        "Weights normalised by the 99.9th percentile of each channel, threshold 1, potential from 0",
+        "Kim et al. 2020 (Spiking-YOLO, channel-wise normalisation); Hu et al. 2018 (residual blocks)",
+    ),
+}
 LIMITS = "ReLU-like activations; softmax and sigmoid at the output only"
+
+
+def corrected(
+    name: str,
+    title: str,
+    citation: str,
+    *corrections: Correction,
+    neuron: Callable[[Tensor, Tensor, Op], Neuron] = IntegrateAndFire,
+    schedule: str = "concurrent",
+) -> Recipe:
+    """Return a recipe that fits thresholds to the number of time steps and then corrects layer by layer."""
+    insert = InsertNeurons(MMSE(), initial=0.5, neuron=neuron)
+    passes = (*STRUCTURE, insert, AccumulateMaxPool(), *([CorrectLayers(corrections)] if corrections else []))
+    return Recipe(Method(name, title, citation, schedule=schedule, limits=LIMITS), passes)
+
+
+CORRECTED = (
+    corrected("mmse", "Thresholds of least squared error for the given time steps", "Li et al. 2021 (ICML)"),
+    corrected(
+        "light", "mmse, and a bias per channel for the mean output", "Li et al. 2021 (ICML), light pipeline", MatchOutput()
+    ),
+    corrected(
+        "potential", "mmse, and an initial potential per neuron", "Li et al. 2021 (ICML), advanced pipeline", MatchPotential()
+    ),
+    corrected("ftbc", "mmse, and a bias per channel and step", "Wu et al. 2024 (ECCV)", ForwardTemporalBias()),
+    corrected(
+        "sbg",
+        "Search threshold and initial potential per channel, bias, gain: weights untouched",
+        "this project",
+        MatchCurrent(),
+        SearchThreshold(),
+        FitHeight(),
+    ),
+    corrected(
+        "ls",
+        "Least-squares weights for the spikes that arrive, searched thresholds",
+        "this project",
+        RidgeWeights(),
+        SearchThreshold(free_height=False),
+    ),
+    corrected(
+        "ls-tg",
+        "Least-squares weights, searched thresholds, and a gain per step and channel: a table for one T",
+        "this project",
+        RidgeWeights(),
+        SearchThreshold(),
+        FitHeights(),
+    ),
+    corrected(
+        "ternary-sbg",
+        "sbg with signed spikes, which are taken back when the potential falls to 0",
+        "this project, on the signed neuron with memory of Wang et al. 2022 (IJCAI)",
+        MatchCurrent(),
+        SearchThreshold(),
+        FitHeight(),
+        neuron=Ternary,
+    ),
+    corrected(
+        "graded",
+        "One graded spike of four bits per step",
+        "H-MT neuron (AAAI 2026), thresholds of least squared error",
+        neuron=Graded,
+    ),
+    corrected(
+        "parallel",
+        "Sequential schedule with shifts of input and height",
+        "parallel conversion (ICML 2025), training-free form",
+        ShiftDistribution(),
+        neuron=EvenFiring,
+        schedule="sequential",
+    ),
+    corrected(
+        "sequential",
+        "Sequential schedule with least-squares weights and a gain per channel",
+        "this project, on the schedule of parallel conversion (ICML 2025)",
+        RidgeWeights(),
+        FitHeight(),
+        neuron=EvenFiring,
+        schedule="sequential",
+    ),
+)
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
@@ -81,6 +199,23 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 ),
                 (*STRUCTURE, InsertNeurons(Percentile(99.9, layerwise=True), initial=0.0), AccumulateMaxPool()),
             ),
+            Recipe(
+                Method(
+                    "thesis-extended",
+                    "Threshold per channel at the 99.99th percentile, potential from half, layer l clamped for l steps",
+                    "Rueckauer et al. 2017 (clamping); Kim et al. 2020 (channels); as combined in a thesis, its section 4.2.2",
+                    limits=LIMITS,
+                ),
+                (*STRUCTURE, InsertNeurons(Percentile(99.99), initial=0.5), AccumulateMaxPool(), ClampVoltage(1)),
+            ),
+            *(
+                Recipe(
+                    Method(name, title, citation, limits=LIMITS),
+                    (*STRUCTURE, InsertNeurons(rule, initial=0.0), AccumulateMaxPool(), NormaliseWeights()),
+                )
+                for name, (rule, title, citation) in PUBLISHED.items()
+            ),
+            *CORRECTED,
         )
     }
 )

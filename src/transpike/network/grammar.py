@@ -6,7 +6,7 @@ from enum import Enum
 
 from transpike.errors import ArgumentError, ConversionError
 from transpike.network.graph import Network, Node
-from transpike.neurons import AccumulatedMaxPool, Integrator
+from transpike.neurons import AccumulatedMaxPool, EvenFiring, Integrator
 from transpike.ops import TRAITS, AdaptiveMaxPool, Convolution, Identity, Linear, MaxPool, TransposedConvolution
 from transpike.parts import Op, Stateful, Trait
 
@@ -15,7 +15,7 @@ READ_OUT_ONLY = (Trait.ACTIVATION, Trait.COUPLED)
 
 def trait(op: Op) -> Trait:
     """Return the trait of an op; a stateful op has that of what it approximates."""
-    return TRAITS[type(op.analogue() if isinstance(op, Stateful) else op)]
+    return TRAITS[type(op.analogue())]
 
 
 def place(node: Node) -> str:
@@ -31,6 +31,11 @@ def decoded(network: Network) -> set[str]:
         if isinstance(node.op, Integrator) or any(source in after for source in node.inputs):
             after.add(name)
     return after
+
+
+def sequential(network: Network) -> bool:
+    """Whether layers take turns: each listens for a window and sends in the next."""
+    return any(isinstance(node.op, EvenFiring) for node in network.nodes.values())
 
 
 def check_spiking(network: Network) -> Network:

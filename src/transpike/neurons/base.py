@@ -95,6 +95,13 @@ class Neuron(Stateful):
         """Count the spikes of one step."""
         state.count.add_(spikes)
 
+    def mean_sent(self, currents: Tensor, time_steps: int) -> Tensor:  # noqa: ARG002 - for neurons that know a closed form
+        """Return what the neuron sends on average [n, ...] over the steps of `currents` [time, n, ...]."""
+        state = self.start(currents[0])
+        for current in currents:
+            self.step(state, current)
+        return state.transmitted() / len(currents)
+
     def ceiling(self) -> Tensor:
         """Return the largest mean value that the neuron can send [..., broadcasting against one sample]."""
         return self.most * (self.threshold if self.height is None else self.height.mean(0))

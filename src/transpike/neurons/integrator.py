@@ -13,7 +13,7 @@ from transpike.parts import Op, State, Stateful
 
 
 class Accumulated(State):
-    """The accumulated potential [batch, ...] after `steps` steps."""
+    """The accumulated potential [batch, ...] after `steps` steps; after a delay, what accumulated since its end."""
 
     def __init__(self, potential: Tensor) -> None:
         self.potential: Tensor = potential
@@ -22,16 +22,25 @@ class Accumulated(State):
 
 @dataclass(frozen=True, eq=False)
 class Integrator(Stateful):
-    """Decode a temporal signal as its running mean: y[t] = (x[1] + ... + x[t]) / t, the accumulated potential over t."""
+    """Decode a temporal signal as its running mean: y[t] = (x[1] + ... + x[t]) / t, the accumulated potential over t.
+
+    With a `delay` the answer leaves out the first steps, in which deep layers have not settled: for t > delay
+    y[t] = (x[delay+1] + ... + x[t]) / (t - delay); up to then it is the running mean from step 1.
+    """
 
     keeps: ClassVar[frozenset[str]] = frozenset({"potential"})
+
+    delay: int = 0
 
     def start(self, x: Tensor, first_sample: int = 0) -> Accumulated:  # noqa: ARG002 - deterministic
         return Accumulated(torch.zeros_like(x))
 
     def step(self, state: Accumulated, x: Tensor) -> Tensor:
+        if state.steps == self.delay:
+            state.potential.zero_()
         state.steps += 1
-        return state.potential.add_(x) / state.steps
+        counted = state.steps if state.steps <= self.delay else state.steps - self.delay
+        return state.potential.add_(x) / counted
 
     def analogue(self) -> Op:
         return Identity()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transpike.ops.activation import Clip, LeakyRelu, Relu, Sigmoid, Softmax
+from transpike.ops.activation import Clip, LeakyRelu, Relu, Rescaled, Sigmoid, Softmax
 from transpike.ops.arithmetic import Add, Constant, Identity, Input, Multiply
 from transpike.ops.linear import Affine, BatchNorm, Convolution, Linear, TransposedConvolution
 from transpike.ops.pooling import AdaptiveAveragePool, AdaptiveMaxPool, AveragePool, MaxPool, Mean
@@ -32,6 +32,7 @@ TRAITS: dict[type[Op], Trait] = {
     Relu: Trait.ACTIVATION,
     Clip: Trait.ACTIVATION,
     LeakyRelu: Trait.ACTIVATION,
+    Rescaled: Trait.ACTIVATION,
     Sigmoid: Trait.ACTIVATION,
     MaxPool: Trait.COUPLED,
     AdaptiveMaxPool: Trait.COUPLED,
@@ -65,6 +66,7 @@ __all__ = [
     "Pad",
     "Permute",
     "Relu",
+    "Rescaled",
     "Reshape",
     "Sigmoid",
     "Slice",

@@ -40,6 +40,18 @@ class LeakyRelu(Op):
 
 
 @dataclass(frozen=True, eq=False)
+class Rescaled(Op):
+    """y = activation(unit x) / unit: an activation in other units; `unit` is positive and broadcasts against one sample."""
+
+    activation: Op
+    unit: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        y: Tensor = self.activation(x * self.unit)
+        return y / self.unit
+
+
+@dataclass(frozen=True, eq=False)
 class Sigmoid(Op):
     """y = 1 / (1 + exp(-x))."""
 

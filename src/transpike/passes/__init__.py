@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 from transpike.passes.base import Pass, apply
+from transpike.passes.correct_layers import CorrectLayers
 from transpike.passes.decode_outputs import DecodeOutputs
 from transpike.passes.encode_input import EncodeAsPoisson
 from transpike.passes.fold_batch_norm import FoldBatchNorm
 from transpike.passes.insert_neurons import InsertNeurons
 from transpike.passes.max_pool import AccumulateMaxPool, PoolBeforeActivation
+from transpike.passes.normalise_weights import NormaliseWeights
+from transpike.passes.settle import AfterFirstSpikes, AfterShare, AfterSteps, ClampVoltage, DelayReadOut
 from transpike.passes.split_signed import SplitSigned
-from transpike.passes.thresholds import Percentile, Threshold
+from transpike.passes.thresholds import MMSE, Gaussian, LocalBalance, Percentile, PerNeuron, Threshold, WeightBound
 
 __all__ = [
+    "MMSE",
     "AccumulateMaxPool",
+    "AfterFirstSpikes",
+    "AfterShare",
+    "AfterSteps",
+    "ClampVoltage",
+    "CorrectLayers",
     "DecodeOutputs",
+    "DelayReadOut",
     "EncodeAsPoisson",
     "FoldBatchNorm",
+    "Gaussian",
     "InsertNeurons",
+    "LocalBalance",
+    "NormaliseWeights",
     "Pass",
+    "PerNeuron",
     "Percentile",
     "PoolBeforeActivation",
     "SplitSigned",
     "Threshold",
+    "WeightBound",
     "apply",
 ]
