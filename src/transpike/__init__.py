@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from transpike.analysis import Diagnosis as Diagnosis
 from transpike.analysis import Report as Report
+from transpike.analysis import diagnose as diagnose
 from transpike.analysis import evaluate as evaluate
 from transpike.conversion import convert as convert
 from transpike.network import Network as Network

@@ -150,6 +150,7 @@ def evaluate_network(
     weights: str | None = None,
     resume: bool = False,
     raster: tuple[str, ...] | None = None,
+    diagnose: bool = False,
     memory: int | None = None,
     watch: Watch = unwatched,
 ) -> Report:
@@ -163,6 +164,7 @@ def evaluate_network(
         time_steps,
         title=f"{Path(network).name} on {Path(data.data).name}",
         raster=raster,
+        diagnose=diagnose,
         folder=out,
         resume=resume,
         memory=memory,

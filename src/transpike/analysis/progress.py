@@ -16,9 +16,9 @@ from transpike.network import Network
 FILE = "progress.safetensors"
 
 
-def fingerprint(network: Network, time_steps: int) -> str:
-    """Return a digest of everything about a run but its data."""
-    digest = hashlib.sha256(f"{time_steps} {network.method} {network.describe()}".encode())
+def fingerprint(network: Network, time_steps: int, *, diagnosed: bool = False) -> str:
+    """Return a digest of everything about a run but its data; whether it is diagnosed decides what its tally holds."""
+    digest = hashlib.sha256(f"{time_steps} {diagnosed} {network.method} {network.describe()}".encode())
     for node in network.nodes.values():
         for name, tensor in node.op.tensors():
             digest.update(f"{node.name}.{name}".encode() + tensor.detach().cpu().contiguous().numpy().tobytes())

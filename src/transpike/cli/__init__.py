@@ -179,6 +179,7 @@ def evaluate(
     raster: Annotated[
         list[str] | None, typer.Option(help="Layer whose spikes to draw, or layer:3,17 for neurons of it; may be repeated.")
     ] = None,
+    diagnose: Annotated[bool, typer.Option("--diagnose", help="Find where the loss comes from, layer by layer.")] = False,
     memory: Annotated[int | None, typer.Option(min=1, help="Memory budget in MB (default: a quarter of what is free).")] = None,
     samples: Samples = None,
     mean: Numbers = None,
@@ -197,6 +198,7 @@ def evaluate(
             weights=weights,
             resume=resume,
             raster=tuple(raster) if raster else None,
+            diagnose=diagnose,
             memory=memory * 1_000_000 if memory else None,
             watch=watch,
         )

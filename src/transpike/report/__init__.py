@@ -6,6 +6,7 @@ from transpike.report.curves import accuracy_against_energy, accuracy_over_time,
 from transpike.report.document import page, write_page
 from transpike.report.figures import FIGURES, Drawing
 from transpike.report.layers import firing_rates, layer_errors, spike_raster
+from transpike.report.losses import error_growth, loss_by_layer
 from transpike.report.style import save_figure
 
 __all__ = [
@@ -13,8 +14,10 @@ __all__ = [
     "Drawing",
     "accuracy_against_energy",
     "accuracy_over_time",
+    "error_growth",
     "firing_rates",
     "layer_errors",
+    "loss_by_layer",
     "operations_over_time",
     "page",
     "save_figure",
