@@ -19,6 +19,7 @@ from transpike.passes import (
     Percentile,
     PoolBeforeActivation,
     SplitSigned,
+    UseTrainedThresholds,
 )
 
 
@@ -80,6 +81,15 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                     limits=LIMITS,
                 ),
                 (*STRUCTURE, InsertNeurons(Percentile(99.9, layerwise=True), initial=0.0), AccumulateMaxPool()),
+            ),
+            Recipe(
+                Method(
+                    "qcfs",
+                    "Trained thresholds: QCFS or SlipReLU activations become neurons, potential from the trained shift",
+                    "Bu et al. 2022; Jiang et al. 2023 (SlipReLU)",
+                    limits="models prepared and trained with transpike.training; softmax and sigmoid at the output only",
+                ),
+                (*STRUCTURE, UseTrainedThresholds(), AccumulateMaxPool()),
             ),
         )
     }

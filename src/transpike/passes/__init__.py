@@ -10,6 +10,7 @@ from transpike.passes.insert_neurons import InsertNeurons
 from transpike.passes.max_pool import AccumulateMaxPool, PoolBeforeActivation
 from transpike.passes.split_signed import SplitSigned
 from transpike.passes.thresholds import Percentile, Threshold
+from transpike.passes.trained_thresholds import UseTrainedThresholds
 
 __all__ = [
     "AccumulateMaxPool",
@@ -22,5 +23,6 @@ __all__ = [
     "PoolBeforeActivation",
     "SplitSigned",
     "Threshold",
+    "UseTrainedThresholds",
     "apply",
 ]

@@ -14,7 +14,7 @@ from transpike.calibration import Histogram, Samples, histograms
 from transpike.network import Network, Node, shapes
 from transpike.network.grammar import decoded, place
 from transpike.neurons import IntegrateAndFire, Neuron
-from transpike.ops import Clip, Convolution, Linear, Permute, Relu, Reshape, TransposedConvolution
+from transpike.ops import RECTIFIERS, Convolution, Linear, Permute, Reshape, TransposedConvolution, ceiling
 from transpike.parts import Finding, Op
 from transpike.passes.thresholds import Threshold
 
@@ -28,6 +28,7 @@ class InsertNeurons:
     The threshold of a neuron is the largest mean activation that it can send. `initial` is the potential before the
     first step as a fraction of the threshold; `neuron` makes a neuron of (threshold, initial, activation). Thresholds
     are always positive and finite: a channel that no sample activates gets the median threshold of its layer, and a finding.
+    A clip, QCFS or SlipReLU is taken for a clipped ReLU, whose bound no threshold exceeds.
     """
 
     threshold: Threshold
@@ -37,7 +38,7 @@ class InsertNeurons:
 
     def __call__(self, network: Network, samples: Samples) -> Network:
         read_out, ranks = decoded(network), shapes(network)
-        targets = [node for node in network.having(Relu, Clip) if node.name not in read_out]
+        targets = [node for node in network.having(*RECTIFIERS) if node.name not in read_out]
         axes = {node.name: channel_axis(network, node, len(ranks[node.name])) for node in targets}
         found, seen = histograms(network.analogue(), axes, samples)
         findings = list(few_samples(seen))
@@ -56,12 +57,11 @@ class InsertNeurons:
     def thresholds(self, node: Node, histogram: Histogram) -> tuple[Tensor, Tensor]:
         """Return the threshold of each channel (or one of the layer), and which channels no sample activates."""
         dead = histogram.maximum <= 0
-        thresholds = self.threshold(histogram)
-        if isinstance(node.op, Clip):
-            thresholds = thresholds.clamp(max=node.op.high)
+        highest = ceiling(node.op)
+        thresholds = torch.minimum(self.threshold(histogram), highest)
         alive = thresholds[(thresholds > 0) & torch.isfinite(thresholds)]
-        ceiling = node.op.high if isinstance(node.op, Clip) else 1.0
-        stand_in = alive.median() if len(alive) else torch.tensor(ceiling, dtype=torch.float64)
+        default = highest.median() if torch.isfinite(highest).all() else torch.ones((), dtype=torch.float64)
+        stand_in = alive.median() if len(alive) else default
         return torch.where(thresholds > 0, thresholds, stand_in), dead
 
 
