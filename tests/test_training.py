@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 
@@ -18,7 +19,7 @@ from transpike.errors import ArchiveError, ArgumentError, DataError
 from transpike.network import forward
 from transpike.neurons import IntegrateAndFire
 from transpike.ops import Qcfs, SlipRelu
-from transpike.training import QCFS, Activation, Settings, SlipReLU, prepare, quantisation_penalty, train
+from transpike.training import QCFS, Activation, Penalties, Settings, SlipReLU, prepare, quantisation_penalty, train
 
 seeds = st.integers(0, 10_000)
 DOUBLE = torch.float64
@@ -145,6 +146,24 @@ def test_coarse_input_is_quantised_precisely():
     assert torch.equal(result, activation(x.detach().float()).bfloat16())
     for_x, for_threshold = torch.autograd.grad(result.float().sum(), (x, activation.threshold))
     assert (for_x.dtype, for_threshold.dtype) == (torch.bfloat16, torch.float32)
+
+
+def test_a_step_under_autocast_is_close_to_one_in_full_precision():
+    """bfloat16 has 8 bits: the loss is right to some 2^-8, and the gradient points the same way."""
+    model = prepare(small_model().eval(), task()[0][0], QCFS(1024))
+    x, y = task()[0]
+    found = []
+    for coarse in (False, True):
+        twin = copy.deepcopy(model)
+        with torch.autocast("cpu", torch.bfloat16, enabled=coarse), Penalties(twin) as penalties:
+            answers = twin(x)
+        loss = F.cross_entropy(answers.float(), y) + penalties.total
+        loss.backward()
+        assert all(parameter.grad.dtype == parameter.dtype for parameter in twin.parameters())
+        found.append((float(loss.detach()), torch.cat([parameter.grad.flatten() for parameter in twin.parameters()])))
+    (precise, ours), (coarse, theirs) = found
+    assert coarse == pytest.approx(precise, rel=0.02)
+    assert torch.cosine_similarity(ours, theirs, 0) > 0.9
 
 
 def test_thresholds_stay_positive():

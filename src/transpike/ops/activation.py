@@ -44,7 +44,7 @@ class LeakyRelu(Op):
 class Qcfs(Op):
     """y = threshold clip(floor(levels x / threshold + shift) / levels, 0, 1): quantisation, clip, floor and shift.
 
-    `threshold` broadcasts against one sample and is positive. Source: Bu et al. 2022, equation 12.
+    `threshold` broadcasts against one sample and is positive. Source: Bu et al. 2022 (QCFS).
     """
 
     threshold: Tensor

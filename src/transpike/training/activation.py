@@ -65,7 +65,7 @@ class QCFS(Activation):
 
     Any shape; the floor has the derivative 1 in training (straight-through estimator). A neuron with threshold lambda
     that starts at shift * lambda sends the same in T = levels steps of a constant input. Raises ArgumentError for settings
-    that cannot be meant. Source: Bu et al. 2022, equation 12 and section 4.
+    that cannot be meant. Source: Bu et al. 2022 (QCFS).
 
     >>> activation = QCFS(levels=4, threshold=2.0)
     >>> activation(torch.tensor([-1.0, 0.3, 0.9, 5.0])).tolist()

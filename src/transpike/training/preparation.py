@@ -47,8 +47,9 @@ def prepare(
     that calls one by itself, also where several places share a module; weights that are shared share their activations.
     `threshold` is the initial lambda of all, or a rule that takes it from the activations on `samples` [n, ...]: percentile
     99.9 by default. `average_pool` replaces max-pools by average pools of the same windows, as Bu et al. 2022 do. The names
-    of the weights stay; `model` is not changed. The copy is converted once, so that what cannot be converted is refused before
-    it is trained: raises ArgumentError, DataError, CaptureError or ConversionError.
+    of the weights stay; `model` is not changed. Keep the state dict of the copy, not the copy itself: preparing again gives the
+    model to load it into. The copy is converted once, so that what cannot be converted is refused before it is trained: raises
+    ArgumentError, DataError, CaptureError or ConversionError.
 
     >>> from transpike.training import QCFS
     >>> model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3))
@@ -66,7 +67,7 @@ def prepare(
     unshare(prepared)
     sites = watch(prepared, samples, average_pool, whole=not isinstance(threshold, int | float))
     install(prepared, sites, activations(sites, activation, threshold), average_pool=average_pool)
-    convert(prepared.eval(), first(samples, prepared).inputs, "qcfs")
+    convert(prepared.eval(), tuple(on_device(prepared, first(samples, prepared))), "qcfs")
     for name, module in prepared.named_modules():
         module.training = modes.get(name, model.training)
     return prepared

@@ -36,7 +36,7 @@ def qcfs_gradients(given: Tensor, x: Tensor, threshold: Tensor, levels: int, shi
 
     With u = levels x / threshold + shift, (dy/dx, dy/dthreshold) is (1, (y - x) / threshold) for 0 < u < levels, (0, 0)
     below and (0, 1) above, where (y - x) / threshold = (shift - fraction of u) / levels.
-    Source: Bu et al. 2022, straight-through estimator in section 4.
+    Source: Bu et al. 2022 (the gradients that it trains QCFS with).
     """
     place = position(x, threshold, levels, shift)
     for_x = torch.ops.aten.hardtanh_backward(given, place, 0, levels)
