@@ -26,6 +26,7 @@ from transpike.passes import (
     Percentile,
     PoolBeforeActivation,
     SplitSigned,
+    UseTrainedThresholds,
 )
 from transpike.passes.corrections import (
     Correction,
@@ -216,6 +217,15 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 for name, (rule, title, citation) in PUBLISHED.items()
             ),
             *CORRECTED,
+            Recipe(
+                Method(
+                    "qcfs",
+                    "Trained thresholds: QCFS or SlipReLU activations become neurons, potential from the trained shift",
+                    "Bu et al. 2022; Jiang et al. 2023 (SlipReLU)",
+                    limits="models prepared and trained with transpike.training; softmax and sigmoid at the output only",
+                ),
+                (*STRUCTURE, UseTrainedThresholds(), AccumulateMaxPool()),
+            ),
         )
     }
 )

@@ -13,6 +13,7 @@ from transpike.passes.normalise_weights import NormaliseWeights
 from transpike.passes.settle import AfterFirstSpikes, AfterShare, AfterSteps, ClampVoltage, DelayReadOut
 from transpike.passes.split_signed import SplitSigned
 from transpike.passes.thresholds import MMSE, Gaussian, LocalBalance, Percentile, PerNeuron, Threshold, WeightBound
+from transpike.passes.trained_thresholds import UseTrainedThresholds
 
 __all__ = [
     "MMSE",
@@ -36,6 +37,7 @@ __all__ = [
     "PoolBeforeActivation",
     "SplitSigned",
     "Threshold",
+    "UseTrainedThresholds",
     "WeightBound",
     "apply",
 ]

@@ -11,10 +11,10 @@ from transpike.network import Network, Node
 from transpike.network.edit import rebuilt
 from transpike.network.grammar import place, trait
 from transpike.neurons import Integrator
-from transpike.ops import AdaptiveMaxPool, Clip, Constant, LeakyRelu, MaxPool, Relu
+from transpike.ops import RECTIFIERS, AdaptiveMaxPool, Constant, LeakyRelu, MaxPool
 from transpike.parts import Op, Trait
 
-SPIKING_RULES = (Relu, Clip, LeakyRelu, MaxPool, AdaptiveMaxPool)
+SPIKING_RULES = (*RECTIFIERS, LeakyRelu, MaxPool, AdaptiveMaxPool)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from transpike.calibration import Samples
 from transpike.network import Network, Node, shapes
 from transpike.network.grammar import decoded
 from transpike.neurons import IntegrateAndFire, Neuron
-from transpike.ops import Clip, Convolution, Linear, Permute, Relu, Reshape, TransposedConvolution
+from transpike.ops import RECTIFIERS, Convolution, Linear, Permute, Reshape, TransposedConvolution, ceiling
 from transpike.parts import Op
 from transpike.passes.thresholds import Layer, Threshold
 
@@ -26,7 +26,7 @@ class InsertNeurons:
     The threshold of a neuron is the largest mean activation that it can send. `initial` is the potential before the
     first step as a fraction of the threshold; `neuron` makes a neuron of (threshold, initial, activation). Thresholds
     are always positive and finite: where the rule finds none, as for a channel that no sample activates, the median
-    threshold of the layer stands in.
+    threshold of the layer stands in. A clip, QCFS or SlipReLU is taken for a clipped ReLU, whose bound none exceeds.
     """
 
     threshold: Threshold
@@ -50,7 +50,7 @@ class InsertNeurons:
         """Return the places where neurons will stand."""
         read_out, sizes = decoded(network), shapes(network)
         layers = []
-        for node in network.having(Relu, Clip):
+        for node in network.having(*RECTIFIERS):
             if node.name not in read_out:
                 probe = self.neuron(torch.ones(()), torch.tensor(self.initial), node.op)
                 axis = channel_axis(network, node, len(sizes[node.name]))
@@ -60,11 +60,11 @@ class InsertNeurons:
 
 def completed(thresholds: Tensor, op: Op) -> Tensor:
     """Return thresholds that are positive, finite, and no larger than the activation can be."""
-    if isinstance(op, Clip):
-        thresholds = thresholds.clamp(max=op.high)
+    highest = ceiling(op)
+    thresholds = torch.minimum(thresholds, highest)
     known = (thresholds > 0) & torch.isfinite(thresholds)
-    ceiling = op.high if isinstance(op, Clip) else 1.0
-    stand_in = thresholds[known].median() if known.any() else thresholds.new_tensor(ceiling)
+    default = highest.median() if torch.isfinite(highest).all() else thresholds.new_tensor(1.0)
+    stand_in = thresholds[known].median() if known.any() else default
     return torch.where(known, thresholds, stand_in)
 
 

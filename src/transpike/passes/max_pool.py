@@ -11,7 +11,7 @@ from transpike.network import Network
 from transpike.network.edit import rebuilt, with_op
 from transpike.network.grammar import Carried, carried, decoded
 from transpike.neurons import AccumulatedMaxPool
-from transpike.ops import AdaptiveMaxPool, Clip, MaxPool, Relu
+from transpike.ops import RECTIFIERS, AdaptiveMaxPool, MaxPool
 from transpike.parts import Op
 
 
@@ -27,7 +27,7 @@ class PoolBeforeActivation:
     def __call__(self, network: Network, samples: Samples) -> Network:  # noqa: ARG002 - needs no samples
         for pool in network.having(MaxPool, AdaptiveMaxPool):
             activation = network.nodes[network.nodes[pool.name].inputs[0]]
-            if isinstance(activation.op, Relu | Clip) and network.only_user(activation.name) == pool.name:
+            if isinstance(activation.op, RECTIFIERS) and network.only_user(activation.name) == pool.name:
                 network = exchanged(network, activation.name, pool.name)
         return network
 
