@@ -57,7 +57,7 @@ class Activation(nn.Module):
         return x.copy_(self.quantise(x.clone())) if self.inplace else self.quantise(x)
 
     def extra_repr(self) -> str:
-        return f"levels={self.levels}, threshold={float(self.positive_threshold):.4g}, shift={self.shift:g}"
+        return f"levels={self.levels}, threshold={float(self.positive_threshold.detach()):.4g}, shift={self.shift:g}"
 
 
 class QCFS(Activation):
