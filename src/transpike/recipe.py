@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 from transpike.errors import ArgumentError, choose
+from transpike.neurons import Burst, Graded, IntegrateAndFire, Neuron, Refractory, ResetToZero, Ternary
 from transpike.parts import Method
 from transpike.passes import (
     AccumulateMaxPool,
+    CalibrateOffsets,
     DecodeOutputs,
     EncodeAsPoisson,
     FoldBatchNorm,
     InsertNeurons,
+    InvertRateCurve,
     Pass,
     Percentile,
     PoolBeforeActivation,
+    SilenceByResidual,
     SplitSigned,
 )
 
@@ -39,6 +45,17 @@ class Recipe:
         method = dataclasses.replace(self.method, name=f"{self.name}, {words}", title=f"{self.method.title}; {words}")
         return Recipe(method, passes)
 
+    def with_pass(self, changed: Pass) -> Recipe:
+        """Return this recipe with `changed` in place of its pass of the same kind; raises ArgumentError if it has none.
+
+        >>> RECIPES["srp"].with_pass(SilenceByResidual(tau=8)).name
+        'srp, SilenceByResidual(tau=8)'
+        """
+        if type(changed) not in map(type, self.passes):
+            raise ArgumentError(f"Recipe {self.name!r} has no pass {type(changed).__name__}.")
+        passes = tuple(changed if type(step) is type(changed) else step for step in self.passes)
+        return self.variant(repr(changed), passes)
+
     def poisson(self, seed: int = 0) -> Recipe:
         """Return this recipe with Poisson input instead of constant current."""
         return self.variant("Poisson input", (*self.passes, EncodeAsPoisson(seed)))
@@ -57,6 +74,15 @@ class Recipe:
 
 STRUCTURE: tuple[Pass, ...] = (FoldBatchNorm(), SplitSigned(), PoolBeforeActivation(), DecodeOutputs())
 LIMITS = "ReLU-like activations; softmax and sigmoid at the output only"
+
+NeuronOf = Callable[[Any, Any, Any], Neuron]
+
+
+def neuron_recipe(name: str, title: str, citation: str, neuron: NeuronOf, *after: Pass, initial: float = 0.5) -> Recipe:
+    """Return the recipe that differs from `rate` in its neurons, and by passes `after` their insertion."""
+    insert = InsertNeurons(Percentile(99.5, active=True), initial, neuron)
+    return Recipe(Method(name, title, citation, limits=LIMITS), (*STRUCTURE, insert, AccumulateMaxPool(), *after))
+
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
@@ -80,6 +106,64 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                     limits=LIMITS,
                 ),
                 (*STRUCTURE, InsertNeurons(Percentile(99.9, layerwise=True), initial=0.0), AccumulateMaxPool()),
+            ),
+            neuron_recipe(
+                "reset-to-zero",
+                "Rate coding with reset to zero, potential from 0: what exceeds the threshold is lost",
+                "Diehl et al. 2015; Rueckauer et al. 2017, equation 4",
+                ResetToZero,
+                initial=0.0,
+            ),
+            neuron_recipe(
+                "refractory",
+                "Rate coding with a refractory period of one step: at most every other step a spike",
+                "Rueckauer et al. 2017 (reset by subtraction); refractory limit as in biological neurons",
+                Refractory,
+            ),
+            neuron_recipe(
+                "lif",
+                "Leaky integrate-and-fire neurons (200 pF, 10 nS, 20 mV to the threshold, steps of 1 ms) driven through the "
+                "affine fit of their inverse rate curve",
+                "Gerstner et al. 2014 (rate curve); Morrison et al. 2007 (spikes within the step)",
+                InvertRateCurve(),
+            ),
+            neuron_recipe(
+                "snm",
+                "Signed neurons with memory: a spike sent too early is taken back from minus the threshold on",
+                "Wang et al. 2022 (IJCAI)",
+                partial(Ternary, retract=-1.0),
+            ),
+            neuron_recipe(
+                "ternary",
+                "Signed neurons with memory that take a spike back as soon as the potential is not positive",
+                "this project; after Wang et al. 2022 (IJCAI)",
+                Ternary,
+            ),
+            neuron_recipe(
+                "burst",
+                "Burst neurons: up to four binary spikes in one step",
+                "Li and Zeng 2022 (IJCAI); group neurons (ICASSP 2024)",
+                Burst,
+            ),
+            neuron_recipe(
+                "graded",
+                "Multi-threshold (H-MT) neurons: one spike of four bits per step",
+                "H-MT neuron (AAAI 2026)",
+                Graded,
+            ),
+            neuron_recipe(
+                "srp",
+                "Rate coding after a trial of tau = 4 steps that silences neurons by their residual potential",
+                "Hao et al. 2023 (AAAI, SRP)",
+                IntegrateAndFire,
+                SilenceByResidual(),
+            ),
+            neuron_recipe(
+                "cos",
+                "Rate coding after windows of rho = 4 steps in which one layer after the other calibrates its offset spikes",
+                "Hao et al. 2023 (ICLR, COS)",
+                IntegrateAndFire,
+                CalibrateOffsets(),
             ),
         )
     }
