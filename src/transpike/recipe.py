@@ -153,7 +153,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             ),
             neuron_recipe(
                 "srp",
-                "Rate coding after a trial of tau = 4 steps that silences neurons by their residual potential",
+                "Rate coding after a trial of tau = 4 steps that silences neurons by their residual potential, for QCFS models",
                 "Hao et al. 2023 (AAAI, SRP)",
                 IntegrateAndFire,
                 SilenceByResidual(),

@@ -67,7 +67,8 @@ class ResidualSilenced(Restarting):
     """Integrate-and-fire neurons that are silenced if their residual potential after a trial says that they are not active.
 
     A trial of `length` steps; where v[length] <= 0.001 threshold the neuron sends nothing any more; all restart from
-    initial * threshold. Source: Hao et al. 2023 (AAAI, SRP), of which `length` is the parameter tau.
+    initial * threshold. Made for networks trained with QCFS: in others, active neurons are silenced by chance too, an error
+    that more steps do not remove. Source: Hao et al. 2023 (AAAI, SRP), of which `length` is the parameter tau.
     """
 
     copies: ClassVar[int] = Neuron.copies + 2
@@ -98,7 +99,8 @@ class OffsetCalibrated(Restarting):
 
     In window `layer` the neuron, whose inputs are corrected by then, watches itself; n spikes and v = v[length] in units of
     the threshold. v < 0 and n > 0: one spike too many, v[0] -= max(1, least potential that fired - 0.999). v >= 1: one too
-    few, v[0] += max(1, 1.001 - greatest potential that did not fire). From then on it restarts from there.
+    few, v[0] += max(1, 1.001 - greatest potential that did not fire), unless it fired at every step. From then on it
+    restarts from there.
     Source: Hao et al. 2023 (ICLR, COS), of which `length` is the parameter rho.
     """
 
@@ -121,7 +123,7 @@ class OffsetCalibrated(Restarting):
         if done != self.layer:
             return
         surplus = (state.potential < 0) & (state.net > 0)
-        missing = state.potential >= state.threshold
+        missing = (state.potential >= state.threshold) & (state.silent > -torch.inf)
         less = (state.fired - (1 - MARGIN)).clamp(min=1).where(surplus, 0.0)
         more = (1 + MARGIN - state.silent).clamp(min=1).where(missing, 0.0)
         torch.mul(more - less, state.threshold, out=state.correction)
