@@ -10,7 +10,8 @@ import itertools
 import numpy as np
 import torch
 
-from transpike.neurons import AccumulatedMaxPool, IntegrateAndFire, Integrator
+from literal_neurons import LITERAL
+from transpike.neurons import AccumulatedMaxPool, Integrator, Neuron
 from transpike.ops import (
     Add,
     Affine,
@@ -64,20 +65,21 @@ def stacked(traces):
 
 def advance(op, memory, name, x, index):
     """Return what an op with a memory sends in this step."""
-    if isinstance(op, IntegrateAndFire):
+    if isinstance(op, Neuron):
         if name not in memory:
-            threshold = np.broadcast_to(op.threshold.numpy(), x.shape)
-            memory[name] = threshold, np.array(op.initial.numpy() * threshold), itertools.count(1)
-        threshold, potential, steps = memory[name]
-        return np.zeros(x.shape) if next(steps) <= op.delay else fire(threshold, potential, x)
+            memory[name] = population(op, x.shape)
+        return fire(memory[name], x)
     if isinstance(op, Integrator):
-        memory[name] = [*memory.get(name, []), x]
-        counted = memory[name] if len(memory[name]) <= op.delay else memory[name][op.delay :]
-        return sum(counted) / len(counted)
+        total, steps = memory.get(name, (np.zeros(x.shape), 0))
+        total = x if steps == op.delay else total + x
+        memory[name] = total, steps + 1
+        return total / (steps + 1 - op.delay if steps >= op.delay else steps + 1)
     if isinstance(op, AccumulatedMaxPool):
-        total, sent = memory.get(name, (np.zeros(x.shape), 0.0))
+        total, sent, steps = memory.get(name, (np.zeros(x.shape), 0.0, 0))
+        if steps in op.restarts:
+            total, sent = np.zeros(x.shape), 0.0
         maximum = evaluate(op.pool, [total + x])
-        memory[name] = total + x, maximum
+        memory[name] = total + x, maximum, steps + 1
         return maximum - sent
     tensor = torch.from_numpy(x)[None]
     if name not in memory:
@@ -85,14 +87,21 @@ def advance(op, memory, name, x, index):
     return op.step(memory[name], tensor)[0].numpy().copy()
 
 
-def fire(threshold, potential, current):
-    """Integrate, fire and reset by subtraction, neuron by neuron; changes `potential`, returns what is sent."""
+def population(op, shape):
+    """Return literal neurons [...] of one sample."""
+    threshold = np.broadcast_to(op.threshold.numpy(), shape)
+    initial = np.broadcast_to(op.initial.numpy(), shape)
+    neurons = np.empty(shape, object)
+    for place in np.ndindex(*shape):
+        neurons[place] = LITERAL[type(op)](op, float(threshold[place]), float(initial[place]))
+    return neurons
+
+
+def fire(neurons, current):
+    """Step each neuron with its current; return what is sent."""
     sent = np.zeros(current.shape)
     for place in np.ndindex(*current.shape):
-        potential[place] += current[place]
-        if potential[place] >= threshold[place]:
-            sent[place] = threshold[place]
-            potential[place] -= threshold[place]
+        sent[place] = neurons[place].step(float(current[place]))
     return sent
 
 

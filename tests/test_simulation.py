@@ -52,6 +52,13 @@ def test_engine_agrees_with_reference(name):
     assert_agrees_with_reference(network, tuple(x[:2] for x in inputs), 7)
 
 
+@pytest.mark.parametrize("recipe", [name for name in tp.recipes if not name.startswith("rate")])
+@pytest.mark.parametrize("name", ["resnet", "u-net"])
+def test_engine_agrees_with_reference_for_every_kind_of_neurons(name, recipe):
+    inputs, network = converted(name, tp.recipes[recipe])
+    assert_agrees_with_reference(network, tuple(x[:1] for x in inputs), 14)
+
+
 @pytest.mark.parametrize("name", ["lenet", "resnet", "two-inputs"])
 def test_engine_agrees_with_reference_for_poisson_input(name):
     inputs, network = converted(name, tp.recipes["rate"].poisson(seed=3))

@@ -17,6 +17,8 @@ from transpike.data import Batch, batches, checked
 from transpike.errors import DataError, TranspikeWarning, positive_whole
 from transpike.network import Network
 from transpike.network.grammar import check_spiking
+from transpike.neurons import Integrator, Neuron
+from transpike.parts import Method
 from transpike.passes import apply
 from transpike.recipe import Recipe, find_recipe
 from transpike.selection import AUTO, automatic
@@ -81,7 +83,14 @@ def convert(
     for finding in network.findings:
         if finding.severity == "warning":
             warnings.warn(f"{finding.message} {finding.advice}", TranspikeWarning, stacklevel=2)
-    return check_spiking(dataclasses.replace(network, method=chosen.method))
+    return check_spiking(dataclasses.replace(network, method=measured(chosen.method, network)))
+
+
+def measured(method: Method, network: Network) -> Method:
+    """Return the method with what its network says of bits per spike and of steps before the answer."""
+    bits = [node.op.bits_per_spike for node in network.nodes.values() if isinstance(node.op, Neuron)]
+    delays = [node.op.delay for node in network.nodes.values() if isinstance(node.op, Integrator)]
+    return dataclasses.replace(method, bits_per_spike=max(bits, default=1), extra_steps=max(delays, default=0))
 
 
 def convert_again(model: nn.Module, samples: Any, recipe: Recipe, **settings: Any) -> Network:

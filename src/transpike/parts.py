@@ -59,7 +59,7 @@ class State:
     potential: Tensor | None = None
 
     def transmitted(self) -> Tensor | None:
-        """Return the sum of what each neuron sent so far [batch, ...]; None where no neuron is."""
+        """Return the sum of what each neuron sent so far, or since it restarted [batch, ...]; None where no neuron is."""
         return None
 
 
@@ -68,6 +68,7 @@ class Stateful(Op):
     """An op that is stepped through time: neurons, encoders, read-outs, pooling of accumulated values."""
 
     keeps: ClassVar[frozenset[str]] = frozenset()  # which of "count" (it spikes) and "potential" its state holds
+    copies: ClassVar[int] = 4  # tensors of the size of its input or output that its state and one step hold at worst
 
     def start(self, x: Tensor, first_sample: int = 0) -> State:
         """Return the state before the first step, for inputs shaped like `x` [batch, ...].
@@ -101,7 +102,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Method:
-    """What a reader has to know about how a network was converted; its recipe, without the passes."""
+    """What a reader has to know about how a network was converted; its recipe, without the passes.
+
+    `bits_per_spike` and `extra_steps` (steps before those that the answer is read from, part of its latency) are measured
+    on the converted network.
+    """
 
     name: str
     title: str
@@ -109,6 +114,7 @@ class Method:
     schedule: str = "concurrent"  # all layers integrate and fire at every step: latency = time steps
     bits_per_spike: int = 1
     limits: str = ""
+    extra_steps: int = 0
 
 
 def full_map(values: Tensor, like: Tensor) -> Tensor:

@@ -5,26 +5,31 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
+from typing import Any
 
 from torch import Tensor
 
 from transpike.errors import ArgumentError, choose
-from transpike.neurons import EvenFiring, Graded, IntegrateAndFire, Neuron, Ternary
+from transpike.neurons import Burst, EvenFiring, Graded, IntegrateAndFire, Neuron, Refractory, ResetToZero, Ternary
 from transpike.parts import Method, Op
 from transpike.passes import (
     MMSE,
     AccumulateMaxPool,
+    CalibrateOffsets,
     ClampVoltage,
     CorrectLayers,
     DecodeOutputs,
     EncodeAsPoisson,
     FoldBatchNorm,
     InsertNeurons,
+    InvertRateCurve,
     NormaliseWeights,
     Pass,
     Percentile,
     PoolBeforeActivation,
+    SilenceByResidual,
     SplitSigned,
     UseTrainedThresholds,
 )
@@ -58,6 +63,17 @@ class Recipe:
         """Return a recipe with other passes, whose name and title say so."""
         method = dataclasses.replace(self.method, name=f"{self.name}, {words}", title=f"{self.method.title}; {words}")
         return Recipe(method, passes)
+
+    def with_pass(self, changed: Pass) -> Recipe:
+        """Return this recipe with `changed` in place of its pass of the same kind; raises ArgumentError if it has none.
+
+        >>> RECIPES["srp"].with_pass(SilenceByResidual(tau=8)).name
+        'srp, SilenceByResidual(tau=8)'
+        """
+        if type(changed) not in map(type, self.passes):
+            raise ArgumentError(f"Recipe {self.name!r} has no pass {type(changed).__name__}.")
+        passes = tuple(changed if type(step) is type(changed) else step for step in self.passes)
+        return self.variant(repr(changed), passes)
 
     def poisson(self, seed: int = 0) -> Recipe:
         """Return this recipe with Poisson input instead of constant current."""
@@ -153,7 +169,7 @@ CORRECTED = (
         neuron=Ternary,
     ),
     corrected(
-        "graded",
+        "graded-mmse",
         "One graded spike of four bits per step",
         "H-MT neuron (AAAI 2026), thresholds of least squared error",
         neuron=Graded,
@@ -176,6 +192,14 @@ CORRECTED = (
         schedule="sequential",
     ),
 )
+NeuronOf = Callable[[Any, Any, Any], Neuron]
+
+
+def neuron_recipe(name: str, title: str, citation: str, neuron: NeuronOf, *after: Pass, initial: float = 0.5) -> Recipe:
+    """Return the recipe that differs from `rate` in its neurons, and by passes `after` their insertion."""
+    insert = InsertNeurons(Percentile(99.5, active=True), initial, neuron)
+    return Recipe(Method(name, title, citation, limits=LIMITS), (*STRUCTURE, insert, AccumulateMaxPool(), *after))
+
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
@@ -225,6 +249,64 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                     limits="models prepared and trained with transpike.training; softmax and sigmoid at the output only",
                 ),
                 (*STRUCTURE, UseTrainedThresholds(), AccumulateMaxPool()),
+            ),
+            neuron_recipe(
+                "reset-to-zero",
+                "Rate coding with reset to zero, potential from 0: what exceeds the threshold is lost",
+                "Diehl et al. 2015; Rueckauer et al. 2017, equation 4",
+                ResetToZero,
+                initial=0.0,
+            ),
+            neuron_recipe(
+                "refractory",
+                "Rate coding with a refractory period of one step: at most every other step a spike",
+                "Rueckauer et al. 2017 (reset by subtraction); refractory limit as in biological neurons",
+                Refractory,
+            ),
+            neuron_recipe(
+                "lif",
+                "Leaky integrate-and-fire neurons (200 pF, 10 nS, 20 mV to the threshold, steps of 1 ms) driven through the "
+                "affine fit of their inverse rate curve",
+                "Gerstner et al. 2014 (rate curve); Morrison et al. 2007 (spikes within the step)",
+                InvertRateCurve(),
+            ),
+            neuron_recipe(
+                "snm",
+                "Signed neurons with memory: a spike sent too early is taken back from minus the threshold on",
+                "Wang et al. 2022 (IJCAI)",
+                partial(Ternary, retract=-1.0),
+            ),
+            neuron_recipe(
+                "ternary",
+                "Signed neurons with memory that take a spike back as soon as the potential is not positive",
+                "this project; after Wang et al. 2022 (IJCAI)",
+                Ternary,
+            ),
+            neuron_recipe(
+                "burst",
+                "Burst neurons: up to four binary spikes in one step",
+                "Li and Zeng 2022 (IJCAI); group neurons (ICASSP 2024)",
+                Burst,
+            ),
+            neuron_recipe(
+                "graded",
+                "Multi-threshold (H-MT) neurons: one spike of four bits per step",
+                "H-MT neuron (AAAI 2026)",
+                Graded,
+            ),
+            neuron_recipe(
+                "srp",
+                "Rate coding after a trial of tau = 4 steps that silences neurons by their residual potential, for QCFS models",
+                "Hao et al. 2023 (AAAI, SRP)",
+                IntegrateAndFire,
+                SilenceByResidual(),
+            ),
+            neuron_recipe(
+                "cos",
+                "Rate coding after windows of rho = 4 steps in which one layer after the other calibrates its offset spikes",
+                "Hao et al. 2023 (ICLR, COS)",
+                IntegrateAndFire,
+                CalibrateOffsets(),
             ),
         )
     }

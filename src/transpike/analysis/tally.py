@@ -63,7 +63,7 @@ def add_layers(tally: Tally, network: Network, block: Block, inputs: Sequence[Te
         neuron = network.nodes[name].op
         if not isinstance(neuron, Neuron):
             return
-        sent = block.sums[name] / max(1, time_steps - neuron.delay)  # the mean over the steps in which it may fire
+        sent = block.sums[name] / neuron.counted(time_steps)
         rate = (sent / neuron.ceiling()).clamp(0, 1)
         tally.add(f"{name}.error", (sent.double() - activation.double()).square().sum())
         tally.add(f"{name}.power", activation.double().square().sum())

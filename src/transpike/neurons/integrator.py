@@ -24,8 +24,8 @@ class Accumulated(State):
 class Integrator(Stateful):
     """Decode a temporal signal as its running mean: y[t] = (x[1] + ... + x[t]) / t, the accumulated potential over t.
 
-    With a `delay` the answer leaves out the first steps, in which deep layers have not settled: for t > delay
-    y[t] = (x[delay+1] + ... + x[t]) / (t - delay); up to then it is the running mean from step 1.
+    With a `delay` of d steps the sum starts anew after them: y[t] = (x[d+1] + ... + x[t]) / (t - d) for t > d. Until then it
+    is the running mean of all steps, so that there is an answer at any time.
     """
 
     keeps: ClassVar[frozenset[str]] = frozenset({"potential"})
@@ -39,7 +39,7 @@ class Integrator(Stateful):
         if state.steps == self.delay:
             state.potential.zero_()
         state.steps += 1
-        counted = state.steps if state.steps <= self.delay else state.steps - self.delay
+        counted = state.steps - self.delay if state.steps > self.delay else state.steps
         return state.potential.add_(x) / counted
 
     def analogue(self) -> Op:

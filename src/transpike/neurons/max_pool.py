@@ -16,6 +16,7 @@ class Totals(State):
     def __init__(self, total: Tensor) -> None:
         self.total = total
         self.sent: Tensor | None = None
+        self.steps = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,11 +27,13 @@ class AccumulatedMaxPool(Stateful):
     maximum of the mean inputs, exactly, at every t. Pooling each step by itself is biased instead: the mean of maxima
     is not the maximum of means. On spikes of one height the increments are spikes of that height.
 
-    `pool` is a max-pool op; `of_spikes` says that its inputs are spikes, so that the increments count as spikes too.
+    `pool` is a max-pool op; `of_spikes` says that its inputs are spikes, so that the increments count as spikes too. After
+    each of the steps in `restarts` the sums start anew, as the neurons before and after the pool do there.
     """
 
     pool: Op
     of_spikes: bool = False
+    restarts: tuple[int, ...] = ()
 
     @property
     def keeps(self) -> frozenset[str]:  # type: ignore[override]
@@ -40,6 +43,10 @@ class AccumulatedMaxPool(Stateful):
         return Totals(torch.zeros_like(x))
 
     def step(self, state: Totals, x: Tensor) -> Tensor:
+        if state.steps in self.restarts:
+            state.total.zero_()
+            state.sent = None
+        state.steps += 1
         maximum = self.pool(state.total.add_(x))
         increment = maximum if state.sent is None else maximum - state.sent
         state.sent = maximum

@@ -8,8 +8,10 @@ from transpike.passes.decode_outputs import DecodeOutputs
 from transpike.passes.encode_input import EncodeAsPoisson
 from transpike.passes.fold_batch_norm import FoldBatchNorm
 from transpike.passes.insert_neurons import InsertNeurons
+from transpike.passes.lif import InvertRateCurve
 from transpike.passes.max_pool import AccumulateMaxPool, PoolBeforeActivation
 from transpike.passes.normalise_weights import NormaliseWeights
+from transpike.passes.restarts import CalibrateOffsets, SilenceByResidual
 from transpike.passes.settle import AfterFirstSpikes, AfterShare, AfterSteps, ClampVoltage, DelayReadOut
 from transpike.passes.split_signed import SplitSigned
 from transpike.passes.thresholds import MMSE, Gaussian, LocalBalance, Percentile, PerNeuron, Threshold, WeightBound
@@ -21,6 +23,7 @@ __all__ = [
     "AfterFirstSpikes",
     "AfterShare",
     "AfterSteps",
+    "CalibrateOffsets",
     "ClampVoltage",
     "CorrectLayers",
     "DecodeOutputs",
@@ -29,12 +32,14 @@ __all__ = [
     "FoldBatchNorm",
     "Gaussian",
     "InsertNeurons",
+    "InvertRateCurve",
     "LocalBalance",
     "NormaliseWeights",
     "Pass",
     "PerNeuron",
     "Percentile",
     "PoolBeforeActivation",
+    "SilenceByResidual",
     "SplitSigned",
     "Threshold",
     "UseTrainedThresholds",
