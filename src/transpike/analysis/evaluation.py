@@ -38,14 +38,19 @@ class Subject:
     time_steps: int
     work: Work
 
-    @torch.inference_mode()
     def reference(self, inputs: Sequence[Tensor]) -> Tensor:
         """Return the first output of the ANN."""
-        if self.model is None:
-            return next(iter(forward(self.network.analogue(), inputs).values()))
-        leaves, _ = torch.utils._pytree.tree_flatten(self.model(*inputs))  # noqa: SLF001 - the order of capture
-        answer: Tensor = next(leaf for leaf in leaves if isinstance(leaf, Tensor))
-        return answer
+        return ann_answer(self.network, self.model, inputs)
+
+
+@torch.inference_mode()
+def ann_answer(network: Network, model: nn.Module | None, inputs: Sequence[Tensor]) -> Tensor:
+    """Return the first output of the model that `network` came from, or of its own analogue if that is None."""
+    if model is None:
+        return next(iter(forward(network.analogue(), inputs).values()))
+    leaves, _ = torch.utils._pytree.tree_flatten(model(*inputs))  # noqa: SLF001 - the order of capture
+    answer: Tensor = next(leaf for leaf in leaves if isinstance(leaf, Tensor))
+    return answer
 
 
 @dataclass(frozen=True)
