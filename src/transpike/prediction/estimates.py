@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from transpike.errors import ArchiveError, ArgumentError
+from transpike.errors import ArchiveError
 from transpike.files import read_json, write_text
 from transpike.parts import Finding
 
@@ -71,9 +71,13 @@ class Prediction:
         if not isinstance(values.get("format"), int) or values["format"] > FORMAT:
             raise ArchiveError(f"{path} is no prediction that this version reads: update with pip install -U transpike.")
         try:
-            lists = {name: tuple(Estimate(**one) for one in values[name]) for name in ("over_time", "corrected")}
-            findings = tuple(Finding(**one) for one in values["findings"])
             plain = {name: values[name] for name in ("method", "samples", "simulated", "reference_accuracy")}
-            return Prediction(**plain, **lists, clipped=Estimate(**values["clipped"]), findings=findings)
+            return Prediction(
+                **plain,
+                clipped=Estimate(**values["clipped"]),
+                over_time=tuple(Estimate(**one) for one in values["over_time"]),
+                corrected=tuple(Estimate(**one) for one in values["corrected"]),
+                findings=tuple(Finding(**one) for one in values["findings"]),
+            )
         except (TypeError, KeyError, AttributeError) as error:
             raise ArchiveError(f"{path} is not a complete prediction ({error}): predict again.") from error

@@ -6,6 +6,7 @@ from transpike.report.curves import accuracy_against_energy, accuracy_over_time,
 from transpike.report.document import page, write_page
 from transpike.report.figures import FIGURES, Drawing
 from transpike.report.layers import firing_rates, layer_errors, spike_raster
+from transpike.report.plans import predicted_over_time, search_front
 from transpike.report.style import save_figure
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "layer_errors",
     "operations_over_time",
     "page",
+    "predicted_over_time",
     "save_figure",
+    "search_front",
     "spike_raster",
     "write_page",
 ]
