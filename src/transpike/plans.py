@@ -34,7 +34,7 @@ def predict_network(
     watch: Watch = unwatched,
 ) -> Prediction:
     """Predict how a saved network will answer, and write `prediction.json` and its picture into the folder `out`."""
-    samples = data.load("train")
+    samples = data.load("test")
     prediction = predict(
         load(network),
         samples,

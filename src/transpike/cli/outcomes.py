@@ -31,13 +31,16 @@ def estimated(estimate: Estimate) -> tuple[str, str, str, str]:
 
 def selection(result: Selection, folder: str) -> None:
     """Print what a search found."""
-    columns = ("recipe", "time steps", "divergence", "agreement", "accuracy", "spikes per neuron", "bits", "against ANN")
+    columns = ("recipe", "steps", "KL, nats", "agree", "right", "spikes", "bits", "energy")
     rows = show.table(f"Best of {len(result.trials)} conversions, on {result.held_out} held-out samples", *columns)
     for trial in result.front:
         rows.add_row(*tried(trial), style="bold" if trial == result.best else "")
     show.out.print(rows)
     for refusal in result.refusals:
         show.out.print(f"[yellow]left out[/yellow]  {show.escaped(refusal)}")
+    show.out.print(
+        "[dim]KL: divergence of the SNN's softmax from the ANN's, which decides; spikes per neuron and sample.[/dim]"
+    )
     if result.best is None:
         show.out.print("No conversion keeps the limits: allow more time steps, spikes or energy, or more --trials.")
         return

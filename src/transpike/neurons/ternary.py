@@ -35,7 +35,7 @@ class Ternary(Neuron):
 
     def fire(self, state: Membrane) -> Tensor:
         back = (state.potential <= self.retract * state.threshold).logical_and_(state.net > 0)
-        return torch.ge(state.potential, state.threshold, out=state.sent).sub_(back)
+        return torch.ge(state.potential, state.threshold, out=state.sent).masked_fill_(back, -1.0)
 
     def note(self, state: Membrane, spikes: Tensor) -> None:
         state.count.add_(spikes.abs())

@@ -51,7 +51,7 @@ def percentile_by_noise(
     recipe: str | Recipe = "rate",
     *,
     percentiles: Sequence[float] = PERCENTILES,
-    count: int = 100,
+    count: int = 200,
     limits: tuple[Any, Any] | None = None,
     seed: int = 0,
     progress: Callable[[int], None] | None = None,
