@@ -11,8 +11,14 @@ from transpike.conversion import convert as convert
 from transpike.network import Network as Network
 from transpike.network.archive import load as load
 from transpike.network.archive import save as save
+from transpike.prediction import Prediction as Prediction
+from transpike.prediction import predict as predict
 from transpike.recipe import RECIPES as recipes  # noqa: F401, N811 - the public table reads as a menu
 from transpike.recipe import Recipe as Recipe
+from transpike.selection import Limits as Limits
+from transpike.selection import Selection as Selection
+from transpike.selection import percentile_by_noise as percentile_by_noise
+from transpike.selection import search as search
 from transpike.simulation import Record as Record
 from transpike.simulation import Recording as Recording
 from transpike.simulation import Stream as Stream

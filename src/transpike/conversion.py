@@ -13,6 +13,7 @@ from torch import nn
 
 from transpike.calibration import Samples
 from transpike.capture import capture, check_model, count_inputs
+from transpike.choice import AUTO, automatic
 from transpike.data import Batch, batches, checked
 from transpike.errors import DataError, TranspikeWarning, positive_whole
 from transpike.network import Network
@@ -21,7 +22,6 @@ from transpike.neurons import Integrator, Neuron
 from transpike.parts import Method
 from transpike.passes import apply
 from transpike.recipe import Recipe, find_recipe
-from transpike.selection import AUTO, automatic
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def convert(
     `samples` calibrate the thresholds: a tensor [n, ...], a tuple of inputs, or an iterable of batches such as a
     DataLoader; labels in it are ignored. `time_steps` is what the network will run for: some recipes need it. Recipe "auto"
     takes the one that comes closest to the ANN within these steps, among those with binary spikes unless `graded`; see
-    `transpike.selection`. `progress` is called with the number of samples read, each time that a pass of the recipe reads
+    `transpike.choice`. `progress` is called with the number of samples read, each time that a pass of the recipe reads
     them. Nothing is trained and the model is not changed. Raises ArgumentError, DataError, CaptureError or ConversionError
     with the reason; warns if there are few samples.
 

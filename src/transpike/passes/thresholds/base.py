@@ -32,7 +32,7 @@ class Layer:
     node: Node
     shape: tuple[int, ...]
     axis: int
-    most: int = 1
+    most: float = 1
     initial: float = 0.5
 
     @property
