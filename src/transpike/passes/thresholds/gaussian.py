@@ -62,7 +62,7 @@ def gaussian_thresholds(mean: Tensor, deviation: Tensor, levels: int, lowest: in
 
     >>> one = torch.ones(1, dtype=torch.float64)
     >>> [round(float(gaussian_thresholds(0 * one, one, levels)), 3) for levels in (1, 4, 16)]
-    [1.224, 2.13, 2.971]
+    [1.224, 2.135, 2.933]
     """
     highest = levels if highest is None else highest
     theta = mean.abs() + 3 * deviation
