@@ -88,13 +88,39 @@ def advance(op, memory, name, x, index):
 
 
 def population(op, shape):
-    """Return literal neurons [...] of one sample."""
+    """Return literal neurons [...] of one sample, with what each gets and sends beside its threshold."""
     threshold = np.broadcast_to(op.threshold.numpy(), shape)
     initial = np.broadcast_to(op.initial.numpy(), shape)
     neurons = np.empty(shape, object)
+    bias, height = (None if table is None else [np.broadcast_to(row.numpy(), shape) for row in table] for table in extras(op))
     for place in np.ndindex(*shape):
-        neurons[place] = LITERAL[type(op)](op, float(threshold[place]), float(initial[place]))
+        neuron = LITERAL[type(op)](op, float(threshold[place]), float(initial[place]))
+        neurons[place] = Dressed(neuron, op.delay, *(None if t is None else [r[place] for r in t] for t in (bias, height)))
     return neurons
+
+
+def extras(op):
+    return op.bias, op.height
+
+
+class Dressed:
+    """A neuron that waits for `delay` steps, gets a bias in each step, and sends spikes of another height."""
+
+    def __init__(self, neuron, delay, bias, height):
+        self.neuron, self.delay, self.bias, self.height = neuron, delay, bias, height
+        self.t = 0
+
+    def step(self, current):
+        self.t += 1
+        if self.t <= self.delay:
+            return 0.0
+        sent = self.neuron.step(current + self.row(self.bias, 0.0))
+        return sent if self.height is None else sent / self.neuron.threshold * self.row(self.height, None)
+
+    def row(self, table, default):
+        if table is None:
+            return default
+        return table[0] if len(table) == 1 else table[self.t - 1]
 
 
 def fire(neurons, current):

@@ -13,7 +13,7 @@ from transpike.errors import ConversionError
 from transpike.network import Network, Node
 from transpike.network.edit import pruned, rebuilt
 from transpike.network.grammar import decoded, place
-from transpike.neurons import AccumulatedMaxPool, Neuron
+from transpike.neurons import AccumulatedMaxPool, EvenFiring, Neuron
 from transpike.ops import Constant
 from transpike.parts import Op, Stateful
 from transpike.simulation.stepper import temporal_nodes
@@ -25,12 +25,12 @@ def evenly(op: Stateful, x: Tensor, time_steps: int, first_sample: int = 0) -> T
     Found by stepping the op itself, so it holds for every neuron, with its initial potential, biases, heights and delay.
     For integrate-and-fire neurons it is threshold/T * clip(floor(x T / threshold + initial), 0, T).
     """
+    if isinstance(op, EvenFiring):
+        return op.mean_sent(x[None], time_steps)
     state = op.start(x, first_sample)
-    total = torch.zeros_like(x)
-    for _ in range(time_steps):
-        total += op.step(state, x)
+    steps = [op.step(state, x).clone() for _ in range(time_steps)]
     sent = state.transmitted()  # the sum as a simulation takes it, to the last bit
-    return (total if sent is None else sent) / time_steps
+    return (torch.stack(steps).sum(0) if sent is None else sent) / time_steps
 
 
 @dataclass(frozen=True, eq=False)

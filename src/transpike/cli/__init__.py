@@ -10,7 +10,7 @@ import typer
 
 from transpike import __version__, jobs
 from transpike.cli import planning, show
-from transpike.cli.options import SETTINGS, Data, Json, Model, Numbers, Samples, Seed, Weights, choice, numbers, sentence
+from transpike.cli.arguments import SETTINGS, Data, Json, Model, Numbers, Samples, Seed, Weights, choice, numbers, sentence
 from transpike.recipe import RECIPES
 
 app = typer.Typer(

@@ -9,7 +9,7 @@ import typer
 
 from transpike import plans
 from transpike.cli import outcomes, show
-from transpike.cli.options import Data, Json, Model, Numbers, Samples, Weights, choice, sentence
+from transpike.cli.arguments import Data, Json, Model, Numbers, Samples, Weights, choice, sentence
 from transpike.errors import ArgumentError
 from transpike.recipe import RECIPES
 from transpike.selection import Limits
