@@ -23,12 +23,13 @@ from transpike.analysis.growth import operator_norm, pool_norm
 from transpike.errors import ArchiveError, ArgumentError, ConversionError
 from transpike.network import Network, Node, forward, shapes
 from transpike.network.grammar import trait
-from transpike.neurons import SPIKING, Burst, Graded, IntegrateAndFire, Integrator, Ternary
+from transpike.neurons import Burst, Graded, IntegrateAndFire, Integrator, Ternary
 from transpike.ops import AdaptiveMaxPool, Add, Clip, Concatenate, Identity, Input, Linear, MaxPool, Relu
 from transpike.parts import Stateful, Trait
 from zoo import ZOO
 
 seeds = st.integers(0, 10_000)
+KINDS = (IntegrateAndFire, Ternary, Burst, Graded)
 
 
 def f64(*values):
@@ -57,7 +58,7 @@ def only(**expected):
     return {cause: pytest.approx(expected.get(cause, 0.0), abs=1e-15) for cause in CAUSES}
 
 
-@given(seeds, st.sampled_from(SPIKING), st.integers(1, 20), st.floats(0, 1))
+@given(seeds, st.sampled_from(KINDS), st.integers(1, 20), st.floats(0, 1))
 def test_the_parts_add_up_to_the_error_of_every_neuron(seed, kind, steps, initial):
     """Four differences that telescope, of values below 20: 1e-14 covers their rounding."""
     generator = torch.Generator().manual_seed(seed)
@@ -67,10 +68,7 @@ def test_the_parts_add_up_to_the_error_of_every_neuron(seed, kind, steps, initia
     torch.testing.assert_close(sum(parts.values()), sent - activation, rtol=0, atol=1e-14)
 
 
-COUNTING = [IntegrateAndFire, Ternary, Burst, Graded]  # whose net count of an even input is the rounded charge
-
-
-@given(st.lists(st.integers(-2048, 8192), min_size=3, max_size=3), st.sampled_from(COUNTING), st.integers(1, 40))
+@given(st.lists(st.integers(-2048, 8192), min_size=3, max_size=3), st.sampled_from(KINDS), st.integers(1, 40))
 def test_what_is_sent_evenly_has_the_closed_form(numerators, kind, steps):
     """threshold/T * clip(floor(z T / threshold + 1/2), 0, most T), exactly: all values are multiples of 2^-10."""
     neuron = kind(f64(0.5, 1.0, 2.0), torch.tensor(0.5).double(), Relu())
@@ -124,7 +122,7 @@ def test_what_the_first_layer_gets_wrong_is_inherited_by_the_second():
 def test_the_only_layer_costs_everything():
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).double().eval()
-    x = torch.rand(30, 4).double()
+    x = torch.rand(40, 4).double()
     found = tp.diagnose(model, tp.convert(model, x), x, 4)
     assert found.layers[0].cost == pytest.approx(1, abs=1e-12)
     assert found.layers[0].recovered == 1 - found.stages[-1].agreement
@@ -371,3 +369,20 @@ def test_the_network_of_means_gives_the_answer_of_the_run(name):
     means = {name: run.counts[name] * network.nodes[name].op.threshold / 5 for name in names}
     answer = forward(measured(network, means), inputs)
     torch.testing.assert_close(next(iter(answer.values())), run.outputs[-1], rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("recipe", tp.recipes)
+def test_every_recipe_can_be_diagnosed(setting, recipe):
+    """Corrected weights, biases, heights, delays, other neurons and schedules: parts still add up, bounds still hold."""
+    model, _, (x, labels) = setting
+    network = tp.convert(model, x[:40], recipe, time_steps=6)
+    found = tp.diagnose(model, network, (x, labels), 6, block=35)
+    run = tp.evaluate(model, network, (x, labels), 6, block=35)
+    assert [layer.relative_error for layer in found.layers] == pytest.approx([layer.error for layer in run.layers], rel=1e-4)
+    assert found.stages[-1].accuracy == run.accuracy[-1]
+    for layer in found.layers:
+        whole = sum(getattr(layer, cause).mean for cause in CAUSES)
+        assert whole**2 <= layer.error + 1e-9
+    check_bounds(found)
+    if network.method.schedule == "sequential":
+        assert all(layer.unevenness.mean_square == pytest.approx(0, abs=1e-12) for layer in found.layers)

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transpike.neurons import NEURONS, SPIKING, AccumulatedMaxPool, IntegrateAndFire, Integrator
+from transpike.neurons import NEURONS, SPIKING, AccumulatedMaxPool, EvenFiring, IntegrateAndFire, Integrator
 from transpike.ops import TRAITS, AdaptiveMaxPool, MaxPool, Relu
 
 seeds = st.integers(0, 10_000)
@@ -134,7 +134,7 @@ def test_states_do_not_share_memory():
 
 
 def test_every_stateful_op_names_the_op_that_it_approaches():
-    spiking = {kind: kind(torch.ones(1), torch.zeros(()), Relu()) for kind in SPIKING}
+    spiking = {kind: kind(torch.ones(1), torch.zeros(()), Relu()) for kind in (*SPIKING, EvenFiring)}
     examples = spiking | {Integrator: Integrator(), AccumulatedMaxPool: AccumulatedMaxPool(POOLS["tiles"])}
     assert set(examples) == set(NEURONS)
     assert all(type(op.analogue()) in TRAITS for op in examples.values())

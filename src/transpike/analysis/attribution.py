@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from transpike.analysis.counterfactual import check_means, clipped, encoders, evenly, measured, quantised, without
+from transpike.analysis.counterfactual import (
+    check_means,
+    clipped,
+    encoded,
+    encoders,
+    evenly,
+    heard,
+    measured,
+    quantised,
+    without,
+)
 from transpike.analysis.tally import Tally
-from transpike.network import Network, forward
+from transpike.network import Network, Node, forward
 from transpike.network.grammar import decoded
 from transpike.neurons import Neuron
 from transpike.parts import Stateful
@@ -31,7 +41,8 @@ def split(neuron: Neuron, current: Tensor, sent: Tensor, activation: Tensor, tim
     inherited = h(z) - activation, where `activation` is the ANN's.
 
     The first three are what the layer adds itself. A bias of the neuron, a height other than its threshold and a delay are
-    part of q. Source: the three errors are those of Bu et al. 2022; taking them at z, not at the ANN's, is this project's.
+    part of q. What corrected weights change is inherited: it is in z. Source: the three errors are those of Bu et al. 2022;
+    taking them at z, not at the ANN's, is this project's.
 
     >>> from transpike.neurons import IntegrateAndFire
     >>> from transpike.ops import Relu
@@ -81,10 +92,11 @@ class Examiner:
     def add(self, tally: Tally, block: Block, reference: Tensor, labels: Tensor | None) -> None:
         """Add the causes of error in one block to `tally`; `reference` [batch, ...] is the ANN's first output."""
         inputs = [channels_last(tensor.to(self.network.device)) for tensor in block.batch.inputs]
-        means = {name: total / self.time_steps for name, total in block.sums.items()}
+        nodes = self.prepared.nodes
+        means = {name: total / heard(nodes[name].op, self.time_steps) for name, total in block.sums.items()}
         means |= self.encoded(inputs, tally.samples)
         check_means(self.prepared, means)
-        right = self.walk(self.prepared.analogue(), inputs, means)
+        right = self.walk(self.prepared.analogue(), inputs, means, self.corrections(tally))
         halfway = (clipped(self.prepared), quantised(self.prepared, self.time_steps))
         stages = (reference, *(self.walk(network, inputs).output for network in halfway), last(block))
         for stage, output in zip(STAGES, stages, strict=True):
@@ -101,11 +113,30 @@ class Examiner:
         static = self.walk(self.prepared.analogue(), inputs, {node.inputs[0] for node in nodes}).values
         for node in nodes:
             assert isinstance(node.op, Stateful)
-            found[node.name] = evenly(node.op, static[node.inputs[0]], self.time_steps, first_sample)
+            found[node.name] = encoded(node.op, static[node.inputs[0]], self.time_steps, first_sample)
         return found
 
-    def walk(self, network: Network, inputs: Sequence[Tensor], wanted: Collection[str] = ()) -> Walk:
-        """Pass through an analogue network and keep the values of the `wanted` nodes."""
+    def corrections(self, tally: Tally) -> Callable[[str, Tensor], None]:
+        """Return what watches a pass of the ANN and adds the differences that corrected weights make by themselves."""
+        readers: dict[str, list[Node]] = {}
+        for node in self.prepared.nodes.values():
+            if not isinstance(node.op, Stateful) and node.op.analogue() is not node.op:
+                readers.setdefault(node.inputs[0], []).append(node)
+
+        def watch(source: str, value: Tensor) -> None:
+            for node in readers.get(source, ()):
+                tally.add(f"cause.{node.name}.own", squares(node.op(value) - node.op.analogue()(value)))
+
+        return watch
+
+    def walk(
+        self,
+        network: Network,
+        inputs: Sequence[Tensor],
+        wanted: Collection[str] = (),
+        watch: Callable[[str, Tensor], None] | None = None,
+    ) -> Walk:
+        """Pass through an analogue network and keep the values of the `wanted` nodes; `watch` sees every value."""
         values: dict[str, Tensor] = {}
         answers: dict[str, Tensor] = {}
 
@@ -114,6 +145,8 @@ class Examiner:
                 values[name] = value
             if name in self.ends:
                 answers[name] = value.flatten(1)
+            if watch is not None:
+                watch(name, value)
 
         outputs = forward(network, inputs, observe)
         return Walk(values, torch.cat([answers[name] for name in self.ends], 1), next(iter(outputs.values())))

@@ -13,24 +13,33 @@ from transpike.errors import ConversionError
 from transpike.network import Network, Node
 from transpike.network.edit import pruned, rebuilt
 from transpike.network.grammar import decoded, place
-from transpike.neurons import AccumulatedMaxPool, EvenFiring, Neuron
+from transpike.neurons import AccumulatedMaxPool, Neuron
 from transpike.ops import Constant
 from transpike.parts import Op, Stateful
 from transpike.simulation.stepper import temporal_nodes
 
 
-def evenly(op: Stateful, x: Tensor, time_steps: int, first_sample: int = 0) -> Tensor:
-    """Return what `op` sends per step, on average over `time_steps` steps, if its input is `x` [batch, ...] at each of them.
+def heard(op: Op, time_steps: int) -> int:
+    """Return in how many of `time_steps` steps a neuron integrates and may fire: what it sends is averaged over those."""
+    return op.counted(time_steps) if isinstance(op, Neuron) else time_steps
 
-    Found by stepping the op itself, so it holds for every neuron, with its initial potential, biases, heights and delay.
-    For integrate-and-fire neurons it is threshold/T * clip(floor(x T / threshold + initial), 0, T).
+
+def evenly(neuron: Neuron, current: Tensor, time_steps: int) -> Tensor:
+    """Return what a neuron sends on average if its current [batch, ...] is the same at each of `time_steps` steps.
+
+    Found by stepping the neuron itself, so it holds for every neuron with its initial potential, biases, heights and delay.
+    For integrate-and-fire neurons it is threshold/T * clip(floor(z T / threshold + initial), 0, T).
     """
-    if isinstance(op, EvenFiring):
-        return op.mean_sent(x[None], time_steps)
-    state = op.start(x, first_sample)
-    steps = [op.step(state, x).clone() for _ in range(time_steps)]
-    sent = state.transmitted()  # the sum as a simulation takes it, to the last bit
-    return (torch.stack(steps).sum(0) if sent is None else sent) / time_steps
+    return neuron.mean_sent(current.expand(time_steps, *current.shape), time_steps)
+
+
+def encoded(encoder: Stateful, x: Tensor, time_steps: int, first_sample: int) -> Tensor:
+    """Return what an encoder sends on average for `x` [batch, ...]; encoders are repeatable, so it is what it sent."""
+    state = encoder.start(x, first_sample)
+    total = torch.zeros_like(x)
+    for _ in range(time_steps):
+        total += encoder.step(state, x)
+    return total / time_steps
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,18 +96,22 @@ def quantised(network: Network, time_steps: int) -> Network:
 
 
 def with_neurons(network: Network, change: Callable[[Neuron], Op]) -> Network:
-    """Return the ANN with another activation in the place of each neuron."""
-    changed = network.map_ops(lambda node: change(node.op) if isinstance(node.op, Neuron) else node.op)
-    return changed.analogue()
+    """Return the network with an activation in the place of each neuron, and its weights as they are."""
+    return network.map_ops(lambda node: change(node.op) if isinstance(node.op, Neuron) else settled(node.op))
+
+
+def settled(op: Op) -> Op:
+    """Return what an op does to means: a stateful one what it approaches, another what it does."""
+    return op.analogue() if isinstance(op, Stateful) else op
 
 
 def measured(network: Network, means: Mapping[str, Tensor]) -> Network:
     """Return the network of a run's means: what follows a node of `means` gets what that node sent on average.
 
     Means commute with linear ops, so every value is the mean over the run, exactly; that of AccumulatedMaxPool is the
-    maximum of its mean inputs.
+    maximum of its mean inputs. Where neurons have a delay it is the mean of the steps that they use.
     """
-    return network.map_ops(lambda node: Measured(means[node.name]) if node.name in means else node.op).analogue()
+    return network.map_ops(lambda node: Measured(means[node.name]) if node.name in means else settled(node.op))
 
 
 def without(network: Network, layer: str, means: Mapping[str, Tensor], errors: Mapping[str, Tensor]) -> Network:
@@ -112,15 +125,14 @@ def without(network: Network, layer: str, means: Mapping[str, Tensor], errors: M
     def change(node: Node) -> Node:
         name = node.name
         if name not in means:
-            return node
+            return dataclasses.replace(node, op=settled(node.op))
         if name == layer:
             return Node(name, Constant(means[name] - errors[name]), (), node.origin)
         if name not in later:
             return Node(name, Constant(means[name]), (), node.origin)
-        assert isinstance(node.op, Stateful)
-        return dataclasses.replace(node, op=Disturbed(node.op.analogue(), errors[name]))
+        return dataclasses.replace(node, op=Disturbed(settled(node.op), errors[name]))
 
-    return pruned(rebuilt(network, map(change, network.nodes.values()))).analogue()
+    return pruned(rebuilt(network, map(change, network.nodes.values())))
 
 
 def followers(network: Network, name: str) -> set[str]:
@@ -133,9 +145,9 @@ def followers(network: Network, name: str) -> set[str]:
 
 
 def encoders(network: Network) -> list[str]:
-    """Return the stateful nodes that read what never changes, such as Poisson inputs, and are no neurons."""
-    temporal, after = temporal_nodes(network), decoded(network)
-    stateful = [node for node in network.having(Stateful) if not isinstance(node.op, Neuron) and node.name not in after]
+    """Return the stateful nodes that read what never changes, such as Poisson inputs, and are neither neurons nor pools."""
+    temporal, after, kinds = temporal_nodes(network), decoded(network), (Neuron, AccumulatedMaxPool)
+    stateful = [node for node in network.having(Stateful) if not isinstance(node.op, kinds) and node.name not in after]
     return [node.name for node in stateful if not temporal.intersection(node.inputs)]
 
 

@@ -108,7 +108,7 @@ class Neuron(Stateful):
         state = self.start(currents[0])
         for current in currents:
             self.step(state, current)
-        return state.transmitted() / len(currents)
+        return state.transmitted() / self.counted(len(currents))
 
     def ceiling(self) -> Tensor:
         """Return the largest mean value that the neuron can send [..., broadcasting against one sample]."""
