@@ -44,7 +44,10 @@ def main(images: int, recipes: list[str]) -> None:
     x, labels = cifar10_test(images)
     with torch.inference_mode():
         reference = 100 * float((model(x).argmax(1) == labels).double().mean())
-    rows = [measured(model, recipe, images) for recipe in recipes]
+    rows = []
+    for recipe in recipes:
+        rows.append(measured(model, recipe, images))
+        print(rows[-1], flush=True)
     show(f"ResNet-20, {images} test images, ANN {reference:.1f} %: accuracy in %", rows)
     keep("neuron-models", {"images": images, "reference": reference, "rows": rows})
 
