@@ -21,7 +21,7 @@ from transpike.ops import Relu
 from transpike.prediction import Prediction, leap_answers, leap_ends
 from transpike.prediction.answers import Answers, clipped, expected_shares
 from transpike.prediction.bands import corrected_band, walk_band
-from transpike.prediction.leaps import Leaper, held
+from transpike.prediction.leaps import UNEVENNESS, Leaper, held, highest
 
 RATE = tp.recipes["rate"]
 WALKED = ("lenet", "resnet", "inception", "max-pool-twice", "two-inputs", "softmax-at-the-end", "leaky-relu-in-place")
@@ -72,6 +72,35 @@ def test_a_leap_in_closed_form_is_its_steps(length, pairs, height):
     assert torch.equal(leaping.count, stepping.count)
     assert torch.equal(leaping.potential, stepping.potential)
     assert torch.allclose(mean * length, leaping.transmitted(), rtol=1e-12, atol=1e-12)
+
+
+@given(st.floats(-5, 5), st.floats(-5, 5), st.floats(0, 10))
+def test_a_membrane_rises_at_least_to_both_ends(start, end, variance):
+    a, b, s = (torch.tensor([value], dtype=torch.float64) for value in (start, end, variance))
+    top = highest(a.clone(), b.clone(), s)
+    assert float(top) >= max(start, end) - 1e-9
+    assert float((top - a) * (top - b)) == pytest.approx(UNEVENNESS * variance, abs=1e-9)
+
+
+def test_a_silent_neuron_sends_more_when_its_current_varies():
+    """The half spike too many: no net charge, yet the membrane passes the threshold on the way."""
+    op = IntegrateAndFire(torch.ones(3, dtype=torch.float64), SCALAR, Relu())
+    x = torch.zeros(1, 3, dtype=torch.float64)
+    variance = torch.tensor([[0.0, 0.1, 2.0]], dtype=torch.float64)
+    assert (held(op, op.start(x), x, 8, variance) * 8).tolist() == [[0, 0, 1]]
+
+
+def test_the_variance_of_a_current_is_that_of_its_steps():
+    """Against many random currents: means over n and n' steps differ by s^2 (1/n + 1/n') on average."""
+    _, network = converted("lenet", RATE)
+    name = network.having(IntegrateAndFire)[0].name
+    walk = Leaper(network, [torch.zeros(1, *op.shape, dtype=torch.float64) for op in network.inputs.values()])
+    draws = torch.randn(12, 20000, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    walk.length = 4
+    assert walk.variance(name, draws[:4].mean(0)) is None
+    walk.length = 8
+    found = walk.variance(name, draws[4:].mean(0))
+    assert float(found.mean()) == pytest.approx(1, abs=5 * (2 / 20000) ** 0.5)  # five standard errors of a chi-square mean
 
 
 @given(st.integers(1, 5000), st.integers(1, 6))

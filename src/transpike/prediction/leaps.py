@@ -2,7 +2,8 @@
 
 At time t[k] each layer has received the spikes of t[k-1] .. t[k] in the layers below. A leap takes their mean for the current
 of each of its steps, so that every weight is applied once per leap, as in one pass of the ANN, while the membranes keep what
-a plain quantised ANN has not: a spike that was sent too early stays sent, and a neuron sends at most one per step.
+a plain quantised ANN has not: a spike that was sent too early stays sent, and a neuron sends at most one per step. What
+currents do between the ends of a leap is lost; `highest` gives back how far they lift the membranes meanwhile.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from transpike.parts import Stateful
 from transpike.simulation.stepper import Stepper, channels_last
 
 PER_OCTAVE = 2
+UNEVENNESS = 0.05  # fitted on small networks: `benchmarks/prediction.py --small`
 
 
 def leap_ends(time_steps: int, per_octave: int = PER_OCTAVE) -> tuple[int, ...]:
@@ -62,6 +64,7 @@ class Leaper(Stepper):
     def __init__(self, network: Network, inputs: Sequence[Tensor], first_sample: int = 0) -> None:
         super().__init__(network, [channels_last(x) for x in inputs], first_sample)
         self.answers = decoded(network)
+        self.before: dict[str, tuple[Tensor, int]] = {}  # current and length of the leap before, by neuron
         self.now = 0
         self.length = 1
 
@@ -73,21 +76,39 @@ class Leaper(Stepper):
 
     def compute(self, name: str, values: dict[str, Tensor]) -> Tensor:
         node = self.network.nodes[name]
-        if not isinstance(node.op, Stateful) or self.length == 1:
+        if not isinstance(node.op, Stateful):
             return super().compute(name, values)
         x = values[node.inputs[0]]
+        variance = self.variance(name, x) if isinstance(node.op, IntegrateAndFire) else None
+        if self.length == 1:
+            return super().compute(name, values)
         if name not in self.states:
             self.states[name] = node.op.start(x, self.first_sample)
         if name in self.answers:
             *_, answer = stepped(node.op, self.states[name], x, self.length)
             return answer
-        return held(node.op, self.states[name], x, self.length)
+        return held(node.op, self.states[name], x, self.length, variance)
+
+    def variance(self, name: str, x: Tensor) -> Tensor | None:
+        """Return the variance per step of a neuron's current, from its change since the leap before; None in the first.
+
+        Means over n and n' steps differ by s^2 (1/n + 1/n') on average.
+        """
+        earlier = self.before.get(name)
+        self.before[name] = x, self.length
+        if earlier is None:
+            return None
+        current, length = earlier
+        return (x - current).square_().div_(1 / self.length + 1 / length)
 
 
-def held(op: Stateful, state: Any, x: Tensor, length: int) -> Tensor:
-    """Return the mean of what an op sends over `length` steps of the same input `x` [batch, ...]."""
+def held(op: Stateful, state: Any, x: Tensor, length: int, variance: Tensor | None = None) -> Tensor:
+    """Return the mean of what an op sends over `length` steps of the same input `x` [batch, ...].
+
+    `variance` is that of the current from step to step, if it is known: plain integrate-and-fire neurons heed it.
+    """
     if type(op) is IntegrateAndFire and op.delay == 0 and steady(op.height) and steady(op.bias):
-        return fired(op, state, x, length)
+        return fired(op, state, x, length, variance)
     mean = torch.zeros(())
     for sent in stepped(op, state, x, length):
         mean = mean + sent / length
@@ -105,17 +126,31 @@ def steady(table: Tensor | None) -> bool:
     return table is None or len(table) == 1
 
 
-def fired(op: IntegrateAndFire, state: Membrane, x: Tensor, length: int) -> Tensor:
+def fired(op: IntegrateAndFire, state: Membrane, x: Tensor, length: int, variance: Tensor | None) -> Tensor:
     """Return the mean that integrate-and-fire neurons send in a leap of n steps, in closed form.
 
-    spikes = clip(floor((v + n x) / threshold), 0, n): what n single steps give for 0 <= x <= threshold and
-    v < threshold (Bu et al. 2022, equation 12, from the potential v instead of the first).
+    spikes = clip(floor(m / threshold), 0, n), where m is the highest that the membrane rises. Without `variance` that is
+    v + n x, and the spikes are what n single steps give for 0 <= x <= threshold and v < threshold (Bu et al. 2022,
+    equation 12, from the potential v instead of the first).
     """
     state.steps += length
+    start = state.potential.clone() if variance is not None else state.potential
     state.potential.add_(x, alpha=length)
     if op.bias is not None:
         state.potential.add_(op.bias[0], alpha=length)
-    spikes = torch.div(state.potential, state.threshold, out=state.sent).floor_().clamp_(0, length)
+    top = state.potential if variance is None else highest(start, state.potential, variance * length)
+    spikes = torch.div(top, state.threshold, out=state.sent).floor_().clamp_(0, length)
     state.count.add_(spikes)
     state.potential.addcmul_(spikes, state.threshold, value=-1)
     return spikes * state.height / length
+
+
+def highest(start: Tensor, end: Tensor, variance: Tensor) -> Tensor:
+    """Return how high a membrane rises between two potentials, given the variance of the charge that arrives meanwhile.
+
+    m = (a + b + sqrt((a - b)^2 + 4 q)) / 2 with q = UNEVENNESS * variance, so that (m - a) (m - b) = q. A Brownian
+    bridge from a to b rises above m with probability exp(-2 (m - a) (m - b) / variance). Spike trains are more regular
+    than a random walk, so the factor is fitted. Spikes that a passing height causes are never taken back, which
+    is why nearly silent neurons send about half a spike too many.
+    """
+    return (start - end).square_().add_(variance, alpha=4 * UNEVENNESS).sqrt_().add_(start).add_(end).div_(2)
