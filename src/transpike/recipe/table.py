@@ -2,96 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from torch import Tensor
-
-from transpike.errors import ArgumentError, choose
-from transpike.neurons import Burst, EvenFiring, Graded, IntegrateAndFire, Neuron, Refractory, ResetToZero, Ternary
-from transpike.parts import Method, Op
+from transpike.errors import choose
+from transpike.neurons import Burst, Graded, IntegrateAndFire, Neuron, Refractory, ResetToZero, Ternary
+from transpike.parts import Method
 from transpike.passes import (
-    MMSE,
     AccumulateMaxPool,
     CalibrateOffsets,
     ClampVoltage,
-    CorrectLayers,
-    DecodeOutputs,
-    EncodeAsPoisson,
-    FoldBatchNorm,
     InsertNeurons,
     InvertRateCurve,
     NormaliseWeights,
     Pass,
     Percentile,
-    PoolBeforeActivation,
     SilenceByResidual,
-    SplitSigned,
     UseTrainedThresholds,
 )
-from transpike.passes.corrections import (
-    Correction,
-    FitHeight,
-    FitHeights,
-    ForwardTemporalBias,
-    MatchCurrent,
-    MatchOutput,
-    MatchPotential,
-    RidgeWeights,
-    SearchThreshold,
-    ShiftDistribution,
-)
+from transpike.recipe.base import LIMITS, STRUCTURE, Recipe
+from transpike.recipe.calibrated import CORRECTED
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """How to convert: a method in words, and its passes in order."""
-
-    method: Method
-    passes: tuple[Pass, ...]
-
-    @property
-    def name(self) -> str:
-        """The name of the method."""
-        return self.method.name
-
-    def variant(self, words: str, passes: tuple[Pass, ...]) -> Recipe:
-        """Return a recipe with other passes, whose name and title say so."""
-        method = dataclasses.replace(self.method, name=f"{self.name}, {words}", title=f"{self.method.title}; {words}")
-        return Recipe(method, passes)
-
-    def with_pass(self, changed: Pass) -> Recipe:
-        """Return this recipe with `changed` in place of its pass of the same kind; raises ArgumentError if it has none.
-
-        >>> RECIPES["srp"].with_pass(SilenceByResidual(tau=8)).name
-        'srp, SilenceByResidual(tau=8)'
-        """
-        if type(changed) not in map(type, self.passes):
-            raise ArgumentError(f"Recipe {self.name!r} has no pass {type(changed).__name__}.")
-        passes = tuple(changed if type(step) is type(changed) else step for step in self.passes)
-        return self.variant(repr(changed), passes)
-
-    def poisson(self, seed: int = 0) -> Recipe:
-        """Return this recipe with Poisson input instead of constant current."""
-        return self.variant("Poisson input", (*self.passes, EncodeAsPoisson(seed)))
-
-    def with_percentile(self, percent: float) -> Recipe:
-        """Return this recipe with another percentile in its threshold rule; 100 takes the maximum.
-
-        Raises ArgumentError if the recipe sets its thresholds by another rule.
-        """
-        for place, step in enumerate(self.passes):
-            if isinstance(step, InsertNeurons) and isinstance(step.threshold, Percentile):
-                changed = dataclasses.replace(step, threshold=dataclasses.replace(step.threshold, percent=percent))
-                return self.variant(f"percentile {percent:g}", (*self.passes[:place], changed, *self.passes[place + 1 :]))
-        raise ArgumentError(f"Recipe {self.name!r} does not set its thresholds by a percentile.")
-
-
-STRUCTURE: tuple[Pass, ...] = (FoldBatchNorm(), SplitSigned(), PoolBeforeActivation(), DecodeOutputs())
 # Potential from 0 and thresholds moved into the weights, as first published; only the rule differs.
 PUBLISHED = {
     "diehl": (
@@ -110,88 +43,8 @@ PUBLISHED = {
         "Kim et al. 2020 (Spiking-YOLO, channel-wise normalisation); Hu et al. 2018 (residual blocks)",
     ),
 }
-LIMITS = "ReLU-like activations; softmax and sigmoid at the output only"
 
 
-def corrected(
-    name: str,
-    title: str,
-    citation: str,
-    *corrections: Correction,
-    neuron: Callable[[Tensor, Tensor, Op], Neuron] = IntegrateAndFire,
-    schedule: str = "concurrent",
-) -> Recipe:
-    """Return a recipe that fits thresholds to the number of time steps and then corrects layer by layer."""
-    insert = InsertNeurons(MMSE(), initial=0.5, neuron=neuron)
-    passes = (*STRUCTURE, insert, AccumulateMaxPool(), *([CorrectLayers(corrections)] if corrections else []))
-    return Recipe(Method(name, title, citation, schedule=schedule, limits=LIMITS), passes)
-
-
-CORRECTED = (
-    corrected("mmse", "Thresholds of least squared error for the given time steps", "Li et al. 2021 (ICML)"),
-    corrected(
-        "light", "mmse, and a bias per channel for the mean output", "Li et al. 2021 (ICML), light pipeline", MatchOutput()
-    ),
-    corrected(
-        "potential", "mmse, and an initial potential per neuron", "Li et al. 2021 (ICML), advanced pipeline", MatchPotential()
-    ),
-    corrected("ftbc", "mmse, and a bias per channel and step", "Wu et al. 2024 (ECCV)", ForwardTemporalBias()),
-    corrected(
-        "sbg",
-        "Search threshold and initial potential per channel, bias, gain: weights untouched",
-        "this project",
-        MatchCurrent(),
-        SearchThreshold(),
-        FitHeight(),
-    ),
-    corrected(
-        "ls",
-        "Least-squares weights for the spikes that arrive, searched thresholds",
-        "this project",
-        RidgeWeights(),
-        SearchThreshold(free_height=False),
-    ),
-    corrected(
-        "ls-tg",
-        "Least-squares weights, searched thresholds, and a gain per step and channel: a table for one T",
-        "this project",
-        RidgeWeights(),
-        SearchThreshold(),
-        FitHeights(),
-    ),
-    corrected(
-        "ternary-sbg",
-        "sbg with signed spikes, which are taken back when the potential falls to 0",
-        "this project, on the signed neuron with memory of Wang et al. 2022 (IJCAI)",
-        MatchCurrent(),
-        SearchThreshold(),
-        FitHeight(),
-        neuron=Ternary,
-    ),
-    corrected(
-        "graded-mmse",
-        "One graded spike of four bits per step",
-        "H-MT neuron (AAAI 2026), thresholds of least squared error",
-        neuron=Graded,
-    ),
-    corrected(
-        "parallel",
-        "Sequential schedule with shifts of input and height",
-        "parallel conversion (ICML 2025), training-free form",
-        ShiftDistribution(),
-        neuron=EvenFiring,
-        schedule="sequential",
-    ),
-    corrected(
-        "sequential",
-        "Sequential schedule with least-squares weights and a gain per channel",
-        "this project, on the schedule of parallel conversion (ICML 2025)",
-        RidgeWeights(),
-        FitHeight(),
-        neuron=EvenFiring,
-        schedule="sequential",
-    ),
-)
 NeuronOf = Callable[[Any, Any, Any], Neuron]
 
 
