@@ -112,7 +112,7 @@ def test_uint8_images_are_scaled_and_normalised(folder):
 def test_poisson_and_percentile_change_the_network(folder):
     base = ("convert", "models.py:small", "--data", "digits", "--samples", 100, "--out")
     call(*base, "a")
-    call(*base, "b", "--poisson", "--seed", 3)
+    call(*base, "b", "--input", "poisson", "--seed", 3)
     call(*base, "c", "--percentile", 90)
     graphs = {name: json.loads((folder / name / "network.json").read_text()) for name in "abc"}
     assert "Poisson" in {node["op"]["kind"] for node in graphs["b"]["nodes"]}

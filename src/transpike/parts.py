@@ -49,10 +49,14 @@ class Op:
 
 
 class State:
-    """What a stateful op remembers between time steps; `count` is the number of spikes of each unit so far."""
+    """What a stateful op remembers between time steps; `count` is the number of spikes of each unit so far.
+
+    `decided` is the step [batch] at which a decoder settled on its answer, 0 while it has not.
+    """
 
     count: Tensor | None = None
     potential: Tensor | None = None
+    decided: Tensor | None = None
 
     def transmitted(self) -> Tensor | None:
         """Return the sum of what each neuron sent so far [batch, ...]; None where no neuron is."""
@@ -64,6 +68,7 @@ class Stateful(Op):
     """An op that is stepped through time: neurons, encoders, read-outs, pooling of accumulated values."""
 
     keeps: ClassVar[frozenset[str]] = frozenset()  # which of "count" (it spikes) and "potential" its state holds
+    routes: ClassVar[bool] = False  # whether it passes on what it reads: spikes as spikes, currents as currents
 
     def start(self, x: Tensor, first_sample: int = 0) -> State:
         """Return the state before the first step, for inputs shaped like `x` [batch, ...].
@@ -82,6 +87,11 @@ class Stateful(Op):
     def analogue(self) -> Op:
         """Return the op that this one approaches as the number of time steps grows."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class Decoder(Stateful):
+    """A stateful op whose value is the answer so far; what follows acts on decoded values."""
 
 
 @dataclass(frozen=True)

@@ -5,5 +5,6 @@ from __future__ import annotations
 from transpike.calibration.histogram import Histogram
 from transpike.calibration.observe import histograms
 from transpike.calibration.samples import Samples
+from transpike.calibration.spread import Moments, moments
 
-__all__ = ["Histogram", "Samples", "histograms"]
+__all__ = ["Histogram", "Moments", "Samples", "histograms", "moments"]

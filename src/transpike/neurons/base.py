@@ -99,6 +99,10 @@ class Neuron(Stateful):
         """Return the largest mean value that the neuron can send [..., broadcasting against one sample]."""
         return self.most * (self.threshold if self.height is None else self.height.mean(0))
 
+    def reach(self, time_steps: int) -> Tensor:  # noqa: ARG002 - where the mean has a bound, it does not depend on time
+        """Return the largest value that the neuron's output can be decoded as after `time_steps`."""
+        return self.ceiling()
+
     def analogue(self) -> Op:
         return self.activation
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from transpike.ops import Identity
-from transpike.parts import Op, State, Stateful
+from transpike.parts import Decoder, Op, State
 
 
 class Accumulated(State):
@@ -21,7 +21,7 @@ class Accumulated(State):
 
 
 @dataclass(frozen=True, eq=False)
-class Integrator(Stateful):
+class Integrator(Decoder):
     """Decode a temporal signal as its running mean: y[t] = (x[1] + ... + x[t]) / t, the accumulated potential over t."""
 
     keeps: ClassVar[frozenset[str]] = frozenset({"potential"})

@@ -121,7 +121,8 @@ def run_block(
     stacked = {name: torch.stack(trace) for name, trace in tape.spikes.items()}
     potentials = {name: torch.stack(trace) for name, trace in tape.potentials.items()}
     sums = {name: sent for name, state in stepper.states.items() if (sent := state.transmitted()) is not None}
-    return Block(batch, outputs, spike_totals(stepper), sums, stacked, potentials, kept)
+    decided = {name: state.decided.cpu() for name, state in stepper.states.items() if state.decided is not None}
+    return Block(batch, outputs, spike_totals(stepper), sums, stacked, potentials, kept, decided)
 
 
 def spike_totals(stepper: Stepper) -> dict[str, Tensor]:
