@@ -13,9 +13,9 @@ from transpike.network.edit import rebuilt, rewired
 from transpike.network.grammar import decoded, place, trait
 from transpike.neurons import FirstToMargin, Integrator
 from transpike.ops import AdaptiveMaxPool, Clip, Constant, LeakyRelu, MaxPool, Relu
-from transpike.parts import Op, Trait
+from transpike.parts import Op, Stateful, Trait
 
-SPIKING_RULES = (Relu, Clip, LeakyRelu, MaxPool, AdaptiveMaxPool)
+SPIKING_RULES = (Relu, Clip, LeakyRelu, MaxPool, AdaptiveMaxPool, Stateful)
 
 
 @dataclass(frozen=True)
