@@ -174,7 +174,7 @@ def values_at_rest(network: Network) -> dict[str, Tensor]:
 def narrowed(value: Tensor) -> Tensor:
     """Return one sample of `value` [1, channels, ...], with one number per channel where that is all it says."""
     sample = value[0]
-    narrow = sample[(slice(None), *[slice(0, 1)] * (sample.ndim - 1))]
+    narrow = sample[(slice(None), *[slice(0, 1)] * (sample.ndim - 1))] if sample.ndim else sample
     return narrow.clone() if torch.equal(narrow.expand_as(sample), sample) else sample
 
 
