@@ -139,7 +139,9 @@ def slope(code, lengths):
     sent, _ = spikes(code, x, max(lengths))
     errors = torch.tensor([float((sent[:t].mean(0) - x).square().mean().sqrt()) for t in lengths])
     counts = torch.tensor([float((sent[:t] != 0).sum()) / x.numel() for t in lengths])
-    return float(torch.linalg.lstsq(torch.stack([counts.log(), torch.ones(len(lengths))], 1), errors.log()[:, None]).solution[0])
+    return float(
+        torch.linalg.lstsq(torch.stack([counts.log(), torch.ones(len(lengths))], 1), errors.log()[:, None]).solution[0]
+    )
 
 
 def test_sampling_error_falls_as_the_root_for_poisson_and_as_the_number_for_regular_spikes():

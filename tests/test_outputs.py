@@ -157,7 +157,7 @@ def test_softmax_is_not_put_behind_a_softmax_and_not_into_other_readers():
 
 
 def test_default_output_is_the_recipe_itself():
-    inputs, network = converted("resnet", RATE.with_output(DecodeOutputs()))
+    _, network = converted("resnet", RATE.with_output(DecodeOutputs()))
     assert same_network(network, converted("resnet", RATE)[1])
     assert RATE.with_output(DecodeOutputs()).name == "rate, output by accumulated potential"
 

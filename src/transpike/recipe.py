@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 from transpike.codings import Poisson, RateCode
 from transpike.errors import ArgumentError, choose
+from transpike.neurons import MultiThreshold
 from transpike.parts import Method
 from transpike.passes import (
     AccumulateMaxPool,
@@ -22,6 +23,7 @@ from transpike.passes import (
     GateMaxPool,
     InsertMultiThreshold,
     InsertNeurons,
+    LeastSquares,
     MaxPoolForm,
     NormaliseOutputs,
     Pass,
@@ -132,9 +134,19 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             Recipe(
                 Method(
                     "dcgs",
-                    "Differential coding: graded spikes of 4 sizes and either sign that change the decoded rate; half the "
-                    "Gaussian threshold per channel",
-                    "Huang et al. 2025 (differential coding, multi-threshold neurons, Gaussian thresholds)",
+                    "Differential coding: graded spikes of 4 sizes and either sign that change the decoded rate; sizes per "
+                    "channel with the least squared error of first spikes",
+                    "Huang et al. 2025 (differential coding, multi-threshold neurons)",
+                    bits_per_spike=3,
+                    limits=LIMITS,
+                ),
+                (*STRUCTURE, SplitClips(), InsertNeurons(LeastSquares(), 0.0, MultiThreshold), CodeDifferentially()),
+            ),
+            Recipe(
+                Method(
+                    "dcgs-gaussian",
+                    "Differential coding as published: sizes per channel from mean and variance, as for Gaussian values",
+                    "Huang et al. 2025 (differential coding, multi-threshold neurons, threshold iteration)",
                     bits_per_spike=3,
                     limits=LIMITS,
                 ),

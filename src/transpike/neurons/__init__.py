@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transpike.neurons.base import Membrane, Neuron
 from transpike.neurons.burst import Burst, Graded
-from transpike.neurons.differential import DifferenceDecoder, DifferenceMaxPool, MultiThreshold
+from transpike.neurons.differential import DifferenceDecoder, DifferenceMaxPool, MultiThreshold, first_spike
 from transpike.neurons.integrate_and_fire import IntegrateAndFire
 from transpike.neurons.integrator import Integrator
 from transpike.neurons.margin import FirstToMargin
@@ -41,4 +41,5 @@ __all__ = [
     "TemporalMaxPool",
     "Ternary",
     "WinnerTakeAll",
+    "first_spike",
 ]

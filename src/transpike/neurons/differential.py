@@ -83,10 +83,7 @@ class MultiThreshold(Neuron):
         allowed.mul_(1 + SLACK)
         wanted = state.potential / (NEAREST * state.threshold)
         size = torch.minimum(wanted.abs(), torch.where(wanted > 0, torch.inf, allowed))
-        sent = torch.zeros_like(size)
-        for k in reversed(range(self.levels)):  # 1[size >= 1/8] / 8 + 1[size >= 1/4] (1/4 - 1/8) + ...
-            level = 2.0**-k
-            sent.add_(size >= level, alpha=level if k == self.levels - 1 else level / 2)
+        sent = largest_level(size, self.levels)
         state.count.add_(sent != 0)
         return sent.mul_(torch.sign(wanted)).mul_(state.threshold)
 
@@ -97,6 +94,24 @@ class MultiThreshold(Neuron):
     def ceiling(self) -> Tensor:
         """Return infinity: the decoded value has no bound as time grows."""
         return torch.full_like(self.threshold, torch.inf)
+
+
+def largest_level(size: Tensor, levels: int) -> Tensor:
+    """Return the largest of 1, 1/2, ... 1/2^(levels-1) that does not exceed `size`, else 0.
+
+    >>> largest_level(torch.tensor([0.1, 0.3, 0.5, 9.0]), levels=3)
+    tensor([0.0000, 0.2500, 0.5000, 1.0000])
+    """
+    smallest = 2.0 ** (1 - levels)
+    found = (size >= smallest).to(size.dtype).mul_(smallest)
+    for k in reversed(range(levels - 1)):
+        found.add_(size >= 2.0**-k, alpha=2.0 ** (-k - 1))  # the step from the level below
+    return found
+
+
+def first_spike(value: Tensor, threshold: Tensor, levels: int) -> Tensor:
+    """Return what a neuron sends at its first step for a non-negative `value`: the largest level <= value / 0.75, or 0."""
+    return largest_level(value / (NEAREST * threshold), levels) * threshold
 
 
 @dataclass(frozen=True, eq=False)

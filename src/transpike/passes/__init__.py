@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from transpike.passes.base import Pass, apply
 from transpike.passes.decode_outputs import DecodeOutputs
-from transpike.passes.differential import CodeDifferentially, InsertMultiThreshold, SplitClips
+from transpike.passes.differential import CodeDifferentially, InsertMultiThreshold, LeastSquares, SplitClips
 from transpike.passes.encode_input import EncodeInputs
 from transpike.passes.fold_batch_norm import FoldBatchNorm
 from transpike.passes.insert_neurons import InsertNeurons
@@ -33,6 +33,7 @@ __all__ = [
     "GateMaxPool",
     "InsertMultiThreshold",
     "InsertNeurons",
+    "LeastSquares",
     "MaxPoolForm",
     "NormaliseOutputs",
     "Pass",
