@@ -28,7 +28,7 @@ $(VENV)/.run: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(PIP) --editable ".[dev,bench]"
+	$(PIP) --editable ".[dev,bench,search]"
 	touch $@
 
 clean:

@@ -54,3 +54,42 @@ def mnist(split: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
             parts.append(np.frombuffer(file.read(), np.uint8, offset=header))
     images = torch.from_numpy(parts[0].reshape(-1, 1, 28, 28)[:count].copy()).float() / 255
     return images, torch.from_numpy(parts[1][:count].copy()).long()
+
+
+def cifar10_train_all() -> tuple[torch.Tensor, torch.Tensor]:
+    """All 50,000 training images as uint8 [n, height, width, 3], and their labels."""
+    from PIL import Image
+
+    folder = data_folder() / "cifar10"
+    tiles = [np.asarray(Image.open(path).convert("RGB")) for path in sorted(folder.glob("train_images_*.webp"))]
+    parts = [tile.reshape(50, 32, 100, 32, 3).transpose(0, 2, 1, 3, 4).reshape(-1, 32, 32, 3) for tile in tiles]
+    with np.load(folder / "train_labels.npz") as file:
+        return torch.from_numpy(np.concatenate(parts)), torch.from_numpy(file["labels"])
+
+
+class Augmented:
+    """Shuffled batches of images, each cropped at random after padding by 4 and flipped at random: as the models were trained.
+
+    All random numbers are torch's global ones, so that a run that restores them goes on as it would have.
+    """
+
+    def __init__(self, images: torch.Tensor, labels: torch.Tensor, batch: int):
+        self.padded = torch.nn.functional.pad(images, (0, 0, 4, 4, 4, 4))
+        self.labels = labels
+        self.batch = batch
+
+    def __len__(self):
+        return len(self.labels) // self.batch
+
+    def __iter__(self):
+        order = torch.randperm(len(self.labels))
+        for rows in order[: len(self) * self.batch].split(self.batch):
+            yield self.cut(rows), self.labels[rows]
+
+    def cut(self, rows: torch.Tensor) -> torch.Tensor:
+        """Float [batch, 3, 32, 32], normalised, with the channels last in memory."""
+        down, right = torch.randint(0, 9, (2, len(rows), 1))
+        across = torch.arange(32).expand(len(rows), 32)
+        across = torch.where(torch.rand(len(rows), 1) < 0.5, 31 - across, across)
+        images = self.padded[rows[:, None, None], (down + torch.arange(32))[:, :, None], (right + across)[:, None, :]]
+        return ((images.float() / 255 - MEAN) / STD).permute(0, 3, 1, 2)

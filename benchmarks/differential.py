@@ -18,8 +18,8 @@ import transpike as tp
 from datasets import cifar10_test, cifar10_train, data_folder
 from models import trained_resnet
 from tables import keep, show
-from transpike.neurons import MultiThreshold
-from transpike.passes import InsertMultiThreshold
+from transpike.neurons import DifferenceNeuron
+from transpike.passes import InsertDifferenceNeurons
 
 STEPS = (1, 2, 3, 4, 8)
 HELD_OUT = 400
@@ -28,8 +28,8 @@ HELD_OUT = 400
 def recipe(levels: int, scale: float) -> tp.Recipe:
     """The recipe `dcgs` with other levels and scale."""
     plain = tp.recipes["dcgs"]
-    change = InsertMultiThreshold(levels=levels, scale=scale)
-    passes = tuple(change if isinstance(step, InsertMultiThreshold) else step for step in plain.passes)
+    change = InsertDifferenceNeurons(levels=levels, scale=scale)
+    passes = tuple(change if isinstance(step, InsertDifferenceNeurons) else step for step in plain.passes)
     return dataclasses.replace(plain, passes=passes)
 
 
@@ -37,7 +37,7 @@ def measured(model: nn.Module, network: tp.Network, images: torch.Tensor, labels
     """Return accuracy, KL to the ANN, and spikes per neuron at each of STEPS."""
     with torch.inference_mode():
         expected = model(images).log_softmax(1)
-    names = [node.name for node in network.having(MultiThreshold)]
+    names = [node.name for node in network.having(DifferenceNeuron)]
     record = tp.Record(spikes=names)
     right, divergence, fired = (dict.fromkeys(STEPS, 0.0) for _ in range(3))
     size = 0
@@ -71,7 +71,7 @@ def table(depth: int, images: int, levels: list[int], scales: list[float], choos
     for n in levels:
         for scale in scales:
             network = tp.convert(model, calibration[:1000], recipe(n, scale))
-            bits = network.having(MultiThreshold)[0].op.bits_per_spike
+            bits = network.having(DifferenceNeuron)[0].op.bits_per_spike
             rows += [{"levels": n, "bits": bits, "scale": scale, **row} for row in measured(model, network, x, y)]
             show(f"ResNet-{depth}, {len(x)} images, ANN {100 * ann:.2f} %", rows)
     keep(f"differential-resnet{depth}{'-choice' if choose else ''}", {"ann": ann, "images": len(x), "rows": rows})
@@ -82,7 +82,7 @@ if __name__ == "__main__":
     parser.add_argument("--depth", type=int, choices=(20, 56), default=20)
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--levels", type=int, nargs="+", default=[4])
-    parser.add_argument("--scales", type=float, nargs="+", default=[InsertMultiThreshold().scale])
+    parser.add_argument("--scales", type=float, nargs="+", default=[InsertDifferenceNeurons().scale])
     parser.add_argument("--choose", action="store_true", help="Measure on held-out training images instead.")
     chosen = parser.parse_args()
     table(chosen.depth, chosen.images, chosen.levels, chosen.scales, chosen.choose)

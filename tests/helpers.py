@@ -34,10 +34,10 @@ def captured(name, dtype):
     return model, inputs, capture(model, inputs)
 
 
-def converted(name, recipe):
+def converted(name, recipe, time_steps=None):
     """Return (inputs, spiking network) of a model in the lists, in float64, calibrated on those inputs."""
     _, inputs, network = subject(name)
-    return inputs, apply(recipe.passes, network, Samples([Batch(inputs)]))
+    return inputs, apply(recipe.passes, network, Samples([Batch(inputs)], time_steps))
 
 
 def flat(result):

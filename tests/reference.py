@@ -10,16 +10,17 @@ import itertools
 import numpy as np
 import torch
 
+from literal_neurons import LITERAL
 from transpike.codings import BiasOnce, DifferenceInput, Regular
 from transpike.neurons import (
     AccumulatedMaxPool,
     DifferenceDecoder,
     DifferenceMaxPool,
+    DifferenceNeuron,
     FirstToMargin,
     GatedMaxPool,
-    IntegrateAndFire,
     Integrator,
-    MultiThreshold,
+    Neuron,
     StepMaxPool,
     WinnerTakeAll,
 )
@@ -79,19 +80,21 @@ def advance(op, memory, name, x, index):
     for kind, rule in RULES.items():
         if type(op) is kind:
             return rule(op, memory.setdefault(name, {}), x)
-    if isinstance(op, IntegrateAndFire):
+    if isinstance(op, Neuron):
         if name not in memory:
-            threshold = np.broadcast_to(op.threshold.numpy(), x.shape)
-            memory[name] = threshold, np.array(op.initial.numpy() * threshold)
-        return fire(*memory[name], x)
+            memory[name] = population(op, x.shape)
+        return fire(memory[name], x)
     if isinstance(op, Integrator):
         total, steps = memory.get(name, (np.zeros(x.shape), 0))
-        memory[name] = total + x, steps + 1
-        return memory[name][0] / memory[name][1]
+        total = x if steps == op.delay else total + x
+        memory[name] = total, steps + 1
+        return total / (steps + 1 - op.delay if steps >= op.delay else steps + 1)
     if isinstance(op, AccumulatedMaxPool):
-        total, sent = memory.get(name, (np.zeros(x.shape), 0.0))
+        total, sent, steps = memory.get(name, (np.zeros(x.shape), 0.0, 0))
+        if steps in op.restarts:
+            total, sent = np.zeros(x.shape), 0.0
         maximum = evaluate(op.pool, [total + x])
-        memory[name] = total + x, maximum
+        memory[name] = total + x, maximum, steps + 1
         return maximum - sent
     tensor = torch.from_numpy(x)[None]
     if name not in memory:
@@ -99,14 +102,47 @@ def advance(op, memory, name, x, index):
     return op.step(memory[name], tensor)[0].numpy().copy()
 
 
-def fire(threshold, potential, current):
-    """Integrate, fire and reset by subtraction, neuron by neuron; changes `potential`, returns what is sent."""
+def population(op, shape):
+    """Return literal neurons [...] of one sample, with what each gets and sends beside its threshold."""
+    threshold = np.broadcast_to(op.threshold.numpy(), shape)
+    initial = np.broadcast_to(op.initial.numpy(), shape)
+    neurons = np.empty(shape, object)
+    bias, height = (None if table is None else [np.broadcast_to(row.numpy(), shape) for row in table] for table in extras(op))
+    for place in np.ndindex(*shape):
+        neuron = LITERAL[type(op)](op, float(threshold[place]), float(initial[place]))
+        neurons[place] = Dressed(neuron, op.delay, *(None if t is None else [r[place] for r in t] for t in (bias, height)))
+    return neurons
+
+
+def extras(op):
+    return op.bias, op.height
+
+
+class Dressed:
+    """A neuron that waits for `delay` steps, gets a bias in each step, and sends spikes of another height."""
+
+    def __init__(self, neuron, delay, bias, height):
+        self.neuron, self.delay, self.bias, self.height = neuron, delay, bias, height
+        self.t = 0
+
+    def step(self, current):
+        self.t += 1
+        if self.t <= self.delay:
+            return 0.0
+        sent = self.neuron.step(current + self.row(self.bias, 0.0))
+        return sent if self.height is None else sent / self.neuron.threshold * self.row(self.height, None)
+
+    def row(self, table, default):
+        if table is None:
+            return default
+        return table[0] if len(table) == 1 else table[self.t - 1]
+
+
+def fire(neurons, current):
+    """Step each neuron with its current; return what is sent."""
     sent = np.zeros(current.shape)
     for place in np.ndindex(*current.shape):
-        potential[place] += current[place]
-        if potential[place] >= threshold[place]:
-            sent[place] = threshold[place]
-            potential[place] -= threshold[place]
+        sent[place] = neurons[place].step(float(current[place]))
     return sent
 
 
@@ -224,13 +260,15 @@ def regular(op, memory, x):
 
 def first_to_margin(op, memory, x):
     """Answer with the mean of the accumulated potential until one class leads by the margin, then with that answer."""
-    memory["total"] = memory.get("total", 0.0) + x
     memory["steps"] = memory.get("steps", 0) + 1
+    restarts = memory["steps"] == op.delay + 1
+    memory["total"] = x if restarts else memory.get("total", 0.0) + x
     if "decided" in memory:
         return memory["decided"]
-    answer = memory["total"] / memory["steps"]
+    listened = memory["steps"] > op.delay
+    answer = memory["total"] / (memory["steps"] - op.delay * listened)
     second, first = sorted(memory["total"])[-2:]
-    if first - second >= op.margin:
+    if listened and first - second >= op.margin:
         memory["decided"] = answer
     return answer
 
@@ -272,7 +310,7 @@ def winner_take_all(op, memory, x):
     return sent
 
 
-def multi_threshold(op, memory, x):
+def difference_neuron(op, memory, x):
     """Differential coding as published, with separate estimates of the rates of input and output."""
     t = memory["t"] = memory.get("t", 0) + 1
     threshold = np.broadcast_to(op.threshold.numpy(), x.shape)
@@ -332,7 +370,7 @@ RULES = {
     StepMaxPool: step_max_pool,
     GatedMaxPool: gated_max_pool,
     WinnerTakeAll: winner_take_all,
-    MultiThreshold: multi_threshold,
+    DifferenceNeuron: difference_neuron,
     DifferenceInput: difference_input,
     BiasOnce: bias_once,
     DifferenceDecoder: difference_decoder,

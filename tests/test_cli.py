@@ -82,6 +82,17 @@ def test_from_model_to_page(folder):
     assert sorted(path.name for path in (folder / "run").iterdir()) == ["report.html", "report.json"]
 
 
+def test_where_the_loss_comes_from(folder):
+    converted()
+    arguments = ("evaluate", "net", "--data", "digits", "--time-steps", 4, "--samples", 50, "--diagnose", "--out", "run")
+    assert "Where the loss comes from" in call(*arguments).output
+    call("report", "run", "--figures", "figures")
+    assert {"loss_by_layer.svg", "error_growth.svg"} <= {path.name for path in (folder / "figures").iterdir()}
+    diagnosis = json.loads(call(*arguments, "--json").stdout)["diagnosis"]
+    assert [stage["name"] for stage in diagnosis["stages"]] == ["ANN", "clipped", "quantised", "SNN"]
+    assert diagnosis["layers"][0]["unevenness"]["mean_square"] == 0
+
+
 def test_json_everywhere(folder):
     assert json.loads(call("inspect", "models.py:small", "--shape", "1,8,8", "--json").stdout)["converts"] is True
     result = call("convert", "models.py:small", "--data", "digits", "--out", "net", "--json", "--samples", 100)
@@ -128,7 +139,7 @@ def test_input_output_and_max_pool_are_chosen_by_name(folder):
         (("--input", "regular"), {"Regular", "AccumulatedMaxPool", "Integrator"}),
         (("--output", "spikes", "--margin", 2, "--softmax"), {"FirstToMargin", "Softmax"}),
         (("--max-pool", "winner-take-all"), {"WinnerTakeAll"}),
-        (("--recipe", "dcgs"), {"MultiThreshold", "DifferenceInput", "DifferenceMaxPool", "DifferenceDecoder"}),
+        (("--recipe", "dcgs"), {"DifferenceNeuron", "DifferenceInput", "DifferenceMaxPool", "DifferenceDecoder"}),
     ):
         call(*base, *options)
         nodes = json.loads((folder / "net" / "network.json").read_text())["nodes"]

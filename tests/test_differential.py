@@ -12,16 +12,16 @@ from torch import nn
 
 import transpike as tp
 from helpers import MODELS, ZOO, answers, converted, largest_difference, same_network, subject
-from reference import multi_threshold, simulate_literally
+from reference import difference_neuron, simulate_literally
 from transpike.analysis.connections import fan_outs
 from transpike.analysis.operations import count_work
 from transpike.calibration import Histogram, Moments
 from transpike.codings import BiasOnce, DifferenceInput, Regular
 from transpike.errors import ArgumentError, ConversionError
 from transpike.network import forward
-from transpike.neurons import DifferenceDecoder, DifferenceMaxPool, FirstToMargin, MultiThreshold
+from transpike.neurons import DifferenceDecoder, DifferenceMaxPool, DifferenceNeuron, FirstToMargin
 from transpike.ops import Affine, Convolution, Linear, MaxPool, Relu
-from transpike.passes import CodeDifferentially, CountSpikes, DecodeOutputs, InsertMultiThreshold, LeastSquares, SplitClips
+from transpike.passes import CodeDifferentially, CountSpikes, DecodeOutputs, InsertDifferenceNeurons, LeastSquares, SplitClips
 from transpike.passes.gaussian import gaussian_threshold
 from transpike.recipe import STRUCTURE
 from transpike.simulation import Record, counting_nodes
@@ -51,7 +51,7 @@ def running_mean(values):
 
 
 def neurons(threshold=1.0, levels=4):
-    return MultiThreshold(torch.tensor(threshold, dtype=torch.float64), torch.zeros(()).double(), Relu(), levels=levels)
+    return DifferenceNeuron(torch.tensor(threshold, dtype=torch.float64), torch.zeros(()).double(), Relu(), levels=levels)
 
 
 @given(seeds, st.integers(1, 40))
@@ -114,7 +114,7 @@ def test_neurons_equal_the_published_equations(seed, steps, levels):
     op, memory = neurons(0.8, levels), {}
     sent, _ = sent_by(op, received[:, None])
     for t in range(steps):
-        expected = multi_threshold(op, memory, received[t].numpy())
+        expected = difference_neuron(op, memory, received[t].numpy())
         torch.testing.assert_close(sent[t, 0], torch.from_numpy(expected), rtol=0, atol=0)
 
 
@@ -187,7 +187,7 @@ def test_error_falls_as_one_over_t(name):
 def test_spikes_become_rare(name):
     """A spike at step t corrects by 1/t: from 128 to 256 steps a neuron needs fewer than in the first 2."""
     inputs, network = converted(name, DCGS)
-    names = [node.name for node in network.having(MultiThreshold)]
+    names = [node.name for node in network.having(DifferenceNeuron)]
     run = tp.simulate(network, inputs[0][:4], 256, record=Record(spikes=names))
     fired = sum(run.spikes[one].flatten(1).sum(1) for one in names)
     assert fired[128:].sum() < fired[:2].sum()
@@ -245,10 +245,10 @@ def test_operations_are_those_of_the_rate_coded_network(name):
     assert (ours.static_macs, ours.current_nodes) == (theirs.static_macs, theirs.current_nodes)
     plain = fan_outs(rate)
     fans = fan_outs(network)
-    assert [one.name for one in network.having(MultiThreshold)] == [
-        one for one in plain if one in fans and one in network.nodes and isinstance(network.nodes[one].op, MultiThreshold)
+    assert [one.name for one in network.having(DifferenceNeuron)] == [
+        one for one in plain if one in fans and one in network.nodes and isinstance(network.nodes[one].op, DifferenceNeuron)
     ]
-    for node in network.having(MultiThreshold):
+    for node in network.having(DifferenceNeuron):
         assert torch.equal(fans[node.name], plain[node.name]), node.name
 
 
@@ -335,7 +335,7 @@ def test_published_thresholds_follow_mean_and_variance(name):
     inputs, network = converted(name, tp.recipes["dcgs-gaussian"])
     values = {}
     forward(network.analogue(), inputs, values.__setitem__)
-    for node in network.having(MultiThreshold):
+    for node in network.having(DifferenceNeuron):
         before = values[node.inputs[0]].movedim(1, 0).flatten(1)
         expected = gaussian_threshold(before.mean(1), before.std(1, correction=0), 64)
         awake = before.amax(1) > 0
@@ -362,9 +362,9 @@ def test_scale_and_levels_are_those_asked_for():
     x = torch.linspace(0, 1, 40, dtype=torch.float64)[:, None]
     found = []
     for scale in (0.5, 1.0):
-        passes = (*STRUCTURE, InsertMultiThreshold(levels=2, scale=scale), CodeDifferentially())
+        passes = (*STRUCTURE, InsertDifferenceNeurons(levels=2, scale=scale), CodeDifferentially())
         network = tp.convert(model, x, tp.Recipe(DCGS.method, passes))
-        (node,) = network.having(MultiThreshold)
+        (node,) = network.having(DifferenceNeuron)
         found.append(node.op.threshold)
         assert node.op.levels == 2
     torch.testing.assert_close(found[1], 2 * found[0], rtol=1e-12, atol=0)
@@ -376,10 +376,10 @@ def test_scale_and_levels_are_those_asked_for():
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (functools.partial(InsertMultiThreshold, levels=0), "levels must be a whole number from 1 to 8, not 0"),
-        (functools.partial(InsertMultiThreshold, levels=9), "levels must be a whole number from 1 to 8, not 9"),
-        (functools.partial(InsertMultiThreshold, scale=0.0), "scale must be above 0 and finite, not 0.0"),
-        (functools.partial(neurons().__class__, torch.ones(1), torch.zeros(()), Relu(), delay=2), "no height, bias or delay"),
+        (functools.partial(InsertDifferenceNeurons, levels=0), "levels must be a whole number from 1 to 8, not 0"),
+        (functools.partial(InsertDifferenceNeurons, levels=9), "levels must be a whole number from 1 to 8, not 9"),
+        (functools.partial(InsertDifferenceNeurons, scale=0.0), "scale must be above 0 and finite, not 0.0"),
+        (functools.partial(DifferenceNeuron, torch.ones(1), torch.zeros(()), Relu(), delay=2), "no height, bias or delay"),
         (lambda: DCGS.with_percentile(99), "does not set its thresholds by a percentile"),
     ],
 )

@@ -12,13 +12,16 @@ import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 
-from transpike.analysis import Checkpoint, Layer, Raster, Report
+from transpike.analysis import Checkpoint, Diagnosis, Layer, LayerLoss, Raster, Report
+from transpike.analysis.diagnosis import CAUSES, Norm, Part, Stage
 from transpike.analysis.energy import energies
 from transpike.errors import ArchiveError, ArgumentError
 from transpike.parts import Finding, Method
 from transpike.report import FIGURES, page, save_figure, write_page
+from transpike.report.causes import by_cause, by_stage
 from transpike.report.curves import accuracy_against_energy, accuracy_over_time, operations_over_time
 from transpike.report.layers import firing_rates, layer_errors, spike_raster
+from transpike.report.losses import error_growth, loss_by_layer
 from transpike.report.style import rendered
 from transpike.report.tables import by_layer, over_time
 from transpike.report.verdict import verdict
@@ -49,6 +52,21 @@ def make_checkpoint(step: int, accuracy: float | None) -> Checkpoint:
     operations = 4.5e6 * step
     costs = energies(MACS, FIRST_LAYER, 0, operations, step)
     return Checkpoint(step, accuracy, 27e3 * step, 0.14 * step, operations, costs)
+
+
+def make_loss(layer: Layer, place: int) -> LayerLoss:
+    error = layer.error**2
+    parts = {cause: Part(error * part, -0.001) for cause, part in zip(CAUSES, (0.1, 0.2, 0.3, 0.4), strict=True)}
+    growths = {"growth": 0.5, "growth_bound": 10.0 ** (9 - place)}
+    numbers = {"power": 1.0, "error": error, "own": error, "bound": 10.0**place, "cost": 0.3 - 0.1 * place, **growths}
+    return LayerLoss(layer.name, layer.origin, layer.neurons, **numbers, **parts, recovered=0.05)
+
+
+def make_diagnosis(layers: tuple[Layer, ...]) -> Diagnosis:
+    stages = tuple(Stage(name, 0.9, 0.95, 0.1) for name in ("ANN", "clipped", "quantised", "SNN"))
+    findings = (Finding("costly-layers", "These cost most.", "Raise them.", layers[0].name, "warning"),)
+    losses = tuple(make_loss(layer, place) for place, layer in enumerate(layers))
+    return Diagnosis(32, 200, stages, losses, (Norm("conv", "conv", 2.5),), 0.2, 1e6, findings)
 
 
 def make_report(time_steps: int = 32, layers: int = 6, **changes) -> Report:
@@ -90,12 +108,12 @@ def unlabelled(report: Report) -> Report:
 
 LONG_NAME = "model.transformer.encoder.layers.11.feed_forward.intermediate.activation"
 REPORTS = {
-    "full": make_report(),
+    "full": make_report(diagnosis=make_diagnosis(make_report().layers)),
     "no labels": unlabelled(make_report()),
     "no labels, no classes": unlabelled(make_report(agreement=None)),
     "one layer, no rasters": make_report(layers=1, rasters=()),
     "no layers": make_report(layers=0, rasters=(), neurons=0, spikes_per_neuron=0.0, findings=()),
-    "60 layers": make_report(layers=60),
+    "60 layers": make_report(layers=60, diagnosis=make_diagnosis(make_report(layers=60).layers)),
     "one step": make_report(1),
     "odd number of steps": make_report(100),
     "hostile": make_report(
@@ -123,7 +141,7 @@ hostile = dataclasses.replace(
     rasters=(Raster(HOSTILE, (0,), ((1, 2),)), Raster("$x^", (0,), ((1,),))),
     findings=(Finding("x", HOSTILE, HOSTILE, HOSTILE, '" onclick="alert(1)'),),
 )
-REPORTS["hostile"] = hostile
+REPORTS["hostile"] = dataclasses.replace(hostile, diagnosis=make_diagnosis(hostile.layers))
 broken = tuple(dataclasses.replace(make_layer(i), error=value) for i, value in enumerate((math.inf, math.nan, 0.3)))
 REPORTS["errors without end"] = make_report(layers=3, rasters=())
 REPORTS["errors without end"] = dataclasses.replace(REPORTS["errors without end"], layers=broken)
@@ -221,6 +239,41 @@ def test_layers_stand_in_network_order_with_their_errors():
     assert heat.collections[0].get_array().shape == (6, 20)
     assert heat.collections[0].get_array()[2, 0] == report.layers[2].rates[0]
     assert list(heat.get_lines()[0].get_xdata()) == [layer.spikes_per_neuron / 32 for layer in report.layers]
+
+
+def test_each_bar_is_the_error_of_its_layer_divided_by_cause():
+    report = REPORTS["full"]
+    bars = loss_by_layer(report).axes[0].containers
+    assert [container.get_label() for container in bars] == [
+        "own clipping",
+        "own quantisation",
+        "own unevenness",
+        "inherited",
+    ]
+    for place, layer in enumerate(report.layers):
+        widths = [container[place].get_width() for container in bars]
+        assert widths == pytest.approx([layer.error * part for part in (0.1, 0.2, 0.3, 0.4)])
+
+
+def test_growth_is_drawn_against_its_bound():
+    report = REPORTS["full"]
+    figure = error_growth(report)
+    drawn = lines(figure)
+    assert drawn["measured"] == [layer.error for layer in report.layers]
+    assert drawn["bound: product of norms"] == [10.0**place for place in range(6)]
+    assert lines(figure, 1)["measured"] == [0.5] * 6
+    assert figure.axes[1].get_yscale() == "log"
+
+
+def test_the_diagnosis_has_its_own_section(pages):
+    assert '<h2 id="causes">Where the loss comes from</h2>' in pages["full"]
+    assert "These cost most." in pages["full"]
+    assert pages["full"].index('id="causes"') < pages["full"].index('id="figure-loss_by_layer"')
+    assert 'id="causes"' not in pages["no labels"]
+    assert "loss_by_layer" not in pages["no labels"]
+    row = [cell.text for cell in by_cause(REPORTS["full"].diagnosis).rows[1].cells]
+    assert row == ["2", "stage0.block1.relu", "4.0", "0.7", "1.5", "2.2", "40", "20.0", "5.0", "0.50", "10⁸"]
+    assert len(by_stage(REPORTS["full"].diagnosis).rows) == 4
 
 
 def test_rasters_show_each_spike_and_can_be_chosen():

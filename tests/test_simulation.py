@@ -52,6 +52,16 @@ def test_engine_agrees_with_reference(name):
     assert_agrees_with_reference(network, tuple(x[:2] for x in inputs), 7)
 
 
+STEPPED = [n for n, r in tp.recipes.items() if r.method.schedule == "concurrent" and n not in {"rate", "rate-basic", "qcfs"}]
+
+
+@pytest.mark.parametrize("recipe", STEPPED)
+@pytest.mark.parametrize("name", ["resnet", "u-net"])
+def test_engine_agrees_with_reference_for_every_kind_of_neurons(name, recipe):
+    inputs, network = converted(name, tp.recipes[recipe], time_steps=14)
+    assert_agrees_with_reference(network, tuple(x[:1] for x in inputs), 14)
+
+
 @pytest.mark.parametrize("name", ["lenet", "resnet", "two-inputs"])
 def test_engine_agrees_with_reference_for_poisson_input(name):
     inputs, network = converted(name, tp.recipes["rate"].poisson(seed=3))

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+from transpike import training as training
+from transpike.analysis import Diagnosis as Diagnosis
 from transpike.analysis import Report as Report
+from transpike.analysis import diagnose as diagnose
 from transpike.analysis import evaluate as evaluate
 from transpike.conversion import convert as convert
 from transpike.network import Network as Network
 from transpike.network.archive import load as load
 from transpike.network.archive import save as save
+from transpike.prediction import Prediction as Prediction
+from transpike.prediction import predict as predict
 from transpike.recipe import RECIPES as recipes  # noqa: F401, N811 - the public table reads as a menu
 from transpike.recipe import Recipe as Recipe
+from transpike.selection import Limits as Limits
+from transpike.selection import Selection as Selection
+from transpike.selection import percentile_by_noise as percentile_by_noise
+from transpike.selection import search as search
 from transpike.simulation import Record as Record
 from transpike.simulation import Recording as Recording
 from transpike.simulation import Stream as Stream

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,10 +13,13 @@ from torch import nn
 
 from transpike.calibration import Samples
 from transpike.capture import capture, check_model, count_inputs
+from transpike.choice import AUTO, automatic
 from transpike.data import Batch, batches, checked
 from transpike.errors import DataError, TranspikeWarning, positive_whole
 from transpike.network import Network
 from transpike.network.grammar import check_spiking
+from transpike.neurons import Integrator, Neuron
+from transpike.parts import Method
 from transpike.passes import apply
 from transpike.recipe import Recipe, find_recipe
 
@@ -47,15 +51,17 @@ def convert(
     recipe: str | Recipe = "rate",
     *,
     time_steps: int | None = None,
+    graded: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Network:
     """Return the spiking network of a trained `model`.
 
     `samples` calibrate the thresholds: a tensor [n, ...], a tuple of inputs, or an iterable of batches such as a
-    DataLoader; labels in it are ignored. `time_steps` is what the network will run for: some recipes need it. `progress`
-    is called with the number of samples read, each time that a pass of the recipe reads them. Nothing is trained and the
-    model is not changed. Raises ArgumentError, DataError, CaptureError or ConversionError with the reason; warns if
-    there are few samples.
+    DataLoader; labels in it are ignored. `time_steps` is what the network will run for: some recipes need it. Recipe "auto"
+    takes the one that comes closest to the ANN within these steps, among those with binary spikes unless `graded`; see
+    `transpike.choice`. `progress` is called with the number of samples read, each time that a pass of the recipe reads
+    them. Nothing is trained and the model is not changed. Raises ArgumentError, DataError, CaptureError or ConversionError
+    with the reason; warns if there are few samples.
 
     >>> import torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval()
@@ -63,17 +69,35 @@ def convert(
     >>> network.nodes["1"].op.threshold.shape
     torch.Size([8])
     """
-    chosen = find_recipe(recipe)
     if time_steps is not None:
         positive_whole("time_steps", time_steps)
     check_model(model)
+    if recipe == AUTO:
+        given = Samples(time_steps=time_steps).steps_for('recipe="auto"')
+        convert_with = functools.partial(convert_again, model, time_steps=given, progress=progress)
+        return automatic(convert_with, model, samples, count_inputs(model), given, graded=graded)
+    chosen = find_recipe(recipe)
     network = capture(model, first_inputs(samples, count_inputs(model)))
     stream = CalibrationSamples(samples, len(network.inputs), network, progress)
     network = apply(chosen.passes, network, Samples(stream, time_steps))
     for finding in network.findings:
         if finding.severity == "warning":
             warnings.warn(f"{finding.message} {finding.advice}", TranspikeWarning, stacklevel=2)
-    return check_spiking(dataclasses.replace(network, method=chosen.method))
+    return check_spiking(dataclasses.replace(network, method=measured(chosen.method, network)))
+
+
+def measured(method: Method, network: Network) -> Method:
+    """Return the method with what its network says of bits per spike and of steps before the answer."""
+    bits = [node.op.bits_per_spike for node in network.nodes.values() if isinstance(node.op, Neuron)]
+    delays = [node.op.delay for node in network.nodes.values() if isinstance(node.op, Integrator)]
+    return dataclasses.replace(method, bits_per_spike=max(bits, default=1), extra_steps=max(delays, default=0))
+
+
+def convert_again(model: nn.Module, samples: Any, recipe: Recipe, **settings: Any) -> Network:
+    """Convert a candidate; what its samples give reason to warn of is said once, of the network that is kept."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TranspikeWarning)
+        return convert(model, samples, recipe, **settings)
 
 
 def first_inputs(samples: Any, inputs: int) -> tuple[Any, ...]:

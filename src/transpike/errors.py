@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Iterable
+from typing import Any
 
 
 class TranspikeError(Exception):
@@ -28,6 +30,10 @@ class ConversionError(TranspikeError):
 
 class ArchiveError(TranspikeError):
     """A saved network, report or weight file cannot be read or written."""
+
+
+class MissingExtraError(TranspikeError, ImportError):
+    """An optional package is needed that is not installed."""
 
 
 class TranspikeWarning(UserWarning):
@@ -56,3 +62,17 @@ def positive_whole(name: str, value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ArgumentError(f"{name} must be a whole number of at least 1, not {value!r}.")
     return value
+
+
+def require(package: str, extra: str, what: str) -> Any:
+    """Import and return an optional package; raise MissingExtraError saying what to install if it is absent.
+
+    >>> require("no_such_package", "search", "The search")
+    Traceback (most recent call last):
+    ...
+    transpike.errors.MissingExtraError: The search needs the package no_such_package: pip install 'transpike[search]'.
+    """
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError:
+        raise MissingExtraError(f"{what} needs the package {package}: pip install 'transpike[{extra}]'.") from None

@@ -30,7 +30,7 @@ from transpike.passes import (
     DecodeOutputs,
     EncodeInputs,
     GateMaxPool,
-    InsertMultiThreshold,
+    InsertDifferenceNeurons,
     InsertNeurons,
     MaxPoolForm,
     NormaliseOutputs,
@@ -133,7 +133,7 @@ def structural_refusals(network: Network) -> list[str]:
     return []
 
 
-READERS = (InsertNeurons, InsertMultiThreshold, EncodeInputs, CountSpikes, CompeteForMax)  # passes that read samples once
+READERS = (InsertNeurons, InsertDifferenceNeurons, EncodeInputs, CountSpikes, CompeteForMax)  # passes that read samples once
 INPUTS: dict[str, Callable[[int], RateCode]] = {"poisson": lambda seed: Poisson(seed=seed), "regular": lambda _: Regular()}
 OUTPUTS: dict[str, tuple[CountSpikes, ...]] = {"potential": (), "spikes": (CountSpikes(),)}
 MAX_POOLS: dict[str, MaxPoolForm] = {
@@ -197,6 +197,7 @@ def evaluate_network(
     weights: str | None = None,
     resume: bool = False,
     raster: tuple[str, ...] | None = None,
+    diagnose: bool = False,
     memory: int | None = None,
     watch: Watch = unwatched,
 ) -> Report:
@@ -210,6 +211,7 @@ def evaluate_network(
         time_steps,
         title=f"{Path(network).name} on {Path(data.data).name}",
         raster=raster,
+        diagnose=diagnose,
         folder=out,
         resume=resume,
         memory=memory,

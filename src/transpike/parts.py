@@ -36,6 +36,10 @@ class Op:
             elif isinstance(value, Op):
                 yield from ((f"{field.name}.{name}", tensor) for name, tensor in value.tensors())
 
+    def analogue(self) -> Op:
+        """Return the op that the ANN has in this place: itself, unless a conversion changed it."""
+        return self
+
     def map_tensors(self, change: Callable[[Tensor], Tensor]) -> Self:
         """Return the same op with `change` applied to each tensor field."""
         changes: dict[str, Any] = {}
@@ -59,7 +63,7 @@ class State:
     decided: Tensor | None = None
 
     def transmitted(self) -> Tensor | None:
-        """Return the sum of what each neuron sent so far [batch, ...]; None where no neuron is."""
+        """Return the sum of what each neuron sent so far, or since it restarted [batch, ...]; None where no neuron is."""
         return None
 
 
@@ -69,6 +73,7 @@ class Stateful(Op):
 
     keeps: ClassVar[frozenset[str]] = frozenset()  # which of "count" (it spikes) and "potential" its state holds
     routes: ClassVar[bool] = False  # whether it passes on what it reads: spikes as spikes, currents as currents
+    copies: ClassVar[int] = 4  # tensors of the size of its input or output that its state and one step hold at worst
 
     def start(self, x: Tensor, first_sample: int = 0) -> State:
         """Return the state before the first step, for inputs shaped like `x` [batch, ...].
@@ -107,7 +112,11 @@ class Finding:
 
 @dataclass(frozen=True)
 class Method:
-    """What a reader has to know about how a network was converted; its recipe, without the passes."""
+    """What a reader has to know about how a network was converted; its recipe, without the passes.
+
+    `bits_per_spike` and `extra_steps` (steps before those that the answer is read from, part of its latency) are measured
+    on the converted network.
+    """
 
     name: str
     title: str
@@ -115,6 +124,7 @@ class Method:
     schedule: str = "concurrent"  # all layers integrate and fire at every step: latency = time steps
     bits_per_spike: int = 1
     limits: str = ""
+    extra_steps: int = 0
 
 
 def full_map(values: Tensor, like: Tensor) -> Tensor:

@@ -3,35 +3,69 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
+from typing import Any
+
+from torch import Tensor
 
 from transpike.codings import Poisson, RateCode
 from transpike.errors import ArgumentError, choose
-from transpike.neurons import MultiThreshold
-from transpike.parts import Method
+from transpike.neurons import (
+    Burst,
+    DifferenceNeuron,
+    EvenFiring,
+    Graded,
+    IntegrateAndFire,
+    Neuron,
+    Refractory,
+    ResetToZero,
+    Ternary,
+)
+from transpike.parts import Method, Op
 from transpike.passes import (
+    MMSE,
     AccumulateMaxPool,
     ActivateBeforePool,
+    CalibrateOffsets,
+    ClampVoltage,
     CodeDifferentially,
     CompeteForMax,
+    CorrectLayers,
     CountSpikes,
     DecodeOutputs,
     EncodeInputs,
     FoldBatchNorm,
     GateMaxPool,
-    InsertMultiThreshold,
+    InsertDifferenceNeurons,
     InsertNeurons,
+    InvertRateCurve,
     LeastSquares,
     MaxPoolForm,
     NormaliseOutputs,
+    NormaliseWeights,
     Pass,
     Percentile,
     PoolBeforeActivation,
     PoolEachStep,
+    SilenceByResidual,
     SplitClips,
     SplitSigned,
+    UseTrainedThresholds,
+)
+from transpike.passes.corrections import (
+    Correction,
+    FitHeight,
+    FitHeights,
+    ForwardTemporalBias,
+    MatchCurrent,
+    MatchOutput,
+    MatchPotential,
+    RidgeWeights,
+    SearchThreshold,
+    ShiftDistribution,
 )
 
 
@@ -51,6 +85,17 @@ class Recipe:
         """Return a recipe with other passes, whose name and title say so."""
         method = dataclasses.replace(self.method, name=f"{self.name}, {words}", title=f"{self.method.title}; {words}")
         return Recipe(method, passes)
+
+    def with_pass(self, changed: Pass) -> Recipe:
+        """Return this recipe with `changed` in place of its pass of the same kind; raises ArgumentError if it has none.
+
+        >>> RECIPES["srp"].with_pass(SilenceByResidual(tau=8)).name
+        'srp, SilenceByResidual(tau=8)'
+        """
+        if type(changed) not in map(type, self.passes):
+            raise ArgumentError(f"Recipe {self.name!r} has no pass {type(changed).__name__}.")
+        passes = tuple(changed if type(step) is type(changed) else step for step in self.passes)
+        return self.variant(repr(changed), passes)
 
     def poisson(self, seed: int = 0) -> Recipe:
         """Return this recipe with Poisson input instead of constant current."""
@@ -77,8 +122,14 @@ class Recipe:
         """Return this recipe with another form of max-pool.
 
         `AccumulateMaxPool()` is exact in the limit; `PoolEachStep()`, `GateMaxPool()` and `CompeteForMax()` are the
-        published ones that are not. Raises ArgumentError if the recipe has a max-pool of its own.
+        published ones that are not. Raises ArgumentError if the recipe has a max-pool of its own, or corrects the heights
+        of the spikes that a winner-take-all circuit was fitted to.
         """
+        if isinstance(form, CompeteForMax) and any(isinstance(step, CorrectLayers) for step in self.passes):
+            raise ArgumentError(
+                f"Recipe {self.name!r} changes the heights of spikes after its max-pools are made, so that a winner-take-all "
+                "circuit would no longer fit them: take another form of max-pool, or another recipe."
+            )
         changed = self.replaced(MAX_POOL_FORMS, (form,), form.worded())
         return dataclasses.replace(changed, passes=tuple(form.stands if isinstance(p, PLACES) else p for p in changed.passes))
 
@@ -106,7 +157,114 @@ OUTPUT_STEPS = (CountSpikes, DecodeOutputs, NormaliseOutputs)
 MAX_POOL_FORMS = (AccumulateMaxPool, PoolEachStep, GateMaxPool, CompeteForMax)
 PLACES = (PoolBeforeActivation, ActivateBeforePool)
 STRUCTURE: tuple[Pass, ...] = (FoldBatchNorm(), SplitSigned(), PoolBeforeActivation(), DecodeOutputs())
+# Potential from 0 and thresholds moved into the weights, as first published; only the rule differs.
+PUBLISHED = {
+    "diehl": (
+        Percentile(100, layerwise=True),
+        "Weights normalised by the largest activation of each layer, threshold 1, potential from 0",
+        "Diehl et al. 2015; Rueckauer et al. 2017 (reset by subtraction); Hu et al. 2018 (residual blocks)",
+    ),
+    "rueckauer": (
+        Percentile(99.9, layerwise=True),
+        "Weights normalised by the 99.9th percentile of each layer, threshold 1, potential from 0",
+        "Rueckauer et al. 2017 (robust normalisation); Hu et al. 2018 (residual blocks)",
+    ),
+    "kim": (
+        Percentile(99.9),
+        "Weights normalised by the 99.9th percentile of each channel, threshold 1, potential from 0",
+        "Kim et al. 2020 (Spiking-YOLO, channel-wise normalisation); Hu et al. 2018 (residual blocks)",
+    ),
+}
 LIMITS = "ReLU-like activations; softmax and sigmoid at the output only"
+
+
+def corrected(
+    name: str,
+    title: str,
+    citation: str,
+    *corrections: Correction,
+    neuron: Callable[[Tensor, Tensor, Op], Neuron] = IntegrateAndFire,
+    schedule: str = "concurrent",
+) -> Recipe:
+    """Return a recipe that fits thresholds to the number of time steps and then corrects layer by layer."""
+    insert = InsertNeurons(MMSE(), initial=0.5, neuron=neuron)
+    passes = (*STRUCTURE, insert, AccumulateMaxPool(), *([CorrectLayers(corrections)] if corrections else []))
+    return Recipe(Method(name, title, citation, schedule=schedule, limits=LIMITS), passes)
+
+
+CORRECTED = (
+    corrected("mmse", "Thresholds of least squared error for the given time steps", "Li et al. 2021 (ICML)"),
+    corrected(
+        "light", "mmse, and a bias per channel for the mean output", "Li et al. 2021 (ICML), light pipeline", MatchOutput()
+    ),
+    corrected(
+        "potential", "mmse, and an initial potential per neuron", "Li et al. 2021 (ICML), advanced pipeline", MatchPotential()
+    ),
+    corrected("ftbc", "mmse, and a bias per channel and step", "Wu et al. 2024 (ECCV)", ForwardTemporalBias()),
+    corrected(
+        "sbg",
+        "Search threshold and initial potential per channel, bias, gain: weights untouched",
+        "this project",
+        MatchCurrent(),
+        SearchThreshold(),
+        FitHeight(),
+    ),
+    corrected(
+        "ls",
+        "Least-squares weights for the spikes that arrive, searched thresholds",
+        "this project",
+        RidgeWeights(),
+        SearchThreshold(free_height=False),
+    ),
+    corrected(
+        "ls-tg",
+        "Least-squares weights, searched thresholds, and a gain per step and channel: a table for one T",
+        "this project",
+        RidgeWeights(),
+        SearchThreshold(),
+        FitHeights(),
+    ),
+    corrected(
+        "ternary-sbg",
+        "sbg with signed spikes, which are taken back when the potential falls to 0",
+        "this project, on the signed neuron with memory of Wang et al. 2022 (IJCAI)",
+        MatchCurrent(),
+        SearchThreshold(),
+        FitHeight(),
+        neuron=Ternary,
+    ),
+    corrected(
+        "graded-mmse",
+        "One graded spike of four bits per step",
+        "H-MT neuron (AAAI 2026), thresholds of least squared error",
+        neuron=Graded,
+    ),
+    corrected(
+        "parallel",
+        "Sequential schedule with shifts of input and height",
+        "parallel conversion (ICML 2025), training-free form",
+        ShiftDistribution(),
+        neuron=EvenFiring,
+        schedule="sequential",
+    ),
+    corrected(
+        "sequential",
+        "Sequential schedule with least-squares weights and a gain per channel",
+        "this project, on the schedule of parallel conversion (ICML 2025)",
+        RidgeWeights(),
+        FitHeight(),
+        neuron=EvenFiring,
+        schedule="sequential",
+    ),
+)
+NeuronOf = Callable[[Any, Any, Any], Neuron]
+
+
+def neuron_recipe(name: str, title: str, citation: str, neuron: NeuronOf, *after: Pass, initial: float = 0.5) -> Recipe:
+    """Return the recipe that differs from `rate` in its neurons, and by passes `after` their insertion."""
+    insert = InsertNeurons(Percentile(99.5, active=True), initial, neuron)
+    return Recipe(Method(name, title, citation, limits=LIMITS), (*STRUCTURE, insert, AccumulateMaxPool(), *after))
+
 
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {
@@ -133,6 +291,90 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             ),
             Recipe(
                 Method(
+                    "thesis-extended",
+                    "Threshold per channel at the 99.99th percentile, potential from half, layer l clamped for l steps",
+                    "Rueckauer et al. 2017 (clamping); Kim et al. 2020 (channels); as combined in a thesis, its section 4.2.2",
+                    limits=LIMITS,
+                ),
+                (*STRUCTURE, InsertNeurons(Percentile(99.99), initial=0.5), AccumulateMaxPool(), ClampVoltage(1)),
+            ),
+            *(
+                Recipe(
+                    Method(name, title, citation, limits=LIMITS),
+                    (*STRUCTURE, InsertNeurons(rule, initial=0.0), AccumulateMaxPool(), NormaliseWeights()),
+                )
+                for name, (rule, title, citation) in PUBLISHED.items()
+            ),
+            *CORRECTED,
+            Recipe(
+                Method(
+                    "qcfs",
+                    "Trained thresholds: QCFS or SlipReLU activations become neurons, potential from the trained shift",
+                    "Bu et al. 2022; Jiang et al. 2023 (SlipReLU)",
+                    limits="models prepared and trained with transpike.training; softmax and sigmoid at the output only",
+                ),
+                (*STRUCTURE, UseTrainedThresholds(), AccumulateMaxPool()),
+            ),
+            neuron_recipe(
+                "reset-to-zero",
+                "Rate coding with reset to zero, potential from 0: what exceeds the threshold is lost",
+                "Diehl et al. 2015; Rueckauer et al. 2017, equation 4",
+                ResetToZero,
+                initial=0.0,
+            ),
+            neuron_recipe(
+                "refractory",
+                "Rate coding with a refractory period of one step: at most every other step a spike",
+                "Rueckauer et al. 2017 (reset by subtraction); refractory limit as in biological neurons",
+                Refractory,
+            ),
+            neuron_recipe(
+                "lif",
+                "Leaky integrate-and-fire neurons (200 pF, 10 nS, 20 mV to the threshold, steps of 1 ms) driven through the "
+                "affine fit of their inverse rate curve",
+                "Gerstner et al. 2014 (rate curve); Morrison et al. 2007 (spikes within the step)",
+                InvertRateCurve(),
+            ),
+            neuron_recipe(
+                "snm",
+                "Signed neurons with memory: a spike sent too early is taken back from minus the threshold on",
+                "Wang et al. 2022 (IJCAI)",
+                partial(Ternary, retract=-1.0),
+            ),
+            neuron_recipe(
+                "ternary",
+                "Signed neurons with memory that take a spike back as soon as the potential is not positive",
+                "this project; after Wang et al. 2022 (IJCAI)",
+                Ternary,
+            ),
+            neuron_recipe(
+                "burst",
+                "Burst neurons: up to four binary spikes in one step",
+                "Li and Zeng 2022 (IJCAI); group neurons (ICASSP 2024)",
+                Burst,
+            ),
+            neuron_recipe(
+                "graded",
+                "Multi-threshold (H-MT) neurons: one spike of four bits per step",
+                "H-MT neuron (AAAI 2026)",
+                Graded,
+            ),
+            neuron_recipe(
+                "srp",
+                "Rate coding after a trial of tau = 4 steps that silences neurons by their residual potential, for QCFS models",
+                "Hao et al. 2023 (AAAI, SRP)",
+                IntegrateAndFire,
+                SilenceByResidual(),
+            ),
+            neuron_recipe(
+                "cos",
+                "Rate coding after windows of rho = 4 steps in which one layer after the other calibrates its offset spikes",
+                "Hao et al. 2023 (ICLR, COS)",
+                IntegrateAndFire,
+                CalibrateOffsets(),
+            ),
+            Recipe(
+                Method(
                     "dcgs",
                     "Differential coding: graded spikes of 4 sizes and either sign that change the decoded rate; sizes per "
                     "channel with the least squared error of first spikes",
@@ -140,7 +382,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                     bits_per_spike=3,
                     limits=LIMITS,
                 ),
-                (*STRUCTURE, SplitClips(), InsertNeurons(LeastSquares(), 0.0, MultiThreshold), CodeDifferentially()),
+                (*STRUCTURE, SplitClips(), InsertNeurons(LeastSquares(), 0.0, DifferenceNeuron), CodeDifferentially()),
             ),
             Recipe(
                 Method(
@@ -150,7 +392,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                     bits_per_spike=3,
                     limits=LIMITS,
                 ),
-                (*STRUCTURE, SplitClips(), InsertMultiThreshold(), CodeDifferentially()),
+                (*STRUCTURE, SplitClips(), InsertDifferenceNeurons(), CodeDifferentially()),
             ),
         )
     }

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from transpike.training import QCFS, SlipReLU
 from zoo.prepare import Factory, anew, made
 
 
@@ -79,6 +80,10 @@ ACTIVATION_FEATURES: dict[str, Factory] = {
     "clamp-nothing": between(Calls(lambda x: x.clamp(-math.inf, math.inf))),
     "threshold-relu-method": between(Calls(lambda x: x.relu())),
     "relu-in-place-function": between(Calls(lambda x: torch.relu_(x.clone()))),
+    # Levels so fine that the laws for ReLU-like activations hold within their tolerances.
+    "qcfs": between(QCFS(levels=4096, threshold=1.5)),
+    "qcfs-in-place": between(QCFS(levels=4096, threshold=1.5, inplace=True)),
+    "slip-relu": between(SlipReLU(levels=4096, slope=0.25, threshold=1.5)),
     "relu-twice": between(nn.Sequential(nn.ReLU(), nn.ReLU())),
     "relu-at-the-end": at_the_end(nn.ReLU()),
     "softmax-at-the-end": at_the_end(nn.Softmax(dim=-1)),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from transpike.analysis.causes import diagnose
+from transpike.analysis.diagnosis import Diagnosis, LayerLoss
 from transpike.analysis.evaluation import evaluate
 from transpike.analysis.report import Checkpoint, Layer, Raster, Report
 
-__all__ = ["Checkpoint", "Layer", "Raster", "Report", "evaluate"]
+__all__ = ["Checkpoint", "Diagnosis", "Layer", "LayerLoss", "Raster", "Report", "diagnose", "evaluate"]

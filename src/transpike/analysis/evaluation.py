@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -9,20 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
+from transpike.analysis.attribution import Examiner
+from transpike.analysis.causes import diagnosis
 from transpike.analysis.findings import find
 from transpike.analysis.operations import Work, count_work
 from transpike.analysis.progress import Progress, fingerprint
 from transpike.analysis.raster import rasters
+from transpike.analysis.reference import Reference
 from transpike.analysis.report import Report
 from transpike.analysis.summary import summarise
 from transpike.analysis.tally import Tally, add_answers, add_layers, add_operations, checkpoints, measured
 from transpike.capture import check_model
-from transpike.data import Batch, batches, check_labels, checked
-from transpike.errors import DataError, positive_whole
-from transpike.network import Network, forward
+from transpike.data import Batch, batches, checked
+from transpike.errors import positive_whole
+from transpike.network import Network
 from transpike.network.grammar import check_spiking
 from transpike.simulation import Block, Snapshots, blocks
 
@@ -31,21 +34,13 @@ SAVE_EVERY = 5.0  # seconds
 
 @dataclass(frozen=True)
 class Subject:
-    """What is evaluated: the spiking network, the model as reference (or the network's own analogue), and the steps."""
+    """What is evaluated: the spiking network, the ANN as reference, the steps; with an examiner the causes of the loss."""
 
     network: Network
-    model: nn.Module | None
+    reference: Reference
     time_steps: int
     work: Work
-
-    @torch.inference_mode()
-    def reference(self, inputs: Sequence[Tensor]) -> Tensor:
-        """Return the first output of the ANN."""
-        if self.model is None:
-            return next(iter(forward(self.network.analogue(), inputs).values()))
-        leaves, _ = torch.utils._pytree.tree_flatten(self.model(*inputs))  # noqa: SLF001 - the order of capture
-        answer: Tensor = next(leaf for leaf in leaves if isinstance(leaf, Tensor))
-        return answer
+    examiner: Examiner | None
 
 
 @dataclass(frozen=True)
@@ -64,6 +59,7 @@ def evaluate(
     *,
     title: str = "",
     raster: Sequence[str] | None = None,
+    diagnose: bool = False,
     folder: str | Path | None = None,
     resume: bool = False,
     memory: int | None = None,
@@ -75,7 +71,8 @@ def evaluate(
     `model` is the ANN that was converted; None compares with the network's own analogue. Of several outputs
     the first counts. `samples` are inputs with or without labels, as in `convert`; with labels the report has accuracies
     at every step. `raster` names the layers (see `analysis.raster`) whose
-    spikes on the first sample are kept (default: the first, the middle and the last). With `folder` the evaluation can
+    spikes on the first sample are kept (default: the first, the middle and the last). `diagnose` adds where the loss comes
+    from, see `transpike.diagnose`. With `folder` the evaluation can
     be interrupted, and `resume=True` goes on where it stopped. Raises ArgumentError, DataError, ArchiveError.
 
     >>> import torch
@@ -90,14 +87,17 @@ def evaluate(
     check_spiking(network)
     if model is not None:
         check_model(model)
-    subject = Subject(network, model, time_steps, count_work(network))
-    keeper = Progress(None if folder is None else Path(folder), fingerprint(network, time_steps))
+    examiner = Examiner(network, time_steps) if diagnose else None
+    subject = Subject(network, Reference(network, model), time_steps, count_work(network), examiner)
+    keeper = Progress(None if folder is None else Path(folder), fingerprint(network, time_steps, diagnosed=diagnose))
     tally, done = keeper.load() if resume else (Tally(), "")
     stream = checked(batches(samples, len(network.inputs), "samples"), network.inputs, "samples")
     rest = skipped(stream, tally.samples, keeper, done)
     run(subject, rest, tally, keeper, Limits(memory, block), progress)
     first = next(checked(batches(samples, len(network.inputs), "samples"), network.inputs, "samples"))
     report = summarise(subject.network, subject.work, tally, time_steps, title, rasters(network, first, time_steps, raster))
+    if examiner is not None:
+        report = dataclasses.replace(report, diagnosis=diagnosis(examiner, tally))
     keeper.clear()
     return find(report, subject.work)
 
@@ -141,17 +141,14 @@ def run(
 def add_block(subject: Subject, part: Block, tally: Tally) -> None:
     """Add everything that one block tells to the tally; nothing is added if a label is wrong."""
     inputs = [tensor.to(subject.network.device) for tensor in part.batch.inputs]
-    reference = subject.reference(inputs).cpu()
+    reference, labels = subject.reference.of(part, tally.samples)
     outputs = next(iter(part.outputs.values()))
-    labels = part.batch.labels
-    if labels is not None:
-        if reference.ndim != 2:  # noqa: PLR2004 - [batch, classes]
-            raise DataError(f"Labels need an output [batch, classes], but the model gives {tuple(reference.shape)}.")
-        labels = check_labels(labels, reference.shape[1], tally.samples)
     add_answers(tally, outputs, reference, labels)
     add_layers(tally, subject.network, part, inputs, subject.time_steps)
     for step, sums in part.snapshots.items():
         add_operations(tally, sums, step)
+    if subject.examiner is not None:
+        subject.examiner.add(tally, part, reference, labels)
     tally.samples += len(part)
 
 

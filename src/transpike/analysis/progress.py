@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from pathlib import Path
 
@@ -12,17 +13,29 @@ from transpike.analysis.tally import Tally
 from transpike.errors import ArchiveError
 from transpike.files import read_tensors, write_tensors
 from transpike.network import Network
+from transpike.parts import Op
 
 FILE = "progress.safetensors"
 
 
-def fingerprint(network: Network, time_steps: int) -> str:
-    """Return a digest of everything about a run but its data."""
-    digest = hashlib.sha256(f"{time_steps} {network.method} {network.describe()}".encode())
+def fingerprint(network: Network, time_steps: int, *, diagnosed: bool = False) -> str:
+    """Return a digest of everything about a run but its data; whether it is diagnosed decides what its tally holds."""
+    digest = hashlib.sha256(f"{time_steps} {diagnosed} {network.method} {network.describe()}".encode())
     for node in network.nodes.values():
+        digest.update(repr(settings(node.op)).encode())
         for name, tensor in node.op.tensors():
             digest.update(f"{node.name}.{name}".encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
+
+
+def settings(op: Op) -> list[tuple[str, object]]:
+    """Return the fields of an op that are no tensors, those of nested ops too."""
+    found: list[tuple[str, object]] = []
+    for field in dataclasses.fields(op):
+        value = getattr(op, field.name)
+        if not isinstance(value, Tensor):
+            found.append((field.name, settings(value) if isinstance(value, Op) else value))
+    return found
 
 
 class Progress:

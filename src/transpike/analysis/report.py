@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transpike.analysis.diagnosis import Diagnosis, diagnosis_from
 from transpike.analysis.energy import Energy
 from transpike.errors import ArchiveError
 from transpike.files import read_json, write_text
@@ -79,6 +80,7 @@ class Report:
     rasters: tuple[Raster, ...]
     findings: tuple[Finding, ...]
     version: str
+    diagnosis: Diagnosis | None = None  # where the loss comes from, if that was asked for
 
     @property
     def final(self) -> Checkpoint:
@@ -146,4 +148,6 @@ def from_values(values: dict[str, Any]) -> Report:
     plain["rasters"] = tuple(record(Raster, value) for value in values["rasters"])
     plain["method"] = Method(**values["method"])
     plain["findings"] = tuple(Finding(**value) for value in values["findings"])
+    if plain.get("diagnosis") is not None:
+        plain["diagnosis"] = diagnosis_from(values["diagnosis"])
     return Report(**plain)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from importlib.metadata import version
 
+from transpike.analysis.diagnosis import relative
 from transpike.analysis.energy import energies
 from transpike.analysis.operations import Work
 from transpike.analysis.report import Checkpoint, Layer, Raster, Report
@@ -58,11 +58,6 @@ def entrance(network: Network) -> str:
 def curve(tally: Tally, name: str) -> tuple[float, ...] | None:
     """Return a count per step as fractions of the samples, or None if it was not counted."""
     return tuple(tally.mean(name).tolist()) if name in tally.sums else None
-
-
-def relative(error: float, power: float) -> float:
-    """Return the relative root mean square error from summed squares; 1 if the ANN is silent and the SNN is not."""
-    return math.sqrt(error / power) if power > 0 else float(error > 0)
 
 
 def latencies(accuracy: tuple[float, ...] | None, reference: float | None) -> dict[str, int | None]:

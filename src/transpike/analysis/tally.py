@@ -63,7 +63,7 @@ def add_layers(tally: Tally, network: Network, block: Block, inputs: Sequence[Te
         neuron = network.nodes[name].op
         if not isinstance(neuron, Neuron):
             return
-        sent, most = block.sums[name] / time_steps, neuron.reach(time_steps)
+        sent, most = block.sums[name] / neuron.counted(time_steps), neuron.reach(time_steps)
         rate = (sent / most).clamp(0, 1)
         tally.add(f"{name}.error", (sent.double() - activation.double()).square().sum())
         tally.add(f"{name}.power", activation.double().square().sum())

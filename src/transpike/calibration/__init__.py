@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from transpike.calibration.histogram import Histogram
-from transpike.calibration.observe import histograms
+from transpike.calibration.moments import Moments
+from transpike.calibration.observe import Rows, Statistic, gather, histograms
 from transpike.calibration.samples import Samples
-from transpike.calibration.spread import Moments, moments
 
-__all__ = ["Histogram", "Moments", "Samples", "histograms", "moments"]
+__all__ = ["Histogram", "Moments", "Rows", "Samples", "Statistic", "gather", "histograms"]

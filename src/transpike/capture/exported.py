@@ -88,9 +88,9 @@ class Reader:
         self.modules = dict(model.named_modules())
 
     def leaf(self, path: str) -> bool:
-        """Whether `path` names a module of PyTorch's own, so that its one op can bear its name."""
+        """Whether `path` names a module of PyTorch's own, or an activation of ours, so that its one op can bear its name."""
         module = self.modules.get(path)
-        return bool(path) and module is not None and type(module).__module__.startswith("torch.nn")
+        return bool(path) and module is not None and type(module).__module__.startswith(("torch.nn", "transpike.training"))
 
     def read(self) -> Network:
         """Return the network."""

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from transpike import __version__, jobs
-from transpike.cli import show
-from transpike.errors import ArgumentError, TranspikeError
+from transpike.cli import planning, show
+from transpike.cli.arguments import SETTINGS, Data, Json, Model, Numbers, Samples, Seed, Weights, choice, numbers, sentence
 from transpike.recipe import RECIPES
 
 app = typer.Typer(
@@ -21,17 +19,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-INTERRUPTED, UNEXPECTED = 130, 70
-
-
-@dataclass
-class Settings:
-    """Options before the command."""
-
-    debug: bool = False
-
-
-SETTINGS = Settings()
 
 
 def version(wanted: bool) -> None:
@@ -48,56 +35,6 @@ def options(
 ) -> None:
     """Read the options before the command."""
     SETTINGS.debug = debug
-
-
-def sentence(command: Callable[..., None]) -> Callable[..., None]:
-    """Make errors of a command sentences on standard error, without a traceback unless --debug asks for one."""
-
-    @functools.wraps(command)
-    def guarded(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-        except KeyboardInterrupt:
-            show.err.print("Interrupted. Nothing half-written was left; evaluations go on with --resume.")
-            raise typer.Exit(INTERRUPTED) from None
-        except TranspikeError as error:
-            if SETTINGS.debug:
-                raise
-            show.err.print(f"[red]Error:[/red] {show.escaped(str(error))}")
-            raise typer.Exit(2) from None
-        except (typer.Exit, BrokenPipeError):
-            raise
-        except Exception as error:
-            if SETTINGS.debug:
-                raise
-            words = f"{type(error).__name__}: {error}"
-            show.err.print(f"[red]Unexpected error:[/red] {show.escaped(words)} Run transpike --debug ... and report it.")
-            raise typer.Exit(UNEXPECTED) from None
-
-    return guarded
-
-
-Model = Annotated[str, typer.Argument(help="package.module:factory or path/to/file.py:factory")]
-Weights = Annotated[str | None, typer.Option(help="State dict: .safetensors or a PyTorch file.")]
-Data = Annotated[str, typer.Option(help="'digits' (bundled) or an .npz with images or inputs, and labels.")]
-Samples = Annotated[int | None, typer.Option(min=1, help="Use the first so many samples.")]
-Numbers = Annotated[str | None, typer.Option(help="Per channel, as in training: 0.485,0.456,0.406")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
-RASTER_HELP = "Layer whose spikes to draw, or layer:3,17 for neurons of it; may be repeated."
-Seed = Annotated[int, typer.Option(help="Seed of random input spikes.")]
-
-
-def numbers(text: str | None, name: str) -> tuple[float, ...]:
-    """Read comma-separated numbers."""
-    try:
-        return tuple(float(part) for part in text.split(",")) if text else ()
-    except ValueError:
-        raise ArgumentError(f"{name} must be numbers with commas between, not {text!r}.") from None
-
-
-def choice(data: str, samples: int | None, mean: str | None, std: str | None) -> jobs.DataChoice:
-    """Return the choice of data that options describe."""
-    return jobs.DataChoice(data=data, samples=samples, mean=numbers(mean, "--mean"), std=numbers(std, "--std"))
 
 
 @app.command()
@@ -192,6 +129,7 @@ def evaluate(
     raster: Annotated[
         list[str] | None, typer.Option(help="Layer whose spikes to draw, or layer:3,17 for neurons of it; may be repeated.")
     ] = None,
+    diagnose: Annotated[bool, typer.Option("--diagnose", help="Find where the loss comes from, layer by layer.")] = False,
     memory: Annotated[int | None, typer.Option(min=1, help="Memory budget in MB (default: a quarter of what is free).")] = None,
     samples: Samples = None,
     mean: Numbers = None,
@@ -210,6 +148,7 @@ def evaluate(
             weights=weights,
             resume=resume,
             raster=tuple(raster) if raster else None,
+            diagnose=diagnose,
             memory=memory * 1_000_000 if memory else None,
             watch=watch,
         )
@@ -235,6 +174,10 @@ def report(
         return
     for path in written:
         show.out.print(f"Written: {show.escaped(str(path))}")
+
+
+app.command()(planning.predict)
+app.command()(planning.search)
 
 
 def main() -> None:

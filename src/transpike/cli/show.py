@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from transpike.analysis import Report
+from transpike.analysis import Diagnosis, Report
+from transpike.analysis.diagnosis import CAUSES
 from transpike.jobs import Inspection
 from transpike.network import Network
 from transpike.neurons import Neuron
@@ -106,6 +107,18 @@ def report(result: Report) -> None:
         out.print(f"Same answer as the ANN after {result.time_steps} steps: {percent(result.agreement[-1])} of samples.")
     out.print(f"[dim]Energy per sample, {ann.model}. {ann.assumptions}[/dim]")
     findings(result.findings)
+    if result.diagnosis:
+        diagnosis(result.diagnosis)
+
+
+def diagnosis(found: Diagnosis) -> None:
+    """Print where the loss comes from."""
+    causes = table("Where the loss comes from", "layer", "error", *CAUSES, "cost to the answer")
+    for layer in found.layers:
+        parts = (percent(layer.share(cause)) for cause in CAUSES)
+        causes.add_row(escaped(layer.name), percent(layer.relative_error), *parts, percent(layer.cost))
+    out.print(causes)
+    findings(found.findings)
 
 
 def findings(found: tuple[Finding, ...]) -> None:

@@ -16,13 +16,13 @@ from transpike.codings import CODINGS
 from transpike.errors import ArchiveError, TranspikeError
 from transpike.files import read_bytes, read_json, read_tensors, write_tensors, write_text
 from transpike.network.graph import Network, Node
-from transpike.neurons import NEURONS
+from transpike.neurons import CELLS, NEURONS
 from transpike.ops import TRAITS
 from transpike.parts import Finding, Method, Op
 
 FORMAT = 1
 GRAPH, TENSORS = "network.json", "tensors.safetensors"
-PARTS: dict[str, type[Op]] = {part.__name__: part for part in (*TRAITS, *NEURONS, *CODINGS)}
+PARTS: dict[str, type[Op]] = {part.__name__: part for part in (*TRAITS, *NEURONS, *CELLS, *CODINGS)}
 
 
 def save(network: Network, folder: str | Path) -> None:

@@ -6,6 +6,7 @@ from enum import Enum
 
 from transpike.errors import ArgumentError, ConversionError
 from transpike.network.graph import Network, Node
+from transpike.neurons import DIFFERENTIAL, EvenFiring, FirstToMargin, Neuron
 from transpike.ops import TRAITS, AdaptiveMaxPool, Convolution, Identity, Linear, MaxPool, TransposedConvolution
 from transpike.parts import Decoder, Op, Stateful, Trait
 
@@ -14,7 +15,7 @@ READ_OUT_ONLY = (Trait.ACTIVATION, Trait.COUPLED)
 
 def trait(op: Op) -> Trait:
     """Return the trait of an op; a stateful op has that of what it approximates."""
-    return TRAITS[type(op.analogue() if isinstance(op, Stateful) else op)]
+    return TRAITS[type(op.analogue())]
 
 
 def place(node: Node) -> str:
@@ -30,6 +31,16 @@ def decoded(network: Network) -> set[str]:
         if isinstance(node.op, Decoder) or any(source in after for source in node.inputs):
             after.add(name)
     return after
+
+
+def sequential(network: Network) -> bool:
+    """Whether layers take turns: each listens for a window and sends in the next."""
+    return any(isinstance(node.op, EvenFiring) for node in network.nodes.values())
+
+
+def differential(network: Network) -> bool:
+    """Whether what is sent changes a decoded rate, so that its mean over time says nothing."""
+    return any(isinstance(node.op, DIFFERENTIAL) for node in network.nodes.values())
 
 
 def check_spiking(network: Network) -> Network:
@@ -54,7 +65,19 @@ def check_spiking(network: Network) -> Network:
     for key, target in network.outputs.items():
         if target not in read_out:
             raise ConversionError(f"Output {key!r} is not decoded: no decoder stands before {target!r}.")
+    if sequential(network):
+        check_windows(network)
     return network
+
+
+def check_windows(network: Network) -> None:
+    """Raise ConversionError for what cannot take turns with the layers of a sequential network."""
+    for node in network.nodes.values():
+        if isinstance(node.op, FirstToMargin) or (isinstance(node.op, Neuron) and not isinstance(node.op, EvenFiring)):
+            raise ConversionError(
+                f"{type(node.op).__name__} {place(node)} acts step by step, but in the sequential schedule each layer listens "
+                "for a whole window first: read the accumulated potential, or take a recipe of the concurrent schedule."
+            )
 
 
 class Carried(Enum):

@@ -88,8 +88,8 @@ class Network:
         return dataclasses.replace(self, nodes=nodes)
 
     def analogue(self) -> Network:
-        """Return the network that this one approaches as time steps grow: stateful ops become what they approximate."""
-        return self.map_ops(lambda node: node.op.analogue() if isinstance(node.op, Stateful) else node.op)
+        """Return the ANN: stateful ops become what they approximate, corrected weights what they were."""
+        return self.map_ops(lambda node: node.op.analogue())
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Network:
         """Return the network with floating tensors on `device` and in `dtype`; its inputs expect that dtype."""

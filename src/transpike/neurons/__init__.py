@@ -3,23 +3,45 @@
 from __future__ import annotations
 
 from transpike.neurons.base import Membrane, Neuron
-from transpike.neurons.burst import Burst, Graded
-from transpike.neurons.differential import DifferenceDecoder, DifferenceMaxPool, MultiThreshold, first_spike
+from transpike.neurons.burst import Burst, Graded, SignedGraded
+from transpike.neurons.differential import DifferenceDecoder, DifferenceMaxPool, DifferenceNeuron, first_spike
+from transpike.neurons.even import EvenFiring, sent_by
 from transpike.neurons.integrate_and_fire import IntegrateAndFire
 from transpike.neurons.integrator import Integrator
+from transpike.neurons.leaky import LeakyIntegrateAndFire, PreciseLeaky
+from transpike.neurons.leaky_cell import Drive, LeakyCell, fitted_drive
 from transpike.neurons.margin import FirstToMargin
 from transpike.neurons.max_pool import AccumulatedMaxPool, GatedMaxPool, StepMaxPool, TemporalMaxPool
+from transpike.neurons.multi_threshold import MultiThreshold
+from transpike.neurons.refractory import Refractory
+from transpike.neurons.reset_to_zero import ResetToZero
+from transpike.neurons.restarting import OffsetCalibrated, ResidualSilenced
 from transpike.neurons.ternary import Ternary
 from transpike.neurons.winner_take_all import WinnerTakeAll
-from transpike.parts import Decoder, Stateful
+from transpike.parts import Decoder, Op, Stateful
 
-SPIKING: tuple[type[Neuron], ...] = (IntegrateAndFire, Ternary, Burst, Graded)
-DIFFERENTIAL: tuple[type[Stateful], ...] = (MultiThreshold, DifferenceMaxPool, DifferenceDecoder)
+SPIKING: tuple[type[Neuron], ...] = (
+    IntegrateAndFire,
+    ResetToZero,
+    Refractory,
+    LeakyIntegrateAndFire,
+    PreciseLeaky,
+    Ternary,
+    Burst,
+    Graded,
+    SignedGraded,
+    MultiThreshold,
+    ResidualSilenced,
+    OffsetCalibrated,
+)
+DIFFERENTIAL: tuple[type[Stateful], ...] = (DifferenceNeuron, DifferenceMaxPool, DifferenceDecoder)
 DECODERS: tuple[type[Decoder], ...] = (Integrator, FirstToMargin)
 MAX_POOLS: tuple[type[Stateful], ...] = (AccumulatedMaxPool, StepMaxPool, GatedMaxPool, WinnerTakeAll)
-NEURONS: tuple[type[Stateful], ...] = (*SPIKING, *DECODERS, *MAX_POOLS, *DIFFERENTIAL)
+NEURONS: tuple[type[Stateful], ...] = (*SPIKING, EvenFiring, *DECODERS, *MAX_POOLS, *DIFFERENTIAL)
+CELLS: tuple[type[Op], ...] = (LeakyCell,)  # what neurons are made of
 
 __all__ = [
+    "CELLS",
     "DECODERS",
     "DIFFERENTIAL",
     "MAX_POOLS",
@@ -29,17 +51,30 @@ __all__ = [
     "Burst",
     "DifferenceDecoder",
     "DifferenceMaxPool",
+    "DifferenceNeuron",
+    "Drive",
+    "EvenFiring",
     "FirstToMargin",
     "GatedMaxPool",
     "Graded",
     "IntegrateAndFire",
     "Integrator",
+    "LeakyCell",
+    "LeakyIntegrateAndFire",
     "Membrane",
     "MultiThreshold",
     "Neuron",
+    "OffsetCalibrated",
+    "PreciseLeaky",
+    "Refractory",
+    "ResetToZero",
+    "ResidualSilenced",
+    "SignedGraded",
     "StepMaxPool",
     "TemporalMaxPool",
     "Ternary",
     "WinnerTakeAll",
     "first_spike",
+    "fitted_drive",
+    "sent_by",
 ]

@@ -39,6 +39,7 @@ class Neuron(Stateful):
 
     m[t] = v[t-1] + I[t] + bias[t];  n[t] = fire(m[t]), a whole number;  v[t] = m[t] - threshold n[t];
     sent[t] = height[t] n[t]; from v[0] = initial * threshold. For the first `delay` steps it neither integrates nor fires.
+    Charge is conserved: v[T] = v[0] + sum of (I + bias) - threshold * sum of n; kinds that differ say by how much.
 
     `threshold`, `initial` and one row of `height` and `bias` broadcast against one sample (per channel: [C, 1, 1]);
     thresholds are positive and finite. `height` and `bias` have a leading axis of time: one row for all steps, or one row
@@ -47,8 +48,11 @@ class Neuron(Stateful):
     """
 
     keeps: ClassVar[frozenset[str]] = frozenset({"count", "potential"})
-    most: ClassVar[int] = 1  # how many thresholds at most it sends in one step
-    least: ClassVar[int] = 0  # below 0 for neurons that can take spikes back
+    copies: ClassVar[int] = 5  # potential, count, sent, threshold, and the mask or quotient of one step
+    membrane: ClassVar[type[Membrane]] = Membrane
+    nets: ClassVar[bool] = False  # whether the sum of its spikes in thresholds differs from their number
+    most: ClassVar[float] = 1  # how many thresholds at most it sends per step, on average
+    least: ClassVar[float] = 0  # below 0 for neurons that can take spikes back
 
     threshold: Tensor
     initial: Tensor
@@ -65,7 +69,7 @@ class Neuron(Stateful):
     def start(self, x: Tensor, first_sample: int = 0) -> Membrane:  # noqa: ARG002 - deterministic
         threshold = full_map(self.threshold, x)
         potential = torch.empty_like(x).copy_((threshold * self.initial).expand_as(x))
-        return Membrane(potential, threshold, self.height, separate_net=self.least < 0 or self.most > 1)
+        return self.membrane(potential, threshold, self.height, separate_net=self.nets)
 
     def fire(self, state: Membrane) -> Tensor:
         """Return, in `state.sent`, how many thresholds each neuron sends, given its potential."""
@@ -75,25 +79,36 @@ class Neuron(Stateful):
         state.steps += 1
         if state.steps <= self.delay:
             return state.sent.zero_()
-        state.potential.add_(x)
-        if self.bias is not None:
-            state.potential.add_(row(self.bias, state.steps))
+        self.integrate(state, x)
         spikes = self.fire(state)
         self.note(state, spikes)
-        if self.height is None:
-            sent = spikes.mul_(state.threshold)
-            state.potential.sub_(sent)
-            return sent
-        state.potential.addcmul_(spikes, state.threshold, value=-1)
-        if state.accumulated is None:
+        self.reset(state, spikes)
+        if state.accumulated is None or self.height is None:
             return spikes.mul_(state.height)
         sent = spikes.mul_(row(self.height, state.steps))
         state.accumulated.add_(sent)
         return sent
 
+    def integrate(self, state: Membrane, x: Tensor) -> None:
+        """Add the current of one step to the potential."""
+        state.potential.add_(x)
+        if self.bias is not None:
+            state.potential.add_(row(self.bias, state.steps))
+
+    def reset(self, state: Membrane, spikes: Tensor) -> None:
+        """Take from the potential what the spikes carry away."""
+        state.potential.addcmul_(spikes, state.threshold, value=-1)
+
     def note(self, state: Membrane, spikes: Tensor) -> None:
         """Count the spikes of one step."""
         state.count.add_(spikes)
+
+    def mean_sent(self, currents: Tensor, time_steps: int) -> Tensor:  # noqa: ARG002 - for neurons that know a closed form
+        """Return what the neuron sends on average [n, ...] over the steps of `currents` [time, n, ...]."""
+        state = self.start(currents[0])
+        for current in currents:
+            self.step(state, current)
+        return state.transmitted() / len(currents)
 
     def ceiling(self) -> Tensor:
         """Return the largest mean value that the neuron can send [..., broadcasting against one sample]."""
@@ -102,6 +117,10 @@ class Neuron(Stateful):
     def reach(self, time_steps: int) -> Tensor:  # noqa: ARG002 - where the mean has a bound, it does not depend on time
         """Return the largest value that the neuron's output can be decoded as after `time_steps`."""
         return self.ceiling()
+
+    def counted(self, time_steps: int) -> int:
+        """Return how many of the first `time_steps` steps `State.transmitted` sums over: all in which the neuron may fire."""
+        return max(1, time_steps - self.delay)
 
     def analogue(self) -> Op:
         return self.activation

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -23,15 +24,11 @@ class Burst(Neuron):
     limit: int = 4
 
     @property
-    def most(self) -> int:  # type: ignore[override]
+    def most(self) -> float:  # type: ignore[override]
         return self.limit
 
     def fire(self, state: Membrane) -> Tensor:
         return torch.div(state.potential, state.threshold, out=state.sent).floor_().clamp_(0, self.limit)
-
-    def note(self, state: Membrane, spikes: Tensor) -> None:
-        state.count.add_(spikes)
-        state.net.add_(spikes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +40,9 @@ class Graded(Burst):
     Source: H-MT neuron (AAAI 2026).
     """
 
+    copies: ClassVar[int] = 6
+    nets: ClassVar[bool] = True
+
     limit: int = 15
 
     @property
@@ -50,5 +50,27 @@ class Graded(Burst):
         return self.limit.bit_length()
 
     def note(self, state: Membrane, spikes: Tensor) -> None:
-        state.count.add_(spikes > 0)
+        state.count.add_(spikes != 0)
         state.net.add_(spikes)
+
+
+@dataclass(frozen=True, eq=False)
+class SignedGraded(Graded):
+    """Graded neurons for signed activations: n[t] = clip(floor(m[t] / threshold), -limit, limit).
+
+    They equal two graded neurons, one on u and one on -u, that tell each other what they sent: their potentials v and
+    threshold - v always add up to the threshold, so that one membrane is enough. For an even input of mean z the mean of
+    `sent` is threshold/T * clip(floor(z T / threshold + initial), -limit T, limit T). A spike carries a sign too.
+    Source: H-MT neuron with communication (AAAI 2026).
+    """
+
+    @property
+    def least(self) -> float:  # type: ignore[override]
+        return -self.limit
+
+    @property
+    def bits_per_spike(self) -> int:
+        return 1 + self.limit.bit_length()
+
+    def fire(self, state: Membrane) -> Tensor:
+        return torch.div(state.potential, state.threshold, out=state.sent).floor_().clamp_(-self.limit, self.limit)

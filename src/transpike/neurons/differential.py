@@ -38,7 +38,7 @@ class Estimate(State):
 
 
 @dataclass(frozen=True, eq=False)
-class MultiThreshold(Neuron):
+class DifferenceNeuron(Neuron):
     """Multi-threshold neurons under differential coding: a spike is one of `levels` sizes, of either sign.
 
     With a = t / (t-1), and a = 1 at t = 1:  m[t] = a v[t-1] + I[t];  C = a C[t-1];
@@ -56,7 +56,7 @@ class MultiThreshold(Neuron):
 
     def __post_init__(self) -> None:
         if self.height is not None or self.bias is not None or self.delay:
-            raise ArgumentError("MultiThreshold neurons take no height, bias or delay: what they send depends on the step.")
+            raise ArgumentError("Difference neurons take no height, bias or delay: what they send depends on the step.")
 
     @property
     def bits_per_spike(self) -> int:

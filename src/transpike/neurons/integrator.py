@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -13,7 +13,7 @@ from transpike.parts import Decoder, Op, State
 
 
 class Accumulated(State):
-    """The accumulated potential [batch, ...] after `steps` steps."""
+    """The accumulated potential [batch, ...] after `steps` steps; after a delay, what accumulated since its end."""
 
     def __init__(self, potential: Tensor) -> None:
         self.potential: Tensor = potential
@@ -22,16 +22,25 @@ class Accumulated(State):
 
 @dataclass(frozen=True, eq=False)
 class Integrator(Decoder):
-    """Decode a temporal signal as its running mean: y[t] = (x[1] + ... + x[t]) / t, the accumulated potential over t."""
+    """Decode a temporal signal as its running mean: y[t] = (x[1] + ... + x[t]) / t, the accumulated potential over t.
+
+    With a `delay` of d steps the sum starts anew after them: y[t] = (x[d+1] + ... + x[t]) / (t - d) for t > d. Until then it
+    is the running mean of all steps, so that there is an answer at any time.
+    """
 
     keeps: ClassVar[frozenset[str]] = frozenset({"potential"})
+
+    delay: int = field(default=0, kw_only=True)
 
     def start(self, x: Tensor, first_sample: int = 0) -> Accumulated:  # noqa: ARG002 - deterministic
         return Accumulated(torch.zeros_like(x))
 
     def step(self, state: Accumulated, x: Tensor) -> Tensor:
+        if state.steps == self.delay:
+            state.potential.zero_()
         state.steps += 1
-        return state.potential.add_(x) / state.steps
+        counted = state.steps - self.delay if state.steps > self.delay else state.steps
+        return state.potential.add_(x) / counted
 
     def analogue(self) -> Op:
         return Identity()

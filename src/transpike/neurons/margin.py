@@ -26,7 +26,8 @@ class FirstToMargin(Integrator):
 
     V[t] = x[1] + ... + x[t]; the answer is V[t] / t until the largest V leads the second by at least `margin` (in the
     units of the output times steps), and stays that of this step. Each sample has a latency of its own: `decided` in the
-    recording. Inputs are [batch, classes]. Raises ArgumentError unless margin is above 0.
+    recording. With a `delay` the sum starts anew after it, and nothing is decided before. Inputs are [batch, classes].
+    Raises ArgumentError unless margin is above 0.
 
     >>> x = torch.tensor([[1.0, 0.5]])
     >>> race = FirstToMargin(margin=1.0)
@@ -49,5 +50,6 @@ class FirstToMargin(Integrator):
         running = super().step(state, x)
         state.answer = torch.where(undecided[:, None], running, state.answer)
         first, second = state.potential.topk(2, dim=1).values.unbind(1)
-        state.decided.masked_fill_(undecided & (first - second >= self.margin), state.steps)
+        if state.steps > self.delay:
+            state.decided.masked_fill_(undecided & (first - second >= self.margin), state.steps)
         return state.answer

@@ -49,6 +49,7 @@ class Totals(State):
     def __init__(self, total: Tensor) -> None:
         self.total = total
         self.sent: Tensor | None = None
+        self.steps = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,12 +59,20 @@ class AccumulatedMaxPool(TemporalMaxPool):
     y[t] = max over the window of (x[1] + ... + x[t])  -  the same at t-1. The sums telescope, so the mean output is the
     maximum of the mean inputs, exactly, at every t. Pooling each step by itself is biased instead: the mean of maxima
     is not the maximum of means. On spikes of one height the increments are spikes of that height.
+
+    After each of the steps in `restarts` the sums start anew, as the neurons before and after the pool do there.
     """
+
+    restarts: tuple[int, ...] = ()
 
     def start(self, x: Tensor, first_sample: int = 0) -> Totals:  # noqa: ARG002 - deterministic
         return Totals(torch.zeros_like(x))
 
     def step(self, state: Totals, x: Tensor) -> Tensor:
+        if state.steps in self.restarts:
+            state.total.zero_()
+            state.sent = None
+        state.steps += 1
         maximum = self.pool(state.total.add_(x))
         increment = maximum if state.sent is None else maximum - state.sent
         state.sent = maximum

@@ -19,12 +19,14 @@ class Ternary(Neuron):
 
     `retract` = -1 is the published neuron; with 0 a settled neuron ends at 0 < v < threshold, so that its net count is
     floor(z T / threshold + initial) whatever the order in which its current came: no unevenness error.
-    With `forgives_debt` (SNM without debt) a negative potential of a neuron that has nothing to take back is set to 0.
-    A spike carries two bits, the sign being one.
+    With `forgives_debt` (SNM without debt) a potential that is negative after the reset is set to 0 where nothing is left to
+    take back: the neuron gains that charge. A spike carries two bits, the sign being one.
     Source: Wang et al. 2022 (IJCAI, SNM); `retract` = 0 is this project's.
     """
 
-    least: ClassVar[int] = -1
+    copies: ClassVar[int] = 7
+    nets: ClassVar[bool] = True
+    least: ClassVar[float] = -1
 
     retract: float = 0.0
     forgives_debt: bool = False
@@ -35,10 +37,13 @@ class Ternary(Neuron):
 
     def fire(self, state: Membrane) -> Tensor:
         back = (state.potential <= self.retract * state.threshold).logical_and_(state.net > 0)
-        return torch.ge(state.potential, state.threshold, out=state.sent).sub_(back)
+        return torch.ge(state.potential, state.threshold, out=state.sent).masked_fill_(back, -1.0)
 
     def note(self, state: Membrane, spikes: Tensor) -> None:
         state.count.add_(spikes.abs())
         state.net.add_(spikes)
+
+    def reset(self, state: Membrane, spikes: Tensor) -> None:
+        super().reset(state, spikes)
         if self.forgives_debt:
-            state.potential.masked_fill_((state.net == 0) & (spikes == 0) & (state.potential < 0), 0.0)
+            state.potential.masked_fill_((state.net == 0) & (state.potential < 0), 0.0)

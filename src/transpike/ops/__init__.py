@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transpike.ops.activation import Clip, LeakyRelu, Relu, Sigmoid, Softmax
+from transpike.ops.activation import Clip, LeakyRelu, Qcfs, Relu, Rescaled, Sigmoid, SlipRelu, Softmax, ceiling
 from transpike.ops.arithmetic import Add, Constant, Identity, Input, Multiply
 from transpike.ops.linear import Affine, BatchNorm, Convolution, Linear, TransposedConvolution
 from transpike.ops.pooling import AdaptiveAveragePool, AdaptiveMaxPool, AveragePool, MaxPool, Mean
@@ -32,6 +32,9 @@ TRAITS: dict[type[Op], Trait] = {
     Relu: Trait.ACTIVATION,
     Clip: Trait.ACTIVATION,
     LeakyRelu: Trait.ACTIVATION,
+    Rescaled: Trait.ACTIVATION,
+    Qcfs: Trait.ACTIVATION,
+    SlipRelu: Trait.ACTIVATION,
     Sigmoid: Trait.ACTIVATION,
     MaxPool: Trait.COUPLED,
     AdaptiveMaxPool: Trait.COUPLED,
@@ -39,9 +42,13 @@ TRAITS: dict[type[Op], Trait] = {
     Multiply: Trait.COUPLED,
 }
 
+QUANTISED = (Qcfs, SlipRelu)  # trained with a threshold of their own; they jump from level to level
+RECTIFIERS = (Relu, Clip, *QUANTISED)  # non-negative and monotone, if a clip starts at 0: what neurons can be
 WEIGHTED = (Linear, Convolution, TransposedConvolution, Affine)
 
 __all__ = [
+    "QUANTISED",
+    "RECTIFIERS",
     "TRAITS",
     "WEIGHTED",
     "AdaptiveAveragePool",
@@ -64,11 +71,15 @@ __all__ = [
     "Multiply",
     "Pad",
     "Permute",
+    "Qcfs",
     "Relu",
+    "Rescaled",
     "Reshape",
     "Sigmoid",
     "Slice",
+    "SlipRelu",
     "Softmax",
     "TransposedConvolution",
     "Upsample",
+    "ceiling",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +38,68 @@ class LeakyRelu(Op):
 
     def __call__(self, x: Tensor) -> Tensor:
         return torch.where(x > 0, x, self.slope * x)
+
+
+@dataclass(frozen=True, eq=False)
+class Rescaled(Op):
+    """y = activation(unit x) / unit: an activation in other units; `unit` is positive and broadcasts against one sample."""
+
+    activation: Op
+    unit: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        y: Tensor = self.activation(x * self.unit)
+        return y / self.unit
+
+
+@dataclass(frozen=True, eq=False)
+class Qcfs(Op):
+    """y = threshold clip(floor(levels x / threshold + shift) / levels, 0, 1): quantisation, clip, floor and shift.
+
+    `threshold` broadcasts against one sample and is positive. Source: Bu et al. 2022 (QCFS).
+    """
+
+    threshold: Tensor
+    levels: int
+    shift: float = 0.5
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return quantised(x, self.threshold, self.levels, self.shift)
+
+
+@dataclass(frozen=True, eq=False)
+class SlipRelu(Op):
+    """y = slope clip(x + offset threshold / levels, 0, threshold) + (1 - slope) qcfs(x), with slope in 0 .. 1.
+
+    Slope 0 is QCFS, slope 1 a clipped (and shifted) ReLU. Source: Jiang et al. 2023 (SlipReLU).
+    """
+
+    threshold: Tensor
+    levels: int
+    slope: float
+    shift: float = 0.5
+    offset: float = 0.0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        clipped = (x + self.offset / self.levels * self.threshold).clamp(min=0).minimum(self.threshold)
+        return self.slope * clipped + (1 - self.slope) * quantised(x, self.threshold, self.levels, self.shift)
+
+
+def quantised(x: Tensor, threshold: Tensor, levels: int, shift: float) -> Tensor:
+    """Return threshold clip(floor(levels x / threshold + shift) / levels, 0, 1) in one new tensor."""
+    return position(x, threshold, levels, shift).floor_().clamp_(0, levels).mul_(threshold / levels)
+
+
+def position(x: Tensor, threshold: Tensor, levels: int, shift: float) -> Tensor:
+    """Return levels x / threshold + shift in one new tensor: the whole part is the level of `x`."""
+    return torch.addcmul(threshold.new_tensor(shift), x, levels / threshold)
+
+
+def ceiling(op: Op) -> Tensor:
+    """Return the largest value of an activation, to broadcast against one sample, in float64; infinity if it has none."""
+    if isinstance(op, Qcfs | SlipRelu):
+        return op.threshold.detach().cpu().double()
+    return torch.tensor(op.high if isinstance(op, Clip) else math.inf, dtype=torch.float64)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,18 +16,28 @@ TRANSPOSED = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3
 
 @dataclass(frozen=True, eq=False)
 class Linear(Op):
-    """y = x W^T + b over the last axis; weight [out, in], bias [out] or None."""
+    """y = x W^T + b over the last axis; weight [out, in], bias [out] or None.
+
+    `original` is the op of the ANN, if a conversion corrected the weights.
+    """
 
     weight: Tensor
     bias: Tensor | None = None
+    original: Op | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight, self.bias)
 
+    def analogue(self) -> Op:
+        return self.original or self
+
 
 @dataclass(frozen=True, eq=False)
 class Convolution(Op):
-    """Convolution in 1, 2 or 3 dimensions, grouped and dilated; weight [out, in/groups, *kernel]."""
+    """Convolution in 1, 2 or 3 dimensions, grouped and dilated; weight [out, in/groups, *kernel].
+
+    `original` is the op of the ANN, if a conversion corrected the weights.
+    """
 
     weight: Tensor
     bias: Tensor | None
@@ -35,10 +45,14 @@ class Convolution(Op):
     padding: tuple[int, ...]
     dilation: tuple[int, ...]
     groups: int = 1
+    original: Op | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         convolve = CONVOLUTIONS[self.weight.ndim - 2]
         return convolve(x, self.weight, self.bias, self.stride, self.padding, self.dilation, self.groups)
+
+    def analogue(self) -> Op:
+        return self.original or self
 
 
 @dataclass(frozen=True, eq=False)

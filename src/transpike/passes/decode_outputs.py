@@ -12,10 +12,10 @@ from transpike.network import Network, Node, shapes
 from transpike.network.edit import rebuilt, rewired
 from transpike.network.grammar import decoded, place, trait
 from transpike.neurons import FirstToMargin, Integrator
-from transpike.ops import AdaptiveMaxPool, Clip, Constant, LeakyRelu, MaxPool, Relu
+from transpike.ops import RECTIFIERS, AdaptiveMaxPool, Constant, LeakyRelu, MaxPool
 from transpike.parts import Op, Stateful, Trait
 
-SPIKING_RULES = (Relu, Clip, LeakyRelu, MaxPool, AdaptiveMaxPool, Stateful)
+SPIKING_RULES = (*RECTIFIERS, LeakyRelu, MaxPool, AdaptiveMaxPool, Stateful)
 
 
 @dataclass(frozen=True)

@@ -10,19 +10,21 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from transpike.calibration import Histogram, Moments, Samples, moments
+from transpike.calibration import Histogram, Moments, Rows, Samples, gather
 from transpike.codings import BiasOnce, DifferenceInput
 from transpike.errors import ArgumentError, ConversionError
 from transpike.network import Network, Node, shapes
 from transpike.network.edit import rebuilt, rewired, substitute
 from transpike.network.grammar import decoded, place
-from transpike.neurons import DifferenceDecoder, DifferenceMaxPool, Integrator, MultiThreshold, first_spike
+from transpike.neurons import DifferenceDecoder, DifferenceMaxPool, DifferenceNeuron, Integrator, first_spike
 from transpike.ops import Affine, Clip, Convolution, Linear, Pad, Relu, TransposedConvolution
 from transpike.parts import Op, Stateful
 from transpike.passes.gaussian import gaussian_threshold
-from transpike.passes.insert_neurons import channel_axis, dead_channels, few_samples
+from transpike.passes.insert_neurons import channel_axis
 from transpike.passes.max_pool import replaced
 from transpike.passes.split_signed import number, two_sided
+from transpike.passes.thresholds import Layer, Streamed
+from transpike.passes.thresholds.base import WAKE, few_samples, silence
 from transpike.simulation.stepper import temporal_nodes
 
 FITTED_LEVELS = 64  # levels of the quantiser that thresholds are fitted for, as in the source
@@ -51,7 +53,7 @@ def without_bound(network: Network, node: Node, high: float) -> list[Node]:
 
 
 @dataclass(frozen=True)
-class LeastSquares:
+class LeastSquares(Streamed):
     """A threshold rule: the largest level at which the first spikes of multi-threshold neurons have the least squared error.
 
     Per channel the theta that minimises the sum over the activations a of the samples of (x(a) - a)^2, where x(a) is the
@@ -72,9 +74,12 @@ class LeastSquares:
             best, least = torch.where(error < least, theta[:, 0], best), torch.minimum(error, least)
         return torch.where(histogram.maximum > 0, best, 0.0)
 
+    def thresholds(self, statistic: Histogram, layer: Layer, samples: Samples) -> Tensor:  # noqa: ARG002 - first spikes alone
+        return self(statistic)
+
 
 @dataclass(frozen=True)
-class InsertMultiThreshold:
+class InsertDifferenceNeurons:
     """Replace each ReLU by multi-threshold neurons whose largest level is `scale` times the Gaussian threshold.
 
     The threshold of a channel follows from mean and variance of its pre-activation on the samples, see
@@ -97,27 +102,28 @@ class InsertMultiThreshold:
         read_out, ranks = decoded(network), {name: len(shape) for name, shape in shapes(network).items()}
         targets = [node for node in network.having(Relu) if node.name not in read_out]
         axes = {node.inputs[0]: channel_axis(network, node, ranks[node.name]) for node in targets}
-        found, seen = moments(network.analogue(), axes, samples)
+        found, seen = gather(network.analogue(), {name: Rows(name, axis) for name, axis in axes.items()}, Moments, samples)
         findings = list(few_samples(seen))
         neurons: dict[str, Op] = {}
         for node in targets:
             axis = axes[node.inputs[0]]
-            thresholds, dead = self.thresholds(found[node.inputs[0]])
-            findings += dead_channels(node, dead)
+            seen_here = found[node.inputs[0]]
+            thresholds = self.thresholds(seen_here)
+            findings += silence(node, seen_here.silent, "channels", "are 0 on every calibration sample", WAKE)
             spread = thresholds.reshape([-1 if at == axis else 1 for at in range(1, ranks[node.name] + 1)])
             like = number(network, 0.0).to(network.device)
-            neurons[node.name] = MultiThreshold(spread.to(like), like, node.op, levels=self.levels)
+            neurons[node.name] = DifferenceNeuron(spread.to(like), like, node.op, levels=self.levels)
         network = dataclasses.replace(network, findings=(*network.findings, *findings))
         return network.map_ops(lambda node: neurons.get(node.name, node.op))
 
-    def thresholds(self, seen: Moments) -> tuple[Tensor, Tensor]:
-        """Return the threshold of each channel, and which channels no sample activates."""
+    def thresholds(self, seen: Moments) -> Tensor:
+        """Return the threshold of each channel."""
         fitted = self.scale * gaussian_threshold(seen.mean, seen.variance.sqrt(), FITTED_LEVELS)
         constant = (seen.variance == 0) & (seen.mean > 0)
         fitted = torch.where(constant, seen.mean, fitted)
         alive = fitted[fitted > 0]
         stand_in = alive.median() if len(alive) else torch.tensor(1.0, dtype=torch.float64)
-        return torch.where(fitted > 0, fitted, stand_in), seen.maximum <= 0
+        return torch.where(fitted > 0, fitted, stand_in)
 
 
 @dataclass(frozen=True)
@@ -142,7 +148,7 @@ class CodeDifferentially:
 
 def check_differential(node: Node) -> None:
     """Raise ConversionError for a stateful op that has no differential form."""
-    if not isinstance(node.op, MultiThreshold) and type(node.op) is not Integrator:
+    if not isinstance(node.op, DifferenceNeuron) and type(node.op) is not Integrator:
         raise ConversionError(
             f"{type(node.op).__name__} {place(node)} has no differential form: the recipe 'dcgs' takes constant or "
             "spiking input, max-pools of its own, and the accumulated potential as answer."

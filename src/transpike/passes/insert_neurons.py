@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from transpike.calibration import Histogram, Samples, histograms
+from transpike.calibration import Samples
 from transpike.network import Network, Node, shapes
-from transpike.network.grammar import decoded, place
+from transpike.network.grammar import decoded
 from transpike.neurons import IntegrateAndFire, Neuron
-from transpike.ops import Clip, Convolution, Linear, Permute, Relu, Reshape, TransposedConvolution
-from transpike.parts import Finding, Op
-from transpike.passes.thresholds import Threshold
-
-FEW_SAMPLES = 32
+from transpike.ops import RECTIFIERS, Convolution, Linear, Permute, Reshape, TransposedConvolution, ceiling
+from transpike.parts import Op
+from transpike.passes.thresholds import Layer, Threshold
 
 
 @dataclass(frozen=True)
 class InsertNeurons:
-    """Replace each ReLU-like activation by neurons whose thresholds the rule takes from calibration samples.
+    """Replace each ReLU-like activation by neurons whose thresholds the rule finds.
 
     The threshold of a neuron is the largest mean activation that it can send. `initial` is the potential before the
     first step as a fraction of the threshold; `neuron` makes a neuron of (threshold, initial, activation). Thresholds
-    are always positive and finite: a channel that no sample activates gets the median threshold of its layer, and a finding.
+    are always positive and finite: where the rule finds none, as for a channel that no sample activates, the median
+    threshold of the layer stands in. A clip, QCFS or SlipReLU is taken for a clipped ReLU, whose bound none exceeds.
     """
 
     threshold: Threshold
@@ -36,55 +35,37 @@ class InsertNeurons:
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
     def __call__(self, network: Network, samples: Samples) -> Network:
-        read_out, ranks = decoded(network), shapes(network)
-        targets = [node for node in network.having(Relu, Clip) if node.name not in read_out]
-        axes = {node.name: channel_axis(network, node, len(ranks[node.name])) for node in targets}
-        found, seen = histograms(network.analogue(), axes, samples)
-        findings = list(few_samples(seen))
+        layers = self.layers(network)
+        found = self.threshold.find(network.analogue(), layers, samples)
+        like = {"dtype": getattr(torch, next(iter(network.inputs.values())).dtype), "device": network.device}
         neurons: dict[str, Op] = {}
-        for node in targets:
-            thresholds, dead = self.thresholds(node, found[node.name])
-            findings += dead_channels(node, dead)
-            spread = thresholds.reshape([-1 if axis == axes[node.name] else 1 for axis in range(1, len(ranks[node.name]) + 1)])
-            dtype = getattr(torch, next(iter(network.inputs.values())).dtype)
-            like = {"dtype": dtype, "device": network.device}
-            neuron = self.neuron(spread.to(**like), torch.tensor(self.initial, **like), node.op)
-            neurons[node.name] = dataclasses.replace(neuron, threshold=neuron.threshold / neuron.most)
-        network = dataclasses.replace(network, findings=(*network.findings, *findings))
+        for layer in layers:
+            threshold = completed(found.thresholds[layer.name], layer.node.op)
+            neuron = self.neuron(threshold.to(**like), torch.tensor(self.initial, **like), layer.node.op)
+            neurons[layer.name] = dataclasses.replace(neuron, threshold=neuron.threshold / neuron.most)
+        network = dataclasses.replace(network, findings=(*network.findings, *found.findings))
         return network.map_ops(lambda node: neurons.get(node.name, node.op))
 
-    def thresholds(self, node: Node, histogram: Histogram) -> tuple[Tensor, Tensor]:
-        """Return the threshold of each channel (or one of the layer), and which channels no sample activates."""
-        dead = histogram.maximum <= 0
-        thresholds = self.threshold(histogram)
-        if isinstance(node.op, Clip):
-            thresholds = thresholds.clamp(max=node.op.high)
-        alive = thresholds[(thresholds > 0) & torch.isfinite(thresholds)]
-        ceiling = node.op.high if isinstance(node.op, Clip) else 1.0
-        stand_in = alive.median() if len(alive) else torch.tensor(ceiling, dtype=torch.float64)
-        return torch.where(thresholds > 0, thresholds, stand_in), dead
+    def layers(self, network: Network) -> list[Layer]:
+        """Return the places where neurons will stand."""
+        read_out, sizes = decoded(network), shapes(network)
+        layers = []
+        for node in network.having(*RECTIFIERS):
+            if node.name not in read_out:
+                probe = self.neuron(torch.ones(()), torch.tensor(self.initial), node.op)
+                axis = channel_axis(network, node, len(sizes[node.name]))
+                layers.append(Layer(node, sizes[node.name], axis, probe.most, self.initial))
+        return layers
 
 
-def few_samples(seen: int) -> Iterable[Finding]:
-    """Yield a finding if thresholds rest on few samples."""
-    if seen < FEW_SAMPLES:
-        yield Finding(
-            "few-samples",
-            f"Thresholds rest on {seen} calibration sample{'s' * (seen != 1)}.",
-            "Give a few hundred samples of the training data: rare large activations are clipped otherwise.",
-            severity="warning",
-        )
-
-
-def dead_channels(node: Node, dead: Tensor) -> Iterable[Finding]:
-    """Yield a finding if some channels never were active."""
-    if dead.any():
-        yield Finding(
-            "dead-channels",
-            f"{int(dead.sum())} of {len(dead)} channels of {place(node)} are 0 on every calibration sample.",
-            "They cost nothing as spikes. If other data may wake them, calibrate on more samples; else prune them.",
-            node=node.name,
-        )
+def completed(thresholds: Tensor, op: Op) -> Tensor:
+    """Return thresholds that are positive, finite, and no larger than the activation can be."""
+    highest = ceiling(op)
+    thresholds = torch.minimum(thresholds, highest)
+    known = (thresholds > 0) & torch.isfinite(thresholds)
+    default = highest.median() if torch.isfinite(highest).all() else thresholds.new_tensor(1.0)
+    stand_in = thresholds[known].median() if known.any() else default
+    return torch.where(known, thresholds, stand_in)
 
 
 def channel_axis(network: Network, node: Node, rank: int) -> int:

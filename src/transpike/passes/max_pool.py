@@ -17,7 +17,7 @@ from transpike.network import Network, Node
 from transpike.network.edit import rebuilt, with_op
 from transpike.network.grammar import Carried, carried, decoded, place
 from transpike.neurons import AccumulatedMaxPool, GatedMaxPool, Neuron, StepMaxPool, WinnerTakeAll
-from transpike.ops import AdaptiveMaxPool, Clip, MaxPool, Relu
+from transpike.ops import RECTIFIERS, AdaptiveMaxPool, MaxPool
 from transpike.parts import Op
 
 
@@ -33,7 +33,7 @@ class PoolBeforeActivation:
     def __call__(self, network: Network, samples: Samples) -> Network:  # noqa: ARG002 - needs no samples
         for pool in network.having(MaxPool, AdaptiveMaxPool):
             activation = network.nodes[network.nodes[pool.name].inputs[0]]
-            if isinstance(activation.op, Relu | Clip) and network.only_user(activation.name) == pool.name:
+            if isinstance(activation.op, RECTIFIERS) and network.only_user(activation.name) == pool.name:
                 network = exchanged(network, activation.name, pool.name)
         return network
 
@@ -45,7 +45,7 @@ class ActivateBeforePool:
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
     def __call__(self, network: Network, samples: Samples) -> Network:  # noqa: ARG002 - needs no samples
-        for activation in network.having(Relu, Clip):
+        for activation in network.having(*RECTIFIERS):
             pool = network.nodes[network.nodes[activation.name].inputs[0]]
             if isinstance(pool.op, MaxPool | AdaptiveMaxPool) and network.only_user(pool.name) == activation.name:
                 network = exchanged(network, pool.name, activation.name)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 
 from transpike.analysis import Report
 from transpike.files import write_text
-from transpike.report.figures import FIGURES
+from transpike.parts import Finding
+from transpike.report.causes import by_cause, by_stage
+from transpike.report.figures import FIGURES, Drawing
 from transpike.report.svg import inline
 from transpike.report.tables import by_layer, over_time, work_scale
 from transpike.report.verdict import steps, verdict
@@ -50,23 +54,36 @@ def context(report: Report) -> dict[str, Any]:
     """Return what the template shows, in words."""
     rows = {layer.name: f"layer-{place}" for place, layer in enumerate(report.layers, 1)}
     drawn = {name: drawing for name, drawing in FIGURES.items() if drawing.applies(report)}
-    figures = [(name, *drawing.words(report), drawing) for name, drawing in drawn.items()]
+    figures = [image(name, drawing, report) for name, drawing in drawn.items() if drawing.needs != "diagnosis"]
+    diagnosed = report.diagnosis
     return {
         "report": report,
         "title": report.title.strip() or "Converted network",
         "steps": steps(report.time_steps),
         "tiles": verdict(report),
-        "findings": [(finding, rows.get(finding.node or "")) for finding in report.findings],
-        "figures": [
-            (name, title, caption, inline(drawing.draw(report), name, title, caption))
-            for name, title, caption, drawing in figures
-        ],
+        "findings": linked(report.findings, rows),
+        "figures": figures,
+        "causes": None if diagnosed is None else linked(diagnosed.findings, rows),
+        "cause_figures": [image(name, one, report) for name, one in drawn.items() if one.needs == "diagnosis"],
+        "by_stage": None if diagnosed is None else by_stage(diagnosed),
+        "by_cause": None if diagnosed is None else by_cause(diagnosed),
         "over_time": over_time(report),
         "by_layer": by_layer(report),
         "macs": macs_sentence(report),
         "schedule": SCHEDULES.get(report.method.schedule, ""),
         "number": number,
     }
+
+
+def image(name: str, drawing: Drawing, report: Report) -> tuple[str, str, str, Markup]:
+    """Return a figure with its name, title and caption."""
+    title, caption = drawing.words(report)
+    return name, title, caption, inline(drawing.draw(report), name, title, caption)
+
+
+def linked(findings: Sequence[Finding], rows: Mapping[str, str]) -> list[tuple[Finding, str]]:
+    """Return findings with the row of the layer table that each speaks of."""
+    return [(finding, rows.get(finding.node or "", "")) for finding in findings]
 
 
 def macs_sentence(report: Report) -> str:

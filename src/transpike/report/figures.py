@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from transpike.analysis import Report
 from transpike.report.curves import accuracy_against_energy, accuracy_over_time, operations_over_time
 from transpike.report.layers import firing_rates, layer_errors, spike_raster
+from transpike.report.losses import error_growth, loss_by_layer
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,21 @@ FIGURES: Mapping[str, Drawing] = MappingProxyType(
             "Each row shows how a layer's firing rates are spread, darker for more neurons: much at the far left means "
             "neurons that hardly fire, anything at the far right neurons that fire at every step and can send no more.",
             needs="layers",
+        ),
+        "loss_by_layer": Drawing(
+            loss_by_layer,
+            "Causes of the error of each layer",
+            "The error of each layer, divided by cause: grey is inherited from the layers before, the colours are what the "
+            "layer adds itself by clipping, by whole numbers of spikes, and by spikes that come unevenly in time.",
+            needs="diagnosis",
+        ),
+        "error_growth": Drawing(
+            error_growth,
+            "Growth of errors against the bound",
+            "Above, the error at each layer; below, how much an error made at that layer is lengthened on its way to the "
+            "answer. The dashed line is the most that the product of the layers' norms allows: a true bound, but a very "
+            "loose one, and the looser the more layers an error passes.",
+            needs="diagnosis",
         ),
     }
 )

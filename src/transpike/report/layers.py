@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullLocator
 
-from transpike.analysis import Layer, Raster, Report
+from transpike.analysis import Layer, LayerLoss, Raster, Report
 from transpike.analysis.findings import POOR_LAYER
 from transpike.errors import choose
 from transpike.report.style import BLUE, GREY, SMALL, VERMILION, empty_figure, new_figure, styled
@@ -131,7 +131,7 @@ def row_height(rows: int) -> float:
     return min(TALLEST, 1.1 + ROW * max(4, rows))
 
 
-def name_rows(axes: Axes, layers: Sequence[Layer]) -> int:
+def name_rows(axes: Axes, layers: Sequence[Layer | LayerLoss]) -> int:
     """Name rows after layers, the first on top, every n-th where there is no room for all; return n."""
     stride = math.ceil(len(layers) * ROW / TALLEST)
     axes.set_yticks(range(0, len(layers), stride), [short(layer.name) for layer in layers[::stride]], fontsize=SMALL)

@@ -16,6 +16,7 @@ NONE = "\u2013"
 MANY_SAMPLES = 1000  # from here on a second decimal of an accuracy means something
 LONGEST = 24
 COUNTS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 MICROJOULES = ((1e6, "J"), (1e3, "mJ"), (1.0, "µJ"), (1e-3, "nJ"))
 
 
@@ -95,6 +96,19 @@ def tick(value: float) -> str:
 def plain(value: float) -> str:
     """Word a tick of a logarithmic axis that has its unit in the label: 0.5, 20, 5,000."""
     return number(value, 0) if value >= 1 else f"{value:g}"
+
+
+def power(value: float) -> str:
+    """Word a value that may be very large or small: as it is, or with a power of ten.
+
+    >>> power(0.05), power(1e9), power(1e-7)
+    ('0.05', '10⁹', '10⁻⁷')
+    """
+    if value == 0 or not math.isfinite(value) or 1e-3 <= abs(value) < 1e4:  # noqa: PLR2004 - read at a glance
+        return f"{value:.3g}" if abs(value) < 100 else number(value, 0)  # noqa: PLR2004 - three figures at least
+    mantissa, exponent = f"{value:.1e}".split("e")
+    raised = str(int(exponent)).translate(SUPERSCRIPT)
+    return f"10{raised}" if float(mantissa) == 1 else f"{float(mantissa):g}{SPACE}·{SPACE}10{raised}"
 
 
 def times(ratio: float) -> str:

@@ -11,9 +11,10 @@ from torch import Tensor
 from transpike.data import Batch, batches, check_input, checked
 from transpike.errors import ArgumentError, positive_whole
 from transpike.network import Network
-from transpike.network.grammar import check_spiking
+from transpike.network.grammar import check_spiking, sequential
 from transpike.simulation.memory import block_size
 from transpike.simulation.recording import Block, Record, Recording, Snapshots, Tape, joined
+from transpike.simulation.sequential import even_trains, run_windows
 from transpike.simulation.stepper import Stepper, laid_out
 
 
@@ -106,6 +107,8 @@ def run_block(
     network: Network, batch: Batch, time_steps: int, record: Record, first: int, snapshots: Snapshots | None
 ) -> Block:
     """Simulate one block of samples."""
+    if sequential(network):
+        return window_block(network, batch, time_steps, record, snapshots)
     stepper = Stepper(network, [tensor.to(network.device) for tensor in batch.inputs], first)
     tape = Tape(record)
     outputs: dict[str, Tensor] = {}
@@ -123,6 +126,16 @@ def run_block(
     sums = {name: sent for name, state in stepper.states.items() if (sent := state.transmitted()) is not None}
     decided = {name: state.decided.cpu() for name, state in stepper.states.items() if state.decided is not None}
     return Block(batch, outputs, spike_totals(stepper), sums, stacked, potentials, kept, decided)
+
+
+def window_block(network: Network, batch: Batch, time_steps: int, record: Record, snapshots: Snapshots | None) -> Block:
+    """Simulate one block of samples of a sequential network."""
+    windows = run_windows(network, [tensor.to(network.device) for tensor in batch.inputs], time_steps)
+    steps = list(windows.outputs())
+    outputs = {key: torch.stack([step[key].expand(len(batch), *step[key].shape[1:]) for step in steps]) for key in steps[0]}
+    kept = {step: snapshots.measure(windows.spikes_by(step)) for step in snapshots.steps} if snapshots else {}
+    trains = {name: even_trains(windows.counts[name], time_steps).cpu() for name in record.spikes}
+    return Block(batch, outputs, windows.counts, windows.transmitted(), trains, {}, kept, {})
 
 
 def spike_totals(stepper: Stepper) -> dict[str, Tensor]:
@@ -145,6 +158,8 @@ class Stream:
 
     def __init__(self, network: Network) -> None:
         self.network = laid_out(check_spiking(network))
+        if sequential(network):
+            raise ArgumentError("A sequential network runs window by window, not step by step: use simulate instead.")
         self.stepper: Stepper | None = None
         self.steps = 0
 

@@ -15,7 +15,6 @@ from transpike.simulation.stepper import temporal_nodes
 
 BLOCK = {"cpu": 32}  # on CPUs the working set of some dozens of samples stays in cache
 LARGE_BLOCK = 256
-STATE_COPIES = 4  # potential, count, sent, and the threshold map at worst
 
 
 def default_budget(device: torch.device) -> int:
@@ -30,8 +29,10 @@ def bytes_per_sample(network: Network) -> int:
     sizes = {name: math.prod(shape) for name, shape in shapes(network).items()}
     temporal = temporal_nodes(network)
     item = max((getattr(torch, op.dtype).itemsize for op in network.inputs.values()), default=4)
-    stateful = [name for name, node in network.nodes.items() if isinstance(node.op, Stateful)]
-    state = STATE_COPIES * sum(max(sizes[name], *(sizes[s] for s in network.nodes[name].inputs)) for name in stateful)
+    state = 0
+    for name, node in network.nodes.items():
+        if isinstance(node.op, Stateful):
+            state += node.op.copies * max(sizes[name], *(sizes[source] for source in node.inputs))
     static = sum(size for name, size in sizes.items() if name not in temporal)
     order = [name for name in network.nodes if name in temporal]
     frees, alive, peak = last_uses(network, order), 0, 0

@@ -42,6 +42,8 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "leaky_relu": activations.leaky,
     "prelu": activations.prelu,
     "_prelu_kernel": activations.prelu,
+    "qcfs": activations.qcfs,
+    "slip_relu": activations.slip_relu,
     "sigmoid": lambda call: call.emit(ops.Sigmoid(), call.arguments["self"]),
     "softmax": activations.softmax,
     "_softmax": activations.softmax,

@@ -34,6 +34,21 @@ def prelu(call: Call) -> Signal:
     return call.emit(ops.LeakyRelu(spread), signal)
 
 
+def qcfs(call: Call) -> Signal:
+    return call.emit(ops.Qcfs(trained_threshold(call), call.levels, call.shift), call.x)
+
+
+def slip_relu(call: Call) -> Signal:
+    op = ops.SlipRelu(trained_threshold(call), call.levels, call.slope, call.shift, call.offset)
+    return call.emit(op, call.x)
+
+
+def trained_threshold(call: Call) -> Tensor:
+    threshold = need_constant(call, "threshold")
+    assert threshold is not None
+    return threshold
+
+
 def softmax(call: Call, logarithm: bool = False) -> Signal:
     signal = call.arguments["self"]
     return call.emit(ops.Softmax(call.axis(call.dim, len(signal.shape) + 1), logarithm), signal)

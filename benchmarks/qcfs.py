@@ -1,0 +1,115 @@
+"""QCFS training of ResNet-20 on CIFAR-10 from the public checkpoint, and the accuracy of the converted network.
+
+    python benchmarks/qcfs.py train --levels 4 [--regulariser 0.1] [--epochs 8]     # call again to go on after an interruption
+    python benchmarks/qcfs.py all [--epochs 8]         # L = 4 and 8, each with and without the regulariser, and the table
+    python benchmarks/qcfs.py table [--images 10000]   # all runs that have finished
+
+Runs are kept under benchmarks/out/qcfs/. Needs TRANSPIKE_DATA. The hyper-parameters were not chosen on test images: the runs
+with and without the regulariser differ in its weight only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+
+import transpike as tp
+from datasets import Augmented, cifar10_test, cifar10_train, cifar10_train_all, data_folder
+from models import trained_resnet
+from tables import OUT, keep, show
+from transpike.files import read_tensors, write_tensors
+from transpike.passes import Percentile
+from transpike.training import QCFS, Settings, prepare, train
+
+STEPS = (1, 2, 4, 8, 16, 32, 64, 128)
+RUNS = OUT / "qcfs"
+SLIDES = {
+    4: {4: 83.71, 8: 90.01, 16: 92.11, 32: 92.66, 64: 92.65, 128: 92.67},
+    8: {4: 76.75, 8: 88.12, 16: 92.30, 32: 93.15, 64: 93.15, 128: 93.23},
+}
+INITIAL = Percentile(99.0)  # of 96, 98, 99 and 99.9 the best accuracy on the 1,000 training images before any step
+PLAN = [(levels, weight) for levels in (4, 8) for weight in (0.0, 0.1)]
+
+
+def prepared(levels: int) -> torch.nn.Module:
+    """The checkpoint with QCFS activations; thresholds from 1,000 training images."""
+    model = prepare(trained_resnet(20, data_folder()), cifar10_train(1000)[0], QCFS(levels), threshold=INITIAL)
+    return model.to(memory_format=torch.channels_last)
+
+
+class Clock:
+    """Print where a run is, twice a minute."""
+
+    def __init__(self):
+        self.last = time.monotonic()
+
+    def __call__(self, step):
+        if time.monotonic() - self.last > 30 or step.batch == step.batches:
+            self.last = time.monotonic()
+            print(f"epoch {step.epoch}/{step.epochs}  batch {step.batch}/{step.batches}  loss {step.loss:.3f}", flush=True)
+
+
+def run(levels: int, regulariser: float, epochs: int, rate: float, batch: int) -> None:
+    """Train, and leave the weights in the folder of the run."""
+    folder = RUNS / f"L{levels}-w{regulariser:g}-e{epochs}-r{rate:g}-b{batch}"
+    settings = Settings(epochs=epochs, learning_rate=rate, regulariser=regulariser)
+    data = Augmented(*cifar10_train_all(), batch)
+    started = time.perf_counter()
+    trained = train(prepared(levels), data, settings, checkpoint=folder, progress=Clock())
+    write_tensors(folder / "trained.safetensors", trained.model.state_dict())
+    about = {"levels": levels, "regulariser": regulariser, "epochs": epochs, "seconds": time.perf_counter() - started}
+    about["history"] = [vars(epoch) for epoch in trained.history]
+    (folder / "about.json").write_text(json.dumps(about, indent=1))
+    for epoch in trained.history:
+        print(f"epoch {epoch.epoch}: loss {epoch.loss:.3f}, accuracy {100 * epoch.accuracy:.2f}, penalty {epoch.penalty:.4f}")
+
+
+def rows_of(folder: Path, images: int) -> list[dict]:
+    """One row for the accuracy of a run, one for the slides beside it."""
+    about = json.loads((folder / "about.json").read_text())
+    levels = about["levels"]
+    model = prepared(levels)
+    model.load_state_dict(read_tensors(folder / "trained.safetensors", "weights"))
+    network = tp.convert(model, cifar10_train(100)[0], "qcfs")
+    report = tp.evaluate(model, network, cifar10_test(images), STEPS[-1], title=folder.name)
+    ours = {f"T={t}": f"{100 * report.accuracy[t - 1]:.2f}" for t in STEPS}
+    spikes = {f"T={p.time_steps}": f"{p.spikes_per_neuron:.2f}" for p in report.checkpoints if p.time_steps in STEPS}
+    rows = [
+        {"run": folder.name, **ours, "QCFS network": f"{100 * report.reference_accuracy:.2f}"},
+        {"run": "  spikes per neuron", **spikes},
+    ]
+    if levels in SLIDES:
+        rows.append(
+            {"run": f"  slides, L={levels}", **{f"T={t}": f"{SLIDES[levels][t]:.2f}" for t in STEPS if t in SLIDES[levels]}}
+        )
+    return rows
+
+
+def table(images: int) -> None:
+    done = sorted(path.parent for path in RUNS.glob("*/about.json"))
+    rows = [row for folder in done for row in rows_of(folder, images)]
+    show(f"ResNet-20 with QCFS, accuracy % on {images} test images (its ReLU network has 91.73 on all)", rows)
+    keep(f"qcfs-{images}", {"rows": rows})
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("train", "all", "table"))
+    parser.add_argument("--levels", type=int, default=4)
+    parser.add_argument("--regulariser", type=float, default=0.0)
+    parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--rate", type=float, default=0.01)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--images", type=int, default=10_000)
+    chosen = parser.parse_args()
+    if chosen.what == "train":
+        run(chosen.levels, chosen.regulariser, chosen.epochs, chosen.rate, chosen.batch)
+    if chosen.what == "all":
+        for levels, weight in PLAN:
+            run(levels, weight, chosen.epochs, chosen.rate, chosen.batch)
+    if chosen.what != "train":
+        table(chosen.images)

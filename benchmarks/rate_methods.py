@@ -1,0 +1,121 @@
+"""Every rate-coding recipe on ResNet-20 and ResNet-56: accuracy, latency, spikes per neuron, bits per spike against T.
+
+    python benchmarks/rate_methods.py [--depth 20] [--recipes sbg ls ...] [--steps 4 8 16] [--images 2000] [--figure out.svg]
+
+Calibration: 1,000 training images without labels. A recipe that fits the network to T is converted for each T; the others are
+converted once and read at every T. Rows that an earlier run finished are taken from benchmarks/out; delete the file to start
+over. Needs TRANSPIKE_DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+
+import torch
+
+import transpike as tp
+from datasets import cifar10_test, cifar10_train, data_folder
+from models import trained_resnet
+from tables import OUT, keep, show
+from transpike.analysis import Checkpoint
+from transpike.errors import ArgumentError
+from transpike.neurons import Neuron
+
+STEPS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+CALIBRATION = 1000
+
+
+class Bench:
+    """One network, its data, and the rows measured so far."""
+
+    def __init__(self, depth: int, images: int) -> None:
+        self.name = f"rate-methods-resnet{depth}-{images}"
+        self.model = trained_resnet(depth, data_folder())
+        self.samples = cifar10_train(CALIBRATION)[0]
+        self.images, self.labels = cifar10_test(images)
+        path = OUT / f"{self.name}.json"
+        self.rows = json.loads(path.read_text())["rows"] if path.is_file() else []
+
+    def missing(self, recipe: str, steps: list[int]) -> list[int]:
+        """The steps that no earlier run measured."""
+        done = {row["T"] for row in self.rows if row["recipe"] == recipe}
+        return [step for step in steps if step not in done]
+
+    def measure(self, recipe: str, steps: list[int]) -> None:
+        """Convert for each of the steps, or once if the recipe does not care, and add the rows."""
+        steps = self.missing(recipe, steps)
+        groups = [[step] for step in steps] if fits_time(recipe) else [steps] if steps else []
+        for group in groups:
+            started = time.perf_counter()
+            network = tp.convert(self.model, self.samples, recipe, time_steps=group[-1])
+            converted = time.perf_counter() - started
+            report = tp.evaluate(self.model, network, (self.images, self.labels), group[-1])
+            for point in report.checkpoints:
+                if point.time_steps in group:
+                    self.add(recipe, network, point, converted)
+            keep(self.name, {"rows": self.rows})
+
+    def add(self, recipe: str, network: tp.Network, point: Checkpoint, seconds: float) -> None:
+        """Add one row and print it."""
+        neurons = [node.op for node in network.having(Neuron)]
+        windows = len(neurons) if tp.recipes[recipe].method.schedule == "sequential" else 1
+        row = {
+            "recipe": recipe,
+            "T": point.time_steps,
+            "accuracy %": round(100 * point.accuracy, 2),
+            "latency": point.time_steps * windows,
+            "spikes/neuron": round(point.spikes_per_neuron, 2),
+            "bits/spike": max(op.bits_per_spike for op in neurons),
+            "conversion s": round(seconds, 1),
+        }
+        self.rows.append(row)
+        print(row, flush=True)
+
+
+def fits_time(recipe: str) -> bool:
+    """Whether a recipe asks for the number of time steps."""
+    model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU(), torch.nn.Linear(2, 2)).eval()
+    try:
+        tp.convert(model, torch.rand(64, 2), recipe)
+    except ArgumentError:
+        return True
+    return tp.recipes[recipe].method.schedule != "concurrent"
+
+
+def draw(rows: list[dict], path: str) -> None:
+    """Draw accuracy against time steps, a line for each recipe."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for name in dict.fromkeys(row["recipe"] for row in rows):
+        points = sorted((row["T"], row["accuracy %"]) for row in rows if row["recipe"] == name)
+        axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name)
+    axes.set(xscale="log", xlabel="time steps", ylabel="accuracy in %")
+    axes.set_xscale("log", base=2)
+    axes.legend(fontsize=7, ncols=2)
+    axes.grid(alpha=0.3)
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--depth", type=int, default=20, choices=(20, 56))
+    parser.add_argument("--recipes", nargs="+", default=list(tp.recipes))
+    parser.add_argument("--steps", nargs="+", type=int, default=list(STEPS))
+    parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--figure", help="Write accuracy against time steps to this .svg or .png file.")
+    given = parser.parse_args()
+    bench = Bench(given.depth, given.images)
+    for chosen in given.recipes:
+        bench.measure(chosen, sorted(given.steps))
+    order = list(tp.recipes)
+    bench.rows.sort(key=lambda row: (order.index(row["recipe"]), row["T"]))
+    keep(bench.name, {"rows": bench.rows})
+    with torch.inference_mode():
+        ann = float((bench.model(bench.images).argmax(1) == bench.labels).float().mean())
+    show(f"ResNet-{given.depth}, {given.images} test images, ANN {100 * ann:.2f} %", bench.rows)
+    if given.figure:
+        draw(bench.rows, given.figure)

@@ -1,0 +1,158 @@
+"""Networks between ANN and SNN: only clipped, clipped and quantised, the means of a run, a run without one layer's error."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from transpike.errors import ConversionError
+from transpike.network import Network, Node
+from transpike.network.edit import pruned, rebuilt
+from transpike.network.grammar import decoded, differential, place
+from transpike.neurons import AccumulatedMaxPool, EvenFiring, Neuron
+from transpike.ops import Constant
+from transpike.parts import Op, Stateful
+from transpike.simulation.stepper import temporal_nodes
+
+
+def evenly(op: Stateful, x: Tensor, time_steps: int, first_sample: int = 0) -> Tensor:
+    """Return what `op` sends per step, on average over `time_steps` steps, if its input is `x` [batch, ...] at each of them.
+
+    Found by stepping the op itself, so it holds for every neuron, with its initial potential, biases, heights and delay.
+    For integrate-and-fire neurons it is threshold/T * clip(floor(x T / threshold + initial), 0, T).
+    """
+    if isinstance(op, EvenFiring):
+        return op.mean_sent(x[None], time_steps)
+    state = op.start(x, first_sample)
+    steps = [op.step(state, x).clone() for _ in range(time_steps)]
+    sent = state.transmitted()  # the sum as a simulation takes it, to the last bit
+    return (torch.stack(steps).sum(0) if sent is None else sent) / time_steps
+
+
+@dataclass(frozen=True, eq=False)
+class Clipped(Op):
+    """y = min(activation(x), ceiling): the most that a neuron can stand for."""
+
+    activation: Op
+    ceiling: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.minimum(self.activation(x), self.ceiling)
+
+
+@dataclass(frozen=True, eq=False)
+class Quantised(Op):
+    """What a neuron sends on average within `time_steps` steps of even input x."""
+
+    neuron: Neuron
+    time_steps: int
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return evenly(self.neuron, x, self.time_steps)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured(Op):
+    """What was sent on average in a run, whatever x is."""
+
+    mean: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:  # noqa: ARG002 - it has been measured
+        return self.mean
+
+
+@dataclass(frozen=True, eq=False)
+class Disturbed(Op):
+    """y = ideal(x) + error."""
+
+    ideal: Op
+    error: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.ideal(x) + self.error
+
+
+def clipped(network: Network) -> Network:
+    """Return the ANN whose activations end where the neurons do."""
+    return with_neurons(network, lambda neuron: Clipped(neuron.analogue(), neuron.ceiling()))
+
+
+def quantised(network: Network, time_steps: int) -> Network:
+    """Return the ANN whose activations are what the neurons send for even input."""
+    return with_neurons(network, lambda neuron: Quantised(neuron, time_steps))
+
+
+def with_neurons(network: Network, change: Callable[[Neuron], Op]) -> Network:
+    """Return the ANN with another activation in the place of each neuron."""
+    changed = network.map_ops(lambda node: change(node.op) if isinstance(node.op, Neuron) else node.op)
+    return changed.analogue()
+
+
+def measured(network: Network, means: Mapping[str, Tensor]) -> Network:
+    """Return the network of a run's means: what follows a node of `means` gets what that node sent on average.
+
+    Means commute with linear ops, so every value is the mean over the run, exactly; that of AccumulatedMaxPool is the
+    maximum of its mean inputs.
+    """
+    return network.map_ops(lambda node: Measured(means[node.name]) if node.name in means else node.op).analogue()
+
+
+def without(network: Network, layer: str, means: Mapping[str, Tensor], errors: Mapping[str, Tensor]) -> Network:
+    """Return the network of a run's means in which `layer` alone adds no error of its own.
+
+    The layers after it respond to that as the ANN would, and add the errors that they added in the run. Nothing before
+    it is computed again.
+    """
+    later = followers(network, layer)
+
+    def change(node: Node) -> Node:
+        name = node.name
+        if name not in means:
+            return node
+        if name == layer:
+            return Node(name, Constant(means[name] - errors[name]), (), node.origin)
+        if name not in later:
+            return Node(name, Constant(means[name]), (), node.origin)
+        assert isinstance(node.op, Stateful)
+        return dataclasses.replace(node, op=Disturbed(node.op.analogue(), errors[name]))
+
+    return pruned(rebuilt(network, map(change, network.nodes.values()))).analogue()
+
+
+def followers(network: Network, name: str) -> set[str]:
+    """Return the nodes that depend on the node `name`, itself left out."""
+    found = {name}
+    for node in network.nodes.values():
+        if found.intersection(node.inputs):
+            found.add(node.name)
+    return found - {name}
+
+
+def encoders(network: Network) -> list[str]:
+    """Return the stateful nodes that read what never changes, such as Poisson inputs, and are no neurons."""
+    temporal, after = temporal_nodes(network), decoded(network)
+    stateful = [node for node in network.having(Stateful) if not isinstance(node.op, Neuron) and node.name not in after]
+    return [node.name for node in stateful if not temporal.intersection(node.inputs)]
+
+
+def check_means(network: Network, known: Iterable[str]) -> None:
+    """Raise ConversionError for a node whose mean follows neither from its input's nor from what a run counts (`known`).
+
+    Also for a differentially coded network, whose means say nothing.
+    """
+    if differential(network):
+        raise ConversionError(
+            "A diagnosis splits the mean of what neurons send, but under differential coding a spike changes the decoded "
+            "rate: evaluate without a diagnosis."
+        )
+    exact = decoded(network).union(known)
+    for node in network.having(Stateful):
+        if node.name not in exact and not isinstance(node.op, AccumulatedMaxPool):
+            raise ConversionError(
+                f"{type(node.op).__name__} {place(node)} keeps no sum of what it sends, so the error that it adds cannot "
+                "be told from that of the neurons: convert with another rule for it, or evaluate without a diagnosis."
+            )

@@ -1,0 +1,71 @@
+"""Tables of predictions and searches."""
+
+from __future__ import annotations
+
+from transpike.cli import show
+from transpike.prediction import Estimate, Prediction
+from transpike.selection import NoiseChoice, Selection, Trial
+
+
+def prediction(result: Prediction) -> None:
+    """Print what a network will answer."""
+    rows = show.table(f"Predicted: {show.escaped(result.method)}", "time steps", "accuracy", "agreement", "off by", "passes")
+    for estimate in result.best:
+        rows.add_row(str(estimate.time_steps), *estimated(estimate))
+    rows.add_section()
+    rows.add_row("clipped only", *estimated(result.clipped))
+    if result.reference_accuracy is not None:
+        rows.add_row("ANN", show.percent(result.reference_accuracy), show.percent(1.0), "-", "1")
+    show.out.print(rows)
+    if result.simulated:
+        show.out.print(f"Corrected by what {result.simulated} simulated samples showed; without labels.")
+    show.out.print("[dim]Off by: the most that was measured on ResNet-20 and ResNet-56, in points.[/dim]")
+    show.findings(result.findings)
+
+
+def estimated(estimate: Estimate) -> tuple[str, str, str, str]:
+    """Word one estimate."""
+    band = "unknown" if estimate.band is None else f"{estimate.band:g}"
+    return show.percent(estimate.accuracy), show.percent(estimate.agreement), band, str(estimate.passes)
+
+
+def selection(result: Selection, folder: str) -> None:
+    """Print what a search found."""
+    columns = ("recipe", "steps", "KL, nats", "agree", "right", "spikes", "bits", "energy")
+    rows = show.table(f"Best of {len(result.trials)} conversions, on {result.held_out} held-out samples", *columns)
+    for trial in result.front:
+        rows.add_row(*tried(trial), style="bold" if trial == result.best else "")
+    show.out.print(rows)
+    for refusal in result.refusals:
+        show.out.print(f"[yellow]left out[/yellow]  {show.escaped(refusal)}")
+    show.out.print(
+        "[dim]KL: divergence of the SNN's softmax from the ANN's, which decides; spikes per neuron and sample.[/dim]"
+    )
+    if result.best is None:
+        show.out.print("No conversion keeps the limits: allow more time steps, spikes or energy, or more --trials.")
+        return
+    show.out.print(f"Nearest to the ANN: {named(result.best)} at {result.best.time_steps} steps.")
+    network = show.escaped(f"{folder}/network")
+    show.out.print(f"Saved in {network}: evaluate it on test data with [bold]transpike evaluate {network}[/bold].")
+
+
+def named(trial: Trial) -> str:
+    """Name a conversion."""
+    return trial.recipe if trial.percentile is None else f"{trial.recipe}, percentile {trial.percentile:g}"
+
+
+def tried(trial: Trial) -> tuple[str, ...]:
+    """Word one conversion."""
+    shares = (show.percent(trial.agreement), show.percent(trial.accuracy))
+    costs = (f"{trial.spikes_per_neuron:.2f}", str(trial.bits_per_spike), f"{trial.energy:.2f} x")
+    return (named(trial), str(trial.time_steps), f"{trial.divergence:.4f}", *shares, *costs)
+
+
+def noise(choice: NoiseChoice, time_steps: int) -> None:
+    """Print what each percentile lost on noise."""
+    rows = show.table(f"Answers to noise that differ from the ANN's, {time_steps} steps", "percentile", "loss", "divergence")
+    for row in choice.losses:
+        look = "bold" if row == choice.best else ""
+        rows.add_row(f"{row.percentile:g}", show.percent(row.loss), f"{row.divergence:.4f}", style=look)
+    show.out.print(rows)
+    show.out.print(f"Convert with --percentile {choice.best.percentile:g}.")

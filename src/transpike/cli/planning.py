@@ -1,0 +1,91 @@
+"""The commands before a simulation: predict and search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from transpike import plans
+from transpike.cli import outcomes, show
+from transpike.cli.arguments import Data, Json, Model, Numbers, Samples, Weights, choice, sentence
+from transpike.errors import ArgumentError
+from transpike.recipe import RECIPES
+from transpike.selection import Limits
+
+Steps = Annotated[int, typer.Option(help="How many steps at most.")]
+
+
+@sentence
+def predict(
+    network: Annotated[str, typer.Argument(help="Folder that convert wrote.")],
+    data: Data,
+    time_steps: Steps = 64,
+    simulate: Annotated[int, typer.Option(min=0, help="Simulate so many samples to correct the estimate; 64 will do.")] = 0,
+    out: Annotated[str | None, typer.Option(help="Folder for prediction.json (default: the network's).")] = None,
+    model: Annotated[str | None, typer.Option(help="Compare with this model instead of the network's own analogue.")] = None,
+    weights: Weights = None,
+    samples: Samples = None,
+    mean: Numbers = None,
+    std: Numbers = None,
+    as_json: Json = False,
+) -> None:
+    """Estimate accuracy at each number of time steps before simulating, from a few passes over the data."""
+    folder = out or network
+    with show.watching(quiet=as_json) as watch:
+        result = plans.predict_network(
+            network,
+            choice(data, samples, mean, std),
+            time_steps,
+            folder,
+            simulated=simulate,
+            model=model,
+            weights=weights,
+            watch=watch,
+        )
+    if as_json:
+        show.as_json(result.to_json())
+        return
+    outcomes.prediction(result)
+    show.out.print(f"Written: {show.escaped(str(Path(folder) / plans.PREDICTION))}.")
+
+
+@sentence
+def search(
+    model: Model,
+    data: Data,
+    out: Annotated[str, typer.Option(help="Folder for the trials, their picture, and the best network.")],
+    weights: Weights = None,
+    time_steps: Steps = 32,
+    spikes: Annotated[float | None, typer.Option(help="Limit: spikes per neuron and sample.")] = None,
+    bits: Annotated[int, typer.Option(help="Limit: bits per spike; 1 admits binary spikes only.")] = 1,
+    energy: Annotated[float | None, typer.Option(help="Limit: energy over the ANN's, such as 0.5.")] = None,
+    recipe: Annotated[
+        list[str] | None, typer.Option(help=f"Try this recipe; may be repeated (default: {', '.join(RECIPES)}).")
+    ] = None,
+    trials: Annotated[int, typer.Option(help="How many conversions to try.")] = 40,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where an interrupted search stopped.")] = False,
+    noise: Annotated[bool, typer.Option("--noise", help="Only choose the percentile, on noise in place of data.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the trials and of the split, or of the noise.")] = 0,
+    samples: Samples = None,
+    mean: Numbers = None,
+    std: Numbers = None,
+    as_json: Json = False,
+) -> None:
+    """Find the recipe nearest to the ANN within limits, judged on training samples that did not calibrate it."""
+    chosen = choice(data, samples, mean, std)
+    if noise:
+        if resume or any(limit is not None for limit in (spikes, energy)) or bits != 1 or len(recipe or ()) > 1:
+            raise ArgumentError("--noise takes --time-steps, --seed and one --recipe; it knows no limits and no --resume.")
+        with show.watching(quiet=as_json) as watch:
+            name = recipe[0] if recipe else "rate"
+            found = plans.search_percentile(model, weights, chosen, time_steps, out, recipe=name, seed=seed, watch=watch)
+        show.as_json(plans.noise_values(found, time_steps)) if as_json else outcomes.noise(found, time_steps)
+        return
+    limits = Limits(time_steps=time_steps, spikes_per_neuron=spikes, bits_per_spike=bits, energy=energy)
+    with show.watching(quiet=as_json) as watch:
+        result = plans.search_recipe(
+            model, weights, chosen, limits, out, recipes=recipe, trials=trials, seed=seed, resume=resume, watch=watch
+        )
+    show.as_json(result.to_json()) if as_json else outcomes.selection(result, out)

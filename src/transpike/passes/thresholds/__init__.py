@@ -1,0 +1,23 @@
+"""The menu of rules that give neurons their thresholds."""
+
+from __future__ import annotations
+
+from transpike.passes.thresholds.balance import LocalBalance
+from transpike.passes.thresholds.base import Found, Layer, PerNeuron, Streamed, Threshold
+from transpike.passes.thresholds.gaussian import Gaussian
+from transpike.passes.thresholds.percentile import Percentile
+from transpike.passes.thresholds.quantisation import MMSE
+from transpike.passes.thresholds.weights import WeightBound
+
+__all__ = [
+    "MMSE",
+    "Found",
+    "Gaussian",
+    "Layer",
+    "LocalBalance",
+    "PerNeuron",
+    "Percentile",
+    "Streamed",
+    "Threshold",
+    "WeightBound",
+]

@@ -1,0 +1,104 @@
+"""What the command line does before a simulation: predict, and search what to convert with."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from transpike.conversion import convert
+from transpike.errors import TranspikeWarning
+from transpike.files import write_text
+from transpike.jobs import NETWORK, DataChoice, Watch, unwatched
+from transpike.network.archive import load, save
+from transpike.prediction import Prediction, predict
+from transpike.report import predicted_over_time, save_figure, search_front
+from transpike.selection import Limits, NoiseChoice, Selection, percentile_by_noise, search
+from transpike.selection.noise import PERCENTILES
+from transpike.sources import load_model
+
+PREDICTION, SELECTION, NOISE = "prediction.json", "search.json", "noise.json"
+
+
+def predict_network(
+    network: str | Path,
+    data: DataChoice,
+    time_steps: int,
+    out: str | Path,
+    *,
+    simulated: int = 0,
+    model: str | None = None,
+    weights: str | None = None,
+    watch: Watch = unwatched,
+) -> Prediction:
+    """Predict how a saved network will answer, and write `prediction.json` and its picture into the folder `out`."""
+    samples = data.load("test")
+    prediction = predict(
+        load(network),
+        samples,
+        time_steps,
+        load_model(model, weights) if model else None,
+        simulated=simulated,
+        progress=watch(f"Predicting {time_steps} steps", len(samples)),
+    )
+    prediction.save(Path(out) / PREDICTION)
+    for suffix in (".svg", ".png"):
+        save_figure(predicted_over_time(prediction), Path(out) / f"predicted_over_time{suffix}")
+    return prediction
+
+
+def search_recipe(
+    model: str,
+    weights: str | None,
+    data: DataChoice,
+    limits: Limits,
+    out: str | Path,
+    *,
+    recipes: Sequence[str] | None = None,
+    trials: int = 40,
+    seed: int = 0,
+    resume: bool = False,
+    watch: Watch = unwatched,
+) -> Selection:
+    """Search a recipe within limits; write `search.json`, its picture and the best network into the folder `out`."""
+    loaded, samples, folder = load_model(model, weights), data.load("train"), Path(out)
+    advance = watch("Searching", trials)
+    found = search(
+        loaded, samples, limits, recipes=recipes, trials=trials, seed=seed, folder=folder, resume=resume, progress=advance
+    )
+    found.save(folder / SELECTION)
+    for suffix in (".svg", ".png"):
+        save_figure(search_front(found), folder / f"search_front{suffix}")
+    if found.best is not None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TranspikeWarning)  # they are findings of the network, which is saved
+            best = convert(loaded, samples, found.best.chosen_recipe(), time_steps=found.best.time_steps)
+        save(best, folder / NETWORK)
+    return found
+
+
+def search_percentile(
+    model: str,
+    weights: str | None,
+    data: DataChoice,
+    time_steps: int,
+    out: str | Path,
+    *,
+    recipe: str = "rate",
+    seed: int = 0,
+    watch: Watch = unwatched,
+) -> NoiseChoice:
+    """Choose the percentile on noise; write `noise.json` into the folder `out`."""
+    loaded, samples = load_model(model, weights), data.load("train")
+    advance = watch("Percentiles on noise", len(PERCENTILES))
+    choice = percentile_by_noise(loaded, samples, time_steps, recipe, seed=seed, progress=advance)
+    write_text(Path(out) / NOISE, json.dumps(noise_values(choice, time_steps), indent=1))
+    return choice
+
+
+def noise_values(choice: NoiseChoice, time_steps: int) -> dict[str, object]:
+    """Return a choice of percentile as plain values."""
+    losses = [dataclasses.asdict(row) for row in choice.losses]
+    return {"time_steps": time_steps, "percentile": choice.best.percentile, "recipe": choice.recipe.name, "losses": losses}

@@ -1,0 +1,69 @@
+"""How near a spiking network is to its ANN on samples, and what it costs there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from transpike.analysis.energy import energies
+from transpike.analysis.operations import count_work, synaptic_operations
+from transpike.data import Batch
+from transpike.errors import DataError
+from transpike.network import Network
+from transpike.neurons import Neuron
+from transpike.simulation import blocks
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Divergence in nats, shares of agreement and of right answers, and costs per sample; see `trials.Trial`."""
+
+    divergence: float
+    agreement: float
+    accuracy: float | None
+    spikes_per_neuron: float
+    bits_per_spike: int
+    energy: float
+
+
+def measure(network: Network, samples: Batch, reference: Tensor, time_steps: int) -> Measurement:
+    """Simulate `network` on `samples` and compare its answers with `reference`, the ANN's scores [samples, classes].
+
+    Raises DataError for outputs that are not [samples, classes].
+    """
+    work = count_work(network)
+    parts: list[Tensor] = []
+    spikes = operations = 0.0
+    neurons = {node.name for node in network.having(Neuron)}
+    size = 0
+    for part in blocks(network, iter([samples]), time_steps):
+        parts.append(next(iter(part.outputs.values()))[-1].cpu())
+        spikes += sum(float(count.double().sum()) for name, count in part.totals.items() if name in neurons)
+        operations += sum(synaptic_operations(part.totals, work).values())
+        size = sum(count[0].numel() for name, count in part.totals.items() if name in neurons)
+    scores = torch.cat(parts)
+    energy = energies(work.ann_connections, work.static_macs, work.current_macs, operations / len(samples), time_steps)[0]
+    labels = samples.labels
+    return Measurement(
+        divergence(scores, reference),
+        float((scores.argmax(1) == reference.argmax(1)).double().mean()),
+        None if labels is None else float((scores.argmax(1) == labels).double().mean()),
+        spikes / max(1, size * len(samples)),
+        max((node.op.bits_per_spike for node in network.having(Neuron) if isinstance(node.op, Neuron)), default=1),
+        energy.ratio,
+    )
+
+
+def divergence(scores: Tensor, reference: Tensor) -> float:
+    """Return the mean over samples of KL(softmax(reference) || softmax(scores)) in nats, for scores [samples, classes].
+
+    >>> divergence(torch.tensor([[0.0, 1.0]]), torch.tensor([[2.0, 3.0]]))
+    0.0
+    """
+    if scores.ndim != 2 or scores.shape != reference.shape:  # noqa: PLR2004 - [samples, classes]
+        raise DataError(f"Only answers [samples, classes] can be compared, but the model gives {tuple(scores.shape)}.")
+    logs = F.log_softmax(scores.double(), 1), F.log_softmax(reference.double(), 1)
+    return max(0.0, float(F.kl_div(*logs, reduction="batchmean", log_target=True)))

@@ -1,0 +1,145 @@
+"""What a search tried and what it chose: plain values, the same in Python and in JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from transpike.errors import ArchiveError, ArgumentError, positive_whole
+from transpike.files import read_json, write_text
+from transpike.recipe import Recipe, find_recipe
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a spiking network may cost: time steps, spikes per neuron and sample, bits per spike, energy over the ANN's.
+
+    One bit per spike admits binary spikes only. None sets no limit. Raises ArgumentError for values that are not positive.
+    """
+
+    time_steps: int
+    spikes_per_neuron: float | None = None
+    bits_per_spike: int = 1
+    energy: float | None = None
+
+    def __post_init__(self) -> None:
+        positive_whole("time_steps", self.time_steps)
+        positive_whole("bits_per_spike", self.bits_per_spike)
+        for name in ("spikes_per_neuron", "energy"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ArgumentError(f"The limit {name} must be above 0, not {value}.")
+
+    def excess(self, trial: Trial) -> float:
+        """Return by how much a trial exceeds the limits, as a share of them; 0 if it keeps them all."""
+        pairs: tuple[tuple[float, float | None], ...] = (
+            (trial.time_steps, self.time_steps),
+            (trial.bits_per_spike, self.bits_per_spike),
+            (trial.spikes_per_neuron, self.spikes_per_neuron),
+            (trial.energy, self.energy),
+        )
+        return sum(max(0.0, value / limit - 1) for value, limit in pairs if limit is not None)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One conversion, measured on the held-out samples.
+
+    `divergence` is the mean Kullback-Leibler divergence of the SNN's softmax from the ANN's in nats, `agreement` how
+    often both give the same answer, `accuracy` known only where the samples had labels. `energy` is the SNN's over the
+    ANN's.
+    """
+
+    recipe: str
+    percentile: float | None
+    time_steps: int
+    divergence: float
+    agreement: float
+    accuracy: float | None
+    spikes_per_neuron: float
+    bits_per_spike: int
+    energy: float
+
+    def costs(self) -> tuple[float, float, float]:
+        """Return what is to be small: divergence, time steps, spikes per neuron."""
+        return self.divergence, self.time_steps, self.spikes_per_neuron
+
+    def chosen_recipe(self) -> Recipe:
+        """Return the recipe, to convert with."""
+        recipe = find_recipe(self.recipe)
+        return recipe if self.percentile is None else recipe.with_percentile(self.percentile)
+
+
+def pareto_front(trials: Sequence[Trial]) -> tuple[Trial, ...]:
+    """Return the trials that no other beats: none is at least as good in all costs and better in one.
+
+    They come in order of time steps, then of spikes; equal ones once.
+    """
+    front: dict[tuple[float, float, float], Trial] = {}
+    for trial in trials:
+        mine = trial.costs()
+        beaten = any(
+            theirs != mine and all(a <= b for a, b in zip(theirs, mine, strict=True))
+            for theirs in (other.costs() for other in trials)
+        )
+        if not beaten:
+            front.setdefault(mine, trial)
+    return tuple(sorted(front.values(), key=lambda trial: (trial.time_steps, trial.spikes_per_neuron)))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The outcome of a search: every trial, those within the limits that no other beats, and what was refused and why.
+
+    `fitted` and `held_out` count the samples that calibrated and that judged. Test data took no part.
+    """
+
+    limits: Limits
+    fitted: int
+    held_out: int
+    seed: int
+    trials: tuple[Trial, ...]
+    refusals: tuple[str, ...]
+
+    @property
+    def within(self) -> tuple[Trial, ...]:
+        """The trials that keep the limits."""
+        return tuple(trial for trial in self.trials if self.limits.excess(trial) == 0)
+
+    @property
+    def front(self) -> tuple[Trial, ...]:
+        """The trials within the limits that no other beats in divergence, time steps and spikes."""
+        return pareto_front(self.within)
+
+    @property
+    def best(self) -> Trial | None:
+        """The trial within the limits that is nearest to the ANN, the soonest of equals; None if none keeps the limits."""
+        return min(self.front, key=Trial.costs, default=None)
+
+    def to_json(self) -> str:
+        """Return the selection as JSON text, with what follows from it: `front` and `best`."""
+        derived = {"front": [dataclasses.asdict(one) for one in self.front]}
+        best = None if self.best is None else dataclasses.asdict(self.best)
+        return json.dumps({"format": FORMAT, **dataclasses.asdict(self), **derived, "best": best}, indent=1)
+
+    def save(self, path: str | Path) -> None:
+        """Write the selection as JSON, whole or not at all."""
+        write_text(Path(path), self.to_json())
+
+    @staticmethod
+    def load(path: str | Path) -> Selection:
+        """Read a selection; raises ArchiveError if the file is damaged or of a newer version."""
+        values = read_json(Path(path), "selection")
+        if not isinstance(values.get("format"), int) or values["format"] > FORMAT:
+            raise ArchiveError(f"{path} is no selection that this version reads: update with pip install -U transpike.")
+        try:
+            trials = tuple(Trial(**one) for one in values["trials"])
+            plain = {name: values[name] for name in ("fitted", "held_out", "seed")}
+            return Selection(Limits(**values["limits"]), **plain, trials=trials, refusals=tuple(values["refusals"]))
+        except (TypeError, KeyError, AttributeError) as error:
+            raise ArchiveError(f"{path} is not a complete selection ({error}): search again.") from error

@@ -1,0 +1,183 @@
+"""Train a prepared model: stochastic gradient descent that can stop after any epoch and go on bit for bit."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from transpike.capture import count_inputs
+from transpike.data import Batch, batches, check_labels
+from transpike.errors import ArgumentError, DataError
+from transpike.training.activation import Activation
+from transpike.training.checkpoint import Checkpoint
+from transpike.training.regulariser import Penalties
+from transpike.training.settings import Epoch, Settings, Step, Trained
+
+
+def train(
+    model: nn.Module,
+    data: Any,
+    settings: Settings,
+    *,
+    validation: Any = None,
+    checkpoint: str | Path | None = None,
+    progress: Callable[[Step], None] | None = None,
+) -> Trained:
+    """Return a trained copy of `model`, in evaluation mode; `model` itself is not changed.
+
+    `data` are batches of inputs [batch, ...] and labels [batch] that can be read once per epoch and have a length: a
+    DataLoader, or a list. The loss is the cross-entropy plus `settings.regulariser` times the penalties of all activations.
+    `validation` is read after each epoch, and decides nothing. With `checkpoint`, a folder, the run is kept after each epoch
+    and goes on from there when called again, on a CPU to the same bits: random numbers are restored, and shuffling by torch
+    with them.
+    It runs on a GPU with bfloat16 autocast where PyTorch finds one, in the model's own precision on the CPU otherwise.
+    `progress` is called after each batch. Raises ArgumentError, DataError or ArchiveError.
+
+    >>> from transpike.training import QCFS, Settings
+    >>> model = nn.Sequential(nn.Linear(2, 8), QCFS(levels=4), nn.Linear(8, 2))
+    >>> x = torch.rand(64, 2)
+    >>> result = train(model, [(x, (x[:, 0] > x[:, 1]).long())], Settings(epochs=2))
+    >>> [epoch.epoch for epoch in result.history]
+    [1, 2]
+    """
+    check_run(model, data, settings, checkpoint)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    trained = copy.deepcopy(model).to(device)
+    kept = None if checkpoint is None else Checkpoint(Path(checkpoint))
+    with torch.random.fork_rng():
+        torch.manual_seed(settings.seed)
+        run = Run(trained, optimiser_of(trained, settings), settings, device, progress)
+        history = () if kept is None else kept.load(trained, run.optimiser, settings)
+        for epoch in range(len(history), settings.epochs):
+            history = (*history, run.epoch(epoch, data, validation))
+            if kept is not None:
+                kept.save(trained, run.optimiser, settings, history)
+    return Trained(trained.eval(), history)
+
+
+def check_run(model: nn.Module, data: Any, settings: Settings, checkpoint: str | Path | None) -> None:
+    """Raise ArgumentError or DataError for what cannot be trained, or could not go on as it began."""
+    if not isinstance(model, nn.Module):
+        raise ArgumentError(f"A model must be a torch.nn.Module, not {type(model).__name__}.")
+    if not isinstance(settings, Settings):
+        raise ArgumentError(f"settings must be Settings(...), not {type(settings).__name__}.")
+    if settings.regulariser and not any(isinstance(module, Activation) for module in model.modules()):
+        raise ArgumentError("The regulariser acts on QCFS and SlipReLU, and the model has none: prepare it first.")
+    if isinstance(data, Tensor | tuple) or not hasattr(data, "__len__") or not hasattr(data, "__iter__"):
+        raise DataError("Training data must be batches with a length, such as a DataLoader or a list of (inputs, labels).")
+    if len(data) == 0:
+        raise DataError("The training data hold no batch.")
+    if checkpoint is not None and getattr(data, "generator", None) is not None:
+        raise ArgumentError(
+            "The DataLoader shuffles with a generator of its own, which a checkpoint cannot restore: leave generator=None, and "
+            "settings.seed decides the order."
+        )
+
+
+def optimiser_of(model: nn.Module, settings: Settings) -> torch.optim.SGD:
+    """Return the optimiser: weights in one group, thresholds in another."""
+    thresholds = [module.threshold for module in model.modules() if isinstance(module, Activation)]
+    apart = {id(threshold) for threshold in thresholds}
+    weights = [parameter for parameter in model.parameters() if id(parameter) not in apart]
+    groups = [
+        {"params": weights, "weight_decay": settings.weight_decay, "factor": 1.0},
+        {"params": thresholds, "weight_decay": settings.threshold_decay, "factor": settings.threshold_rate},
+    ]
+    return torch.optim.SGD(
+        [group for group in groups if group["params"]], lr=settings.learning_rate, momentum=settings.momentum
+    )
+
+
+@dataclass
+class Run:
+    """A model on its way."""
+
+    model: nn.Module
+    optimiser: torch.optim.SGD
+    settings: Settings
+    device: torch.device
+    progress: Callable[[Step], None] | None
+
+    def epoch(self, number: int, data: Any, validation: Any) -> Epoch:
+        """Train for one epoch (counted from 0) and return what it gave."""
+        self.model.train()
+        sums = torch.zeros(4, dtype=torch.float64)  # loss, penalty, right answers, samples
+        for position, (inputs, labels) in enumerate(self.labelled(data, "training data")):
+            self.set_rate((number + position / len(data)) / self.settings.epochs)
+            loss, penalty, right = self.step(inputs, labels, number + 1)
+            sums += torch.tensor([loss * len(labels), penalty * len(labels), right, len(labels)], dtype=torch.float64)
+            if self.progress is not None:
+                self.progress(Step(number + 1, self.settings.epochs, position + 1, len(data), loss))
+        if sums[3] == 0:
+            raise DataError("The training data hold no sample.")
+        loss, penalty, accuracy = (sums[:3] / sums[3]).tolist()
+        return Epoch(number + 1, loss, penalty, accuracy, None if validation is None else self.accuracy(validation))
+
+    def set_rate(self, done: float) -> None:
+        """Set the learning rates for the fraction of the run that is over."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = self.settings.rate_at(done) * group["factor"]
+
+    def step(self, inputs: list[Tensor], labels: Tensor, epoch: int) -> tuple[float, float, int]:
+        """Take one step; return loss, penalty and the number of right answers."""
+        self.optimiser.zero_grad(set_to_none=True)
+        weight = self.settings.regulariser
+        with self.autocast(), Penalties(self.model) if weight else nullcontext() as penalties:
+            answers = self.answers(inputs)
+        check_labels(labels, answers.shape[1], 0)
+        loss = F.cross_entropy(answers.float(), labels.long(), label_smoothing=self.settings.label_smoothing)
+        penalty = torch.zeros(()) if penalties is None else penalties.total
+        loss = loss if penalties is None else loss + weight * penalty
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise ArgumentError(f"The loss became {value} in epoch {epoch}: lower learning_rate, or threshold_rate.")
+        loss.backward()
+        self.optimiser.step()
+        return value, float(penalty.detach()), int((answers.argmax(1) == labels).sum())
+
+    @torch.no_grad()
+    def accuracy(self, data: Any) -> float:
+        """Return the share of right answers on `data`, in evaluation mode."""
+        self.model.eval()
+        right = seen = 0
+        for inputs, labels in self.labelled(data, "validation data"):
+            with self.autocast():
+                answers = self.answers(inputs)
+            right += int((answers.argmax(1) == check_labels(labels, answers.shape[1], seen)).sum())
+            seen += len(labels)
+        if not seen:
+            raise DataError("The validation data hold no sample.")
+        return right / seen
+
+    def autocast(self) -> torch.autocast:
+        """Return the context of a forward pass: bfloat16 on a GPU, full precision on the CPU."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
+
+    def answers(self, inputs: list[Tensor]) -> Tensor:
+        """Return the scores [batch, classes]."""
+        scores = self.model(*inputs)
+        if not isinstance(scores, Tensor) or scores.ndim != 2:  # noqa: PLR2004 - [batch, classes]
+            what = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
+            raise ArgumentError(f"The model must give scores [batch, classes] to be trained, not {what}.")
+        return scores
+
+    def labelled(self, data: Any, what: str) -> Iterator[tuple[list[Tensor], Tensor]]:
+        """Yield inputs and labels on the device of the model."""
+        for batch in batches(data, count_inputs(self.model), what):
+            if len(batch):
+                yield [tensor.to(self.device) for tensor in batch.inputs], self.labels(batch, what)
+
+    def labels(self, batch: Batch, what: str) -> Tensor:
+        """Return the labels of a batch."""
+        if batch.labels is None:
+            raise DataError(f"The {what} have no labels: give batches of (inputs, labels).")
+        return batch.labels.to(self.device)

@@ -1,0 +1,83 @@
+"""QCFS and SlipReLU as PyTorch operators: one operator each in an exported program, with straight-through gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from transpike.ops import Qcfs, SlipRelu
+from transpike.ops.activation import position
+
+
+@torch.library.custom_op("transpike::qcfs", mutates_args=())
+def qcfs(x: Tensor, threshold: Tensor, levels: int, shift: float) -> Tensor:
+    """Return threshold clip(floor(levels x / threshold + shift) / levels, 0, 1), in the dtype of `x`.
+
+    It is computed in the dtype of `threshold`: under autocast `x` is too coarse to tell its level.
+    """
+    return Qcfs(threshold, levels, shift)(x.to(threshold.dtype)).to(x.dtype)
+
+
+@torch.library.custom_op("transpike::slip_relu", mutates_args=())
+def slip_relu(x: Tensor, threshold: Tensor, levels: int, slope: float, shift: float, offset: float) -> Tensor:
+    """Return slope clip(x + offset threshold / levels, 0, threshold) + (1 - slope) qcfs(x), in the dtype of `x`."""
+    return SlipRelu(threshold, levels, slope, shift, offset)(x.to(threshold.dtype)).to(x.dtype)
+
+
+def same_shape(x: Tensor, *_: Any) -> Tensor:
+    """Return an empty tensor like the result."""
+    return torch.empty_like(x)
+
+
+def qcfs_gradients(given: Tensor, x: Tensor, threshold: Tensor, levels: int, shift: float) -> tuple[Tensor, Tensor]:
+    """Return the gradients of QCFS for input and threshold, with a floor whose derivative is taken as 1.
+
+    With u = levels x / threshold + shift, (dy/dx, dy/dthreshold) is (1, (y - x) / threshold) for 0 < u < levels, (0, 0)
+    below and (0, 1) above, where (y - x) / threshold = (shift - fraction of u) / levels.
+    Source: Bu et al. 2022 (the gradients that it trains QCFS with).
+    """
+    place = position(x, threshold, levels, shift)
+    for_x = torch.ops.aten.hardtanh_backward(given, place, 0, levels)
+    above = torch.ge(place, levels, out=torch.empty_like(place)).mul_(given).sum_to_size(threshold.shape)  # floats: faster
+    rounding = shift * for_x.sum_to_size(threshold.shape) - place.frac_().mul_(for_x).sum_to_size(threshold.shape)
+    return for_x, above + rounding / levels
+
+
+def clip_gradients(given: Tensor, x: Tensor, threshold: Tensor, levels: int, offset: float) -> tuple[Tensor, Tensor]:
+    """Return the gradients of clip(x + offset threshold / levels, 0, threshold) for input and threshold."""
+    moved = x + offset / levels * threshold
+    above = moved >= threshold
+    for_x = given * ((moved > 0) & ~above)
+    return for_x, (given * above + for_x * (offset / levels)).sum_to_size(threshold.shape)
+
+
+def setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001 - torch's signature
+    """Keep what the gradients need."""
+    ctx.save_for_backward(inputs[0], inputs[1])
+    ctx.settings = inputs[2:]
+
+
+def qcfs_backward(ctx: Any, received: Tensor) -> tuple[Tensor | None, ...]:
+    """Return the gradients of the arguments of `qcfs`."""
+    x, threshold = ctx.saved_tensors
+    given, x = received.to(threshold.dtype), x.to(threshold.dtype)
+    for_x, for_threshold = qcfs_gradients(given, x, threshold, *ctx.settings)
+    return for_x.to(received.dtype), for_threshold, None, None
+
+
+def slip_relu_backward(ctx: Any, received: Tensor) -> tuple[Tensor | None, ...]:
+    """Return the gradients of the arguments of `slip_relu`."""
+    x, threshold = ctx.saved_tensors
+    levels, slope, shift, offset = ctx.settings
+    given, x = received.to(threshold.dtype), x.to(threshold.dtype)
+    steps = qcfs_gradients(given * (1 - slope), x, threshold, levels, shift)
+    clips = clip_gradients(given * slope, x, threshold, levels, offset)
+    return (steps[0] + clips[0]).to(received.dtype), steps[1] + clips[1], None, None, None, None
+
+
+qcfs.register_fake(same_shape)
+slip_relu.register_fake(same_shape)
+qcfs.register_autograd(qcfs_backward, setup_context=setup)
+slip_relu.register_autograd(slip_relu_backward, setup_context=setup)
