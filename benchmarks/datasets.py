@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import sys
 from pathlib import Path
@@ -43,6 +44,16 @@ def cifar10_train(count: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor
         labels = file["labels"][: len(images)]
     chosen = np.random.default_rng(seed).permutation(len(images))[:count]
     return normalised(images[chosen]), torch.from_numpy(labels[chosen])
+
+
+def mnist(split: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The first `count` images [n, 1, 28, 28] of MNIST in [0, 1], and their labels; `split` is "train" or "t10k"."""
+    parts = []
+    for kind, header in (("images-idx3", 16), ("labels-idx1", 8)):
+        with gzip.open(data_folder() / "mnist" / f"{split}-{kind}-ubyte.gz") as file:
+            parts.append(np.frombuffer(file.read(), np.uint8, offset=header))
+    images = torch.from_numpy(parts[0].reshape(-1, 1, 28, 28)[:count].copy()).float() / 255
+    return images, torch.from_numpy(parts[1][:count].copy()).long()
 
 
 def cifar10_train_all() -> tuple[torch.Tensor, torch.Tensor]:

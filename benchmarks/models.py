@@ -68,3 +68,15 @@ def trained_resnet(depth: int, data: Path) -> nn.Module:
     model = ResNet((depth - 2) // 6)
     model.load_state_dict({name.removeprefix("module."): value for name, value in saved.items()})
     return model.eval()
+
+
+def small_vgg() -> nn.Sequential:
+    """Two blocks of two 3 x 3 convolutions with batch norm and max-pool, for images of 28 x 28."""
+
+    def block(inputs: int, outputs: int) -> list[nn.Module]:
+        layers: list[nn.Module] = []
+        for channels in (inputs, outputs):
+            layers += [nn.Conv2d(channels, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()]
+        return [*layers, nn.MaxPool2d(2)]
+
+    return nn.Sequential(*block(1, 12), *block(12, 24), nn.Flatten(), nn.Linear(24 * 49, 64), nn.ReLU(), nn.Linear(64, 10))

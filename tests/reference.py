@@ -11,7 +11,19 @@ import numpy as np
 import torch
 
 from literal_neurons import LITERAL
-from transpike.neurons import AccumulatedMaxPool, Integrator, Neuron
+from transpike.codings import BiasOnce, DifferenceInput, Regular
+from transpike.neurons import (
+    AccumulatedMaxPool,
+    DifferenceDecoder,
+    DifferenceMaxPool,
+    DifferenceNeuron,
+    FirstToMargin,
+    GatedMaxPool,
+    Integrator,
+    Neuron,
+    StepMaxPool,
+    WinnerTakeAll,
+)
 from transpike.ops import (
     Add,
     Affine,
@@ -65,6 +77,9 @@ def stacked(traces):
 
 def advance(op, memory, name, x, index):
     """Return what an op with a memory sends in this step."""
+    for kind, rule in RULES.items():
+        if type(op) is kind:
+            return rule(op, memory.setdefault(name, {}), x)
     if isinstance(op, Neuron):
         if name not in memory:
             memory[name] = population(op, x.shape)
@@ -186,19 +201,28 @@ def convolution(op, x):
 
 def pool(op, x, reduce):
     """Reduce each window of each channel; a window may hang over the border."""
+    shape, spots = window_spots(op, x)
+    result = np.zeros(shape)
+    for place, (inside, full) in spots.items():
+        result[place] = reduce(op, [x[spot] for spot in inside], full)
+    return result
+
+
+def window_spots(op, x):
+    """Return the shape of the pooled sample, and for each of its places the inputs of the window and its full size."""
     dilation = getattr(op, "dilation", (1,) * len(op.kernel))
     axes = list(zip(x.shape[1:], op.kernel, op.stride, op.padding, dilation, strict=True))
-    result = np.zeros((len(x), *[windows(*axis, op.ceil_mode) for axis in axes]))
-    for channel, *place in itertools.product(*map(range, result.shape)):
+    shape = (len(x), *[windows(*axis, op.ceil_mode) for axis in axes])
+    spots = {}
+    for channel, *place in itertools.product(*map(range, shape)):
         picks, full = [], 1
         for p, (size, kernel, stride, padding, step) in zip(place, axes, strict=True):
             start = p * stride - padding
             inside = [i for i in range(start, start + step * kernel, step) if i < size + padding]
             full *= len(inside)
             picks.append([i for i in inside if 0 <= i < size])
-        values = [x[(channel, *spot)] for spot in itertools.product(*picks)]
-        result[(channel, *place)] = reduce(op, values, full)
-    return result
+        spots[(channel, *place)] = [(channel, *spot) for spot in itertools.product(*picks)], full
+    return shape, spots
 
 
 def windows(size, kernel, stride, padding, step, ceil_mode):
@@ -215,3 +239,140 @@ def average(op, values, full):
 
 def maximum(op, values, full):
     return max(values)
+
+
+def regular(op, memory, x):
+    """Diffuse the error of each value over time."""
+    rest = memory.setdefault("rest", np.zeros(x.shape))
+    amplitude = float(op.amplitude)
+    sent = np.zeros(x.shape)
+    for place in np.ndindex(*x.shape):
+        rest[place] += min(max(x[place] / amplitude, -1.0), 1.0)
+        spike = 0
+        if rest[place] >= 0.5:
+            spike = 1
+        elif rest[place] <= -0.5:
+            spike = -1
+        rest[place] -= spike
+        sent[place] = spike * amplitude
+    return sent
+
+
+def first_to_margin(op, memory, x):
+    """Answer with the mean of the accumulated potential until one class leads by the margin, then with that answer."""
+    memory["steps"] = memory.get("steps", 0) + 1
+    restarts = memory["steps"] == op.delay + 1
+    memory["total"] = x if restarts else memory.get("total", 0.0) + x
+    if "decided" in memory:
+        return memory["decided"]
+    listened = memory["steps"] > op.delay
+    answer = memory["total"] / (memory["steps"] - op.delay * listened)
+    second, first = sorted(memory["total"])[-2:]
+    if listened and first - second >= op.margin:
+        memory["decided"] = answer
+    return answer
+
+
+def step_max_pool(op, memory, x):
+    return evaluate(op.pool, [x])
+
+
+def gated_max_pool(op, memory, x):
+    """Pass on what the input with the largest sum sends; of equal ones the first."""
+    memory["total"] = memory.get("total", 0.0) + x
+    shape, spots = window_spots(op.pool, x)
+    sent = np.zeros(shape)
+    for place, (inside, _) in spots.items():
+        leader = inside[0]
+        for spot in inside[1:]:
+            if memory["total"][spot] > memory["total"][leader]:
+                leader = spot
+        sent[place] = x[leader]
+    return sent
+
+
+def winner_take_all(op, memory, x):
+    """Step the neurons of each window one by one; the inhibitory neuron answers the spikes of the step before."""
+    shape, spots = window_spots(op.pool, x)
+    threshold = np.broadcast_to(op.threshold.numpy(), shape)
+    sent = np.zeros(shape)
+    for place, (inside, _) in spots.items():
+        height = threshold[place]
+        potential, fired = memory.setdefault(place, ([0.0] * len(inside), [0] * len(inside)))
+        before = list(fired)
+        for i, spot in enumerate(inside):
+            inhibitory_spikes = sum(before) - before[i]
+            potential[i] += x[spot] - op.inhibition * height * inhibitory_spikes
+            potential[i] = max(potential[i], -op.rest * height)
+            fired[i] = int(potential[i] >= height)
+            potential[i] -= height * fired[i]
+        sent[place] = height * sum(fired)
+    return sent
+
+
+def difference_neuron(op, memory, x):
+    """Differential coding as published, with separate estimates of the rates of input and output."""
+    t = memory["t"] = memory.get("t", 0) + 1
+    threshold = np.broadcast_to(op.threshold.numpy(), x.shape)
+    zero = np.zeros(x.shape)
+    v, total = memory.get("v", op.initial.numpy() * threshold), memory.get("total", zero)
+    into, out = memory.get("into", zero), memory.get("out", zero)
+    m = v + x + into - out
+    total = total + out
+    sent = np.zeros(x.shape)
+    for place in np.ndindex(*x.shape):
+        for k in range(op.levels):
+            level = threshold[place] / 2**k
+            if m[place] >= 0.75 * level:
+                sent[place] = level
+                break
+            if m[place] <= -0.75 * level and total[place] * (1 + 1e-4) >= level:
+                sent[place] = -level
+                break
+    memory.update(v=m - sent, total=total + sent, into=into + x / t, out=out + sent / t)
+    return sent
+
+
+def difference_input(op, memory, x):
+    values = memory.setdefault("values", [])
+    sent = x - (sum(values) / len(values) if values else 0.0)
+    values.append(x)
+    return sent
+
+
+def bias_once(op, memory, x):
+    first = "done" not in memory
+    memory["done"] = True
+    return x + op.bias.numpy() if first else x
+
+
+def estimated(memory, x):
+    """Return the decoded value of a differentially coded stream."""
+    memory["t"] = memory.get("t", 0) + 1
+    memory["rate"] = memory.get("rate", 0.0) + x / memory["t"]
+    return memory["rate"]
+
+
+def difference_decoder(op, memory, x):
+    return estimated(memory, x)
+
+
+def difference_max_pool(op, memory, x):
+    maximum = evaluate(op.pool, [estimated(memory, x)])
+    sent = memory["t"] * (maximum - memory.get("maximum", 0.0))
+    memory["maximum"] = maximum
+    return sent
+
+
+RULES = {
+    Regular: regular,
+    FirstToMargin: first_to_margin,
+    StepMaxPool: step_max_pool,
+    GatedMaxPool: gated_max_pool,
+    WinnerTakeAll: winner_take_all,
+    DifferenceNeuron: difference_neuron,
+    DifferenceInput: difference_input,
+    BiasOnce: bias_once,
+    DifferenceDecoder: difference_decoder,
+    DifferenceMaxPool: difference_max_pool,
+}

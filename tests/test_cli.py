@@ -25,6 +25,9 @@ from torch import nn
 def small():
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 10))
 
+def pooled():
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 9, 10))
+
 def smooth():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.GELU(), nn.LayerNorm(8), nn.Linear(8, 10))
 
@@ -123,11 +126,31 @@ def test_uint8_images_are_scaled_and_normalised(folder):
 def test_poisson_and_percentile_change_the_network(folder):
     base = ("convert", "models.py:small", "--data", "digits", "--samples", 100, "--out")
     call(*base, "a")
-    call(*base, "b", "--poisson", "--seed", 3)
+    call(*base, "b", "--input", "poisson", "--seed", 3)
     call(*base, "c", "--percentile", 90)
     graphs = {name: json.loads((folder / name / "network.json").read_text()) for name in "abc"}
     assert "Poisson" in {node["op"]["kind"] for node in graphs["b"]["nodes"]}
     assert graphs["a"]["tensors_sha256"] != graphs["c"]["tensors_sha256"]
+
+
+def test_input_output_and_max_pool_are_chosen_by_name(folder):
+    base = ("convert", "models.py:pooled", "--data", "digits", "--samples", 60, "--out", "net")
+    for options, kinds in (
+        (("--input", "regular"), {"Regular", "AccumulatedMaxPool", "Integrator"}),
+        (("--output", "spikes", "--margin", 2, "--softmax"), {"FirstToMargin", "Softmax"}),
+        (("--max-pool", "winner-take-all"), {"WinnerTakeAll"}),
+        (("--recipe", "dcgs"), {"DifferenceNeuron", "DifferenceInput", "DifferenceMaxPool", "DifferenceDecoder"}),
+    ):
+        call(*base, *options)
+        nodes = json.loads((folder / "net" / "network.json").read_text())["nodes"]
+        assert kinds <= {node["op"]["kind"] for node in nodes}
+    assert json.loads(call("evaluate", "net", "--data", "digits", "--time-steps", 2, "--samples", 9, "--json").stdout)[
+        "samples"
+    ]
+    assert "Input 'poison' is unknown. Did you mean 'poisson'?" in refused(*base, "--input", "poison")
+    assert "Max-pool 'gate' is unknown. Did you mean 'gated'?" in refused(*base, "--max-pool", "gate")
+    assert "Output 'spike' is unknown. Did you mean 'spikes'?" in refused(*base, "--output", "spike")
+    assert "margin must be above 0" in refused(*base, "--margin", 0)
 
 
 def test_inspect_lists_every_obstacle(folder):

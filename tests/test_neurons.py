@@ -7,7 +7,21 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transpike.neurons import NEURONS, SPIKING, AccumulatedMaxPool, EvenFiring, IntegrateAndFire, Integrator
+from transpike.neurons import (
+    NEURONS,
+    SPIKING,
+    AccumulatedMaxPool,
+    DifferenceDecoder,
+    DifferenceMaxPool,
+    DifferenceNeuron,
+    EvenFiring,
+    FirstToMargin,
+    GatedMaxPool,
+    IntegrateAndFire,
+    Integrator,
+    StepMaxPool,
+    WinnerTakeAll,
+)
 from transpike.ops import TRAITS, AdaptiveMaxPool, MaxPool, Relu
 
 seeds = st.integers(0, 10_000)
@@ -134,7 +148,11 @@ def test_states_do_not_share_memory():
 
 
 def test_every_stateful_op_names_the_op_that_it_approaches():
-    spiking = {kind: kind(torch.ones(1), torch.zeros(()), Relu()) for kind in (*SPIKING, EvenFiring)}
-    examples = spiking | {Integrator: Integrator(), AccumulatedMaxPool: AccumulatedMaxPool(POOLS["tiles"])}
+    spiking = {kind: kind(torch.ones(1), torch.zeros(()), Relu()) for kind in SPIKING}
+    tiles, one = POOLS["tiles"], torch.ones(1)
+    others = [Integrator(), FirstToMargin(1.0), DifferenceDecoder(), DifferenceMaxPool(tiles), WinnerTakeAll(tiles, one)]
+    others += [kind(tiles) for kind in (AccumulatedMaxPool, StepMaxPool, GatedMaxPool)]
+    others += [kind(one, torch.zeros(()), Relu()) for kind in (EvenFiring, DifferenceNeuron)]
+    examples = spiking | {type(op): op for op in others}
     assert set(examples) == set(NEURONS)
     assert all(type(op.analogue()) in TRAITS for op in examples.values())

@@ -22,6 +22,7 @@ from transpike.selection import search as search
 from transpike.simulation import Record as Record
 from transpike.simulation import Recording as Recording
 from transpike.simulation import Stream as Stream
+from transpike.simulation import density as density
 from transpike.simulation import simulate as simulate
 
 __version__ = "0.1.0"

@@ -13,16 +13,31 @@ from transpike.analysis import Report, evaluate
 from transpike.calibration import Samples
 from transpike.capture import survey
 from transpike.choice import AUTO
+from transpike.codings import Poisson, RateCode, Regular
 from transpike.conversion import convert
 from transpike.data import Batch
 from transpike.demo import EPOCHS, train
-from transpike.errors import ArgumentError, ConversionError, TranspikeWarning
+from transpike.errors import ArgumentError, ConversionError, TranspikeWarning, choose
 from transpike.network import Network
 from transpike.network.archive import load, save
 from transpike.network.grammar import trait
+from transpike.neurons import FirstToMargin
 from transpike.ops import TRAITS, Input
 from transpike.parts import Op, Trait
-from transpike.passes import EncodeAsPoisson, InsertNeurons, apply
+from transpike.passes import (
+    AccumulateMaxPool,
+    CompeteForMax,
+    CountSpikes,
+    DecodeOutputs,
+    EncodeInputs,
+    GateMaxPool,
+    InsertDifferenceNeurons,
+    InsertNeurons,
+    MaxPoolForm,
+    NormaliseOutputs,
+    PoolEachStep,
+    apply,
+)
 from transpike.recipe import STRUCTURE, Recipe, find_recipe
 from transpike.report import FIGURES, save_figure, write_page
 from transpike.sources import Scaling, load_data, load_model
@@ -119,16 +134,51 @@ def structural_refusals(network: Network) -> list[str]:
     return []
 
 
-def chosen_recipe(name: str, percentile: float | None, poisson: bool, seed: int) -> Recipe | str:
-    """Return a recipe with the changes that were asked for; "auto" stands for itself and takes none."""
-    if name == AUTO:
-        if percentile is not None or poisson:
-            raise ArgumentError("Recipe 'auto' chooses by itself: leave out --percentile and --poisson, or name a recipe.")
-        return name
-    recipe = find_recipe(name)
-    if percentile is not None:
-        recipe = recipe.with_percentile(percentile)
-    return recipe.poisson(seed) if poisson else recipe
+READERS = (InsertNeurons, InsertDifferenceNeurons, EncodeInputs, CountSpikes, CompeteForMax)  # passes that read samples once
+INPUTS: dict[str, Callable[[int], RateCode]] = {"poisson": lambda seed: Poisson(seed=seed), "regular": lambda _: Regular()}
+OUTPUTS: dict[str, tuple[CountSpikes, ...]] = {"potential": (), "spikes": (CountSpikes(),)}
+MAX_POOLS: dict[str, MaxPoolForm] = {
+    "exact": AccumulateMaxPool(),
+    "step": PoolEachStep(),
+    "gated": GateMaxPool(),
+    "winner-take-all": CompeteForMax(),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeChoice:
+    """A recipe by name and the changes that were asked for; None, and "constant" input, leave what the recipe has."""
+
+    name: str
+    percentile: float | None = None
+    input: str = "constant"
+    seed: int = 0
+    output: str | None = None
+    margin: float | None = None
+    softmax: bool = False
+    max_pool: str | None = None
+
+    def recipe(self) -> Recipe | str:
+        """Return the recipe; "auto" stands for itself and takes no changes. Raises ArgumentError for what does not fit."""
+        if self.name == AUTO:
+            if self != RecipeChoice(name=AUTO, seed=self.seed):
+                raise ArgumentError("Recipe 'auto' chooses by itself: leave out the options that change a recipe, or name one.")
+            return AUTO
+        return self.changed(find_recipe(self.name))
+
+    def changed(self, recipe: Recipe) -> Recipe:
+        """Return a recipe with the changes that were asked for."""
+        if self.percentile is not None:
+            recipe = recipe.with_percentile(self.percentile)
+        if self.max_pool is not None:
+            recipe = recipe.with_max_pool(MAX_POOLS[choose("max-pool", self.max_pool, MAX_POOLS)])
+        if self.output is not None or self.margin is not None or self.softmax:
+            count = OUTPUTS[choose("output", self.output or "potential", OUTPUTS)]
+            decode = DecodeOutputs() if self.margin is None else DecodeOutputs(FirstToMargin(self.margin))
+            recipe = recipe.with_output(*count, decode, *[NormaliseOutputs()] * self.softmax)
+        if choose("input", self.input, ["constant", *INPUTS]) == "constant":
+            return recipe
+        return recipe.with_input(INPUTS[self.input](self.seed))
 
 
 def convert_model(
@@ -145,7 +195,7 @@ def convert_model(
     """Convert a model, calibrated on `data`, and save the network in the folder `out`; see `transpike.convert`."""
     samples = data.load("train")
     passes = recipe.passes if isinstance(recipe, Recipe) else ()
-    readings = sum(isinstance(step, InsertNeurons | EncodeAsPoisson) for step in passes)
+    readings = sum(isinstance(step, READERS) for step in passes)
     advance = watch("Calibrating", readings * len(samples))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)  # they are findings of the network, which are shown

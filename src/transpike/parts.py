@@ -53,10 +53,14 @@ class Op:
 
 
 class State:
-    """What a stateful op remembers between time steps; `count` is the number of spikes of each unit so far."""
+    """What a stateful op remembers between time steps; `count` is the number of spikes of each unit so far.
+
+    `decided` is the step [batch] at which a decoder settled on its answer, 0 while it has not.
+    """
 
     count: Tensor | None = None
     potential: Tensor | None = None
+    decided: Tensor | None = None
 
     def transmitted(self) -> Tensor | None:
         """Return the sum of what each neuron sent so far, or since it restarted [batch, ...]; None where no neuron is."""
@@ -68,6 +72,7 @@ class Stateful(Op):
     """An op that is stepped through time: neurons, encoders, read-outs, pooling of accumulated values."""
 
     keeps: ClassVar[frozenset[str]] = frozenset()  # which of "count" (it spikes) and "potential" its state holds
+    routes: ClassVar[bool] = False  # whether it passes on what it reads: spikes as spikes, currents as currents
     copies: ClassVar[int] = 4  # tensors of the size of its input or output that its state and one step hold at worst
 
     def start(self, x: Tensor, first_sample: int = 0) -> State:
@@ -87,6 +92,11 @@ class Stateful(Op):
     def analogue(self) -> Op:
         """Return the op that this one approaches as the number of time steps grows."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class Decoder(Stateful):
+    """A stateful op whose value is the answer so far; what follows acts on decoded values."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from transpike.network import Network, shapes
 from transpike.network.grammar import Carried, carried
-from transpike.neurons import AccumulatedMaxPool
+from transpike.neurons import WinnerTakeAll
 from transpike.ops import (
     AdaptiveAveragePool,
     AdaptiveMaxPool,
@@ -35,7 +35,7 @@ def fan_outs(network: Network) -> dict[str, Tensor]:
     """Return, for each node that sends spikes, over how many connections a spike of each unit arrives [*shape].
 
     Walks backwards from whatever spikes arrive at (weights, neurons, sums with currents) through the ops that only
-    route them. A connection is a weight that is not zero.
+    route them. A connection is a weight that is not zero; those within a winner-take-all circuit count too.
     """
     kinds, sizes = carried(network), shapes(network)
     reach: dict[str, Tensor] = {}
@@ -48,7 +48,11 @@ def fan_outs(network: Network) -> dict[str, Tensor]:
             pulled = pull_back(node.op, i, inputs, sizes[name], arrived)
             reach[node.inputs[i]] = reach.get(node.inputs[i], torch.zeros(())) + pulled
     sources = [name for name, node in network.nodes.items() if isinstance(node.op, Stateful)]
-    return {name: reach.get(name, torch.zeros(())).expand(sizes[name]) for name in sources if kinds[name] is Carried.SPIKES}
+    found = {name: reach.get(name, torch.zeros(())).expand(sizes[name]) for name in sources if kinds[name] is Carried.SPIKES}
+    for node in network.having(WinnerTakeAll):
+        assert isinstance(node.op, WinnerTakeAll)
+        found[node.name] = found[node.name] + node.op.inner_connections(sizes[node.inputs[0]])
+    return found
 
 
 def arrivals(
@@ -67,8 +71,8 @@ def connections(op: Op, input_shape: tuple[int, ...], output_shape: tuple[int, .
 
 def pull_back(op: Op, position: int, inputs: list[tuple[int, ...]], output: tuple[int, ...], arrived: Tensor) -> Tensor:
     """Return, per element of one input, the sum of `arrived` over the outputs that the element reaches."""
-    if isinstance(op, AccumulatedMaxPool):
-        op = op.pool
+    if isinstance(op, Stateful) and isinstance(op.analogue(), MaxPool | AdaptiveMaxPool):
+        op = op.analogue()
     if isinstance(op, AveragePool | AdaptiveAveragePool | MaxPool | AdaptiveMaxPool | Upsample):
         return along_axes(op, inputs[0], output, arrived)
     if isinstance(op, Mean):

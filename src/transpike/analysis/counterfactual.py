@@ -12,7 +12,7 @@ from torch import Tensor
 from transpike.errors import ConversionError
 from transpike.network import Network, Node
 from transpike.network.edit import pruned, rebuilt
-from transpike.network.grammar import decoded, place
+from transpike.network.grammar import decoded, differential, place
 from transpike.neurons import AccumulatedMaxPool, Neuron
 from transpike.ops import Constant
 from transpike.parts import Op, Stateful
@@ -152,7 +152,15 @@ def encoders(network: Network) -> list[str]:
 
 
 def check_means(network: Network, known: Iterable[str]) -> None:
-    """Raise ConversionError for a node whose mean follows neither from its input's nor from what a run counts (`known`)."""
+    """Raise ConversionError for a node whose mean follows neither from its input's nor from what a run counts (`known`).
+
+    Also for a differentially coded network, whose means say nothing.
+    """
+    if differential(network):
+        raise ConversionError(
+            "A diagnosis splits the mean of what neurons send, but under differential coding a spike changes the decoded "
+            "rate: evaluate without a diagnosis."
+        )
     exact = decoded(network).union(known)
     for node in network.having(Stateful):
         if node.name not in exact and not isinstance(node.op, AccumulatedMaxPool):

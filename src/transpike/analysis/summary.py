@@ -9,7 +9,7 @@ from transpike.analysis.energy import energies
 from transpike.analysis.operations import Work
 from transpike.analysis.report import Checkpoint, Layer, Raster, Report
 from transpike.analysis.tally import Tally, checkpoints
-from transpike.codings import Poisson
+from transpike.codings import InputCode
 from transpike.network import Network, Node
 from transpike.neurons import Neuron
 from transpike.parts import Method
@@ -51,8 +51,8 @@ def summarise(network: Network, work: Work, tally: Tally, time_steps: int, title
 
 def entrance(network: Network) -> str:
     """Word how inputs enter the network."""
-    seeds = {node.op.seed for node in network.having(Poisson) if isinstance(node.op, Poisson)}
-    return f"Poisson spikes, seed {min(seeds)}" if seeds else "constant current"
+    codes = [node.op.worded() for node in network.having(InputCode) if isinstance(node.op, InputCode)]
+    return codes[0] if codes else "constant current"
 
 
 def curve(tally: Tally, name: str) -> tuple[float, ...] | None:

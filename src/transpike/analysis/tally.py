@@ -63,11 +63,11 @@ def add_layers(tally: Tally, network: Network, block: Block, inputs: Sequence[Te
         neuron = network.nodes[name].op
         if not isinstance(neuron, Neuron):
             return
-        sent = block.sums[name] / neuron.counted(time_steps)
-        rate = (sent / neuron.ceiling()).clamp(0, 1)
+        sent, most = block.sums[name] / neuron.counted(time_steps), neuron.reach(time_steps)
+        rate = (sent / most).clamp(0, 1)
         tally.add(f"{name}.error", (sent.double() - activation.double()).square().sum())
         tally.add(f"{name}.power", activation.double().square().sum())
-        tally.add(f"{name}.clipped", (activation > neuron.ceiling() * (1 + ROUNDING)).sum())
+        tally.add(f"{name}.clipped", (activation > most * (1 + ROUNDING)).sum())
         tally.add(f"{name}.saturated", (rate > 1 - ROUNDING).sum())
         tally.add(f"{name}.spikes", block.totals[name].double().sum(0))
         tally.add(f"{name}.rates", torch.histc(rate.float(), RATE_BINS, 0, 1))

@@ -13,9 +13,9 @@ from transpike.errors import ArgumentError
 from transpike.network import Network, Node
 from transpike.network.edit import with_op
 from transpike.network.grammar import sequential
-from transpike.neurons import AccumulatedMaxPool, EvenFiring, Integrator, Neuron
+from transpike.neurons import EvenFiring, Neuron, TemporalMaxPool
 from transpike.ops import Add, Convolution, Identity, Linear
-from transpike.parts import Op, Stateful
+from transpike.parts import Decoder, Op, Stateful
 
 CHUNK = 2**17  # values that a neuron layer is stepped on at once, so that its buffers stay in cache
 
@@ -265,7 +265,7 @@ def leaves(network: Network) -> dict[str, frozenset[str]]:
     found: dict[str, frozenset[str]] = {}
     for name, node in network.nodes.items():
         before: frozenset[str] = frozenset().union(*(found[source] for source in node.inputs))
-        coded = isinstance(node.op, Stateful) and not before and not isinstance(node.op, Integrator)
+        coded = isinstance(node.op, Stateful) and not before and not isinstance(node.op, Decoder)
         found[name] = frozenset({name}) if coded or isinstance(node.op, Neuron) else before
     return found
 
@@ -284,7 +284,7 @@ def weighted_before(network: Network, name: str) -> tuple[str, str] | None:
             return None
         if isinstance(node.op, Linear | Convolution):
             return current
-        if isinstance(node.op, AccumulatedMaxPool):
+        if isinstance(node.op, TemporalMaxPool):
             compared = node.inputs[0]
             return search(node.inputs[0])
         if isinstance(node.op, Add | Identity):

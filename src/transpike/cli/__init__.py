@@ -82,15 +82,28 @@ def convert(
     time_steps: Annotated[int | None, typer.Option(help="Steps that the network will run for; some recipes fit it.")] = None,
     graded: Annotated[bool, typer.Option("--graded", help="Let --recipe auto take spikes of several bits.")] = False,
     percentile: Annotated[float | None, typer.Option(help="Percentile of the thresholds, instead of the recipe's.")] = None,
-    poisson: Annotated[bool, typer.Option("--poisson", help="Random input spikes instead of constant current.")] = False,
+    entrance: Annotated[str, typer.Option("--input", help="constant (current), or spikes: poisson, regular.")] = "constant",
     seed: Seed = 0,
+    output: Annotated[str | None, typer.Option(help="What is decoded: potential (accumulated) or spikes (counted).")] = None,
+    margin: Annotated[float | None, typer.Option(help="Decide for the first class that leads by this much.")] = None,
+    softmax: Annotated[bool, typer.Option("--softmax", help="Answer with probabilities.")] = False,
+    max_pool: Annotated[str | None, typer.Option(help=f"One of {', '.join(jobs.MAX_POOLS)}.")] = None,
     samples: Samples = None,
     mean: Numbers = None,
     std: Numbers = None,
     as_json: Json = False,
 ) -> None:
     """Convert a trained model into a spiking network, calibrated on samples of its training data."""
-    chosen = jobs.chosen_recipe(recipe, percentile, poisson, seed)
+    chosen = jobs.RecipeChoice(
+        name=recipe,
+        percentile=percentile,
+        input=entrance,
+        seed=seed,
+        output=output,
+        margin=margin,
+        softmax=softmax,
+        max_pool=max_pool,
+    ).recipe()
     with show.watching(quiet=as_json) as watch:
         given = choice(data, samples, mean, std)
         network = jobs.convert_model(model, weights, given, chosen, out, time_steps=time_steps, graded=graded, watch=watch)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from transpike.ops import Identity
-from transpike.parts import Op, State, Stateful
+from transpike.codings.rate import RateCode
+from transpike.parts import State
 
 
 class SpikeSource(State):
@@ -22,20 +23,22 @@ class SpikeSource(State):
 
 
 @dataclass(frozen=True, eq=False)
-class Poisson(Stateful):
+class Poisson(RateCode):
     """Send sign(x) * amplitude with probability min(|x| / amplitude, 1) at each step, else 0.
 
-    The mean over T steps is x with standard error sqrt(|x| (amplitude - |x|) / T). `amplitude` (a scalar tensor, positive)
-    is the largest magnitude of the calibration samples; larger values are clipped to it. Runs are repeatable: sample i
-    draws from a generator seeded with (seed, line, i), where `line` tells the inputs of one network apart. A negative
-    value needs a second, inhibitory line: one signed bit.
+    The mean over T steps is x with standard error sqrt(|x| (amplitude - |x|) / T): it falls as one over the square root
+    of the number of spikes. Runs are repeatable: sample i draws from a generator seeded with (seed, line, i), where
+    `line` tells the inputs of one network apart. Source: Gerstner et al. 2014 (Neuronal Dynamics), chapter 7.
     """
 
-    keeps: ClassVar[frozenset[str]] = frozenset({"count"})
-
-    amplitude: Tensor
     seed: int = 0
     line: int = 0
+
+    def fitted(self, amplitude: Tensor, line: int) -> Self:
+        return dataclasses.replace(self, amplitude=amplitude, line=line)
+
+    def worded(self) -> str:
+        return f"Poisson spikes, seed {self.seed}"
 
     def start(self, x: Tensor, first_sample: int = 0) -> SpikeSource:
         generators = [np.random.default_rng([self.seed, self.line, first_sample + i]) for i in range(x.shape[0])]
@@ -46,6 +49,3 @@ class Poisson(Stateful):
         spikes = torch.from_numpy(draws).to(x.device, x.dtype) < x.abs() / self.amplitude
         state.count.add_(spikes)
         return spikes * torch.sign(x) * self.amplitude
-
-    def analogue(self) -> Op:
-        return Identity()

@@ -6,9 +6,9 @@ from enum import Enum
 
 from transpike.errors import ArgumentError, ConversionError
 from transpike.network.graph import Network, Node
-from transpike.neurons import AccumulatedMaxPool, EvenFiring, Integrator
+from transpike.neurons import DIFFERENTIAL, EvenFiring, FirstToMargin, Neuron
 from transpike.ops import TRAITS, AdaptiveMaxPool, Convolution, Identity, Linear, MaxPool, TransposedConvolution
-from transpike.parts import Op, Stateful, Trait
+from transpike.parts import Decoder, Op, Stateful, Trait
 
 READ_OUT_ONLY = (Trait.ACTIVATION, Trait.COUPLED)
 
@@ -25,10 +25,10 @@ def place(node: Node) -> str:
 
 
 def decoded(network: Network) -> set[str]:
-    """Return the nodes that act on decoded values: whatever depends on an output integrator."""
+    """Return the nodes that act on decoded values: whatever depends on a decoder of outputs."""
     after: set[str] = set()
     for name, node in network.nodes.items():
-        if isinstance(node.op, Integrator) or any(source in after for source in node.inputs):
+        if isinstance(node.op, Decoder) or any(source in after for source in node.inputs):
             after.add(name)
     return after
 
@@ -38,10 +38,15 @@ def sequential(network: Network) -> bool:
     return any(isinstance(node.op, EvenFiring) for node in network.nodes.values())
 
 
+def differential(network: Network) -> bool:
+    """Whether what is sent changes a decoded rate, so that its mean over time says nothing."""
+    return any(isinstance(node.op, DIFFERENTIAL) for node in network.nodes.values())
+
+
 def check_spiking(network: Network) -> Network:
     """Return `network` if it can be simulated, else raise ConversionError naming the first node that cannot.
 
-    Raises ArgumentError for what is no network, such as the model itself. Before the output integrators every op is
+    Raises ArgumentError for what is no network, such as the model itself. Before the decoders every op is
     linear or keeps state; after them any op may act on the decoded value.
     """
     if not isinstance(network, Network):
@@ -59,8 +64,20 @@ def check_spiking(network: Network) -> Network:
             )
     for key, target in network.outputs.items():
         if target not in read_out:
-            raise ConversionError(f"Output {key!r} is not decoded: no Integrator stands before {target!r}.")
+            raise ConversionError(f"Output {key!r} is not decoded: no decoder stands before {target!r}.")
+    if sequential(network):
+        check_windows(network)
     return network
+
+
+def check_windows(network: Network) -> None:
+    """Raise ConversionError for what cannot take turns with the layers of a sequential network."""
+    for node in network.nodes.values():
+        if isinstance(node.op, FirstToMargin) or (isinstance(node.op, Neuron) and not isinstance(node.op, EvenFiring)):
+            raise ConversionError(
+                f"{type(node.op).__name__} {place(node)} acts step by step, but in the sequential schedule each layer listens "
+                "for a whole window first: read the accumulated potential, or take a recipe of the concurrent schedule."
+            )
 
 
 class Carried(Enum):
@@ -84,7 +101,7 @@ def carried(network: Network) -> dict[str, Carried]:
         sources = {kinds[source] for source in node.inputs} - {Carried.STATIC}
         if name in answers:
             kinds[name] = Carried.ANSWER
-        elif isinstance(node.op, Stateful) and not isinstance(node.op, AccumulatedMaxPool):
+        elif isinstance(node.op, Stateful) and not node.op.routes:
             kinds[name] = Carried.SPIKES
         elif not sources:
             kinds[name] = Carried.STATIC

@@ -1,21 +1,24 @@
-"""The menu of ops that keep state in time: neurons, the output integrator, pooling of accumulated values."""
+"""The menu of ops that keep state in time: neurons, decoders of the output, pooling in time."""
 
 from __future__ import annotations
 
 from transpike.neurons.base import Membrane, Neuron
 from transpike.neurons.burst import Burst, Graded, SignedGraded
+from transpike.neurons.differential import DifferenceDecoder, DifferenceMaxPool, DifferenceNeuron, first_spike
 from transpike.neurons.even import EvenFiring, sent_by
 from transpike.neurons.integrate_and_fire import IntegrateAndFire
 from transpike.neurons.integrator import Integrator
 from transpike.neurons.leaky import LeakyIntegrateAndFire, PreciseLeaky
 from transpike.neurons.leaky_cell import Drive, LeakyCell, fitted_drive
-from transpike.neurons.max_pool import AccumulatedMaxPool
+from transpike.neurons.margin import FirstToMargin
+from transpike.neurons.max_pool import AccumulatedMaxPool, GatedMaxPool, StepMaxPool, TemporalMaxPool
 from transpike.neurons.multi_threshold import MultiThreshold
 from transpike.neurons.refractory import Refractory
 from transpike.neurons.reset_to_zero import ResetToZero
 from transpike.neurons.restarting import OffsetCalibrated, ResidualSilenced
 from transpike.neurons.ternary import Ternary
-from transpike.parts import Op, Stateful
+from transpike.neurons.winner_take_all import WinnerTakeAll
+from transpike.parts import Decoder, Op, Stateful
 
 SPIKING: tuple[type[Neuron], ...] = (
     IntegrateAndFire,
@@ -31,17 +34,28 @@ SPIKING: tuple[type[Neuron], ...] = (
     ResidualSilenced,
     OffsetCalibrated,
 )
-NEURONS: tuple[type[Stateful], ...] = (*SPIKING, EvenFiring, Integrator, AccumulatedMaxPool)
+DIFFERENTIAL: tuple[type[Stateful], ...] = (DifferenceNeuron, DifferenceMaxPool, DifferenceDecoder)
+DECODERS: tuple[type[Decoder], ...] = (Integrator, FirstToMargin)
+MAX_POOLS: tuple[type[Stateful], ...] = (AccumulatedMaxPool, StepMaxPool, GatedMaxPool, WinnerTakeAll)
+NEURONS: tuple[type[Stateful], ...] = (*SPIKING, EvenFiring, *DECODERS, *MAX_POOLS, *DIFFERENTIAL)
 CELLS: tuple[type[Op], ...] = (LeakyCell,)  # what neurons are made of
 
 __all__ = [
     "CELLS",
+    "DECODERS",
+    "DIFFERENTIAL",
+    "MAX_POOLS",
     "NEURONS",
     "SPIKING",
     "AccumulatedMaxPool",
     "Burst",
+    "DifferenceDecoder",
+    "DifferenceMaxPool",
+    "DifferenceNeuron",
     "Drive",
     "EvenFiring",
+    "FirstToMargin",
+    "GatedMaxPool",
     "Graded",
     "IntegrateAndFire",
     "Integrator",
@@ -56,7 +70,11 @@ __all__ = [
     "ResetToZero",
     "ResidualSilenced",
     "SignedGraded",
+    "StepMaxPool",
+    "TemporalMaxPool",
     "Ternary",
+    "WinnerTakeAll",
+    "first_spike",
     "fitted_drive",
     "sent_by",
 ]

@@ -114,6 +114,10 @@ class Neuron(Stateful):
         """Return the largest mean value that the neuron can send [..., broadcasting against one sample]."""
         return self.most * (self.threshold if self.height is None else self.height.mean(0))
 
+    def reach(self, time_steps: int) -> Tensor:  # noqa: ARG002 - where the mean has a bound, it does not depend on time
+        """Return the largest value that the neuron's output can be decoded as after `time_steps`."""
+        return self.ceiling()
+
     def counted(self, time_steps: int) -> int:
         """Return how many of the first `time_steps` steps `State.transmitted` sums over: all in which the neuron may fire."""
         return max(1, time_steps - self.delay)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from transpike.ops import Identity
-from transpike.parts import Op, State, Stateful
+from transpike.parts import Decoder, Op, State
 
 
 class Accumulated(State):
@@ -21,7 +21,7 @@ class Accumulated(State):
 
 
 @dataclass(frozen=True, eq=False)
-class Integrator(Stateful):
+class Integrator(Decoder):
     """Decode a temporal signal as its running mean: y[t] = (x[1] + ... + x[t]) / t, the accumulated potential over t.
 
     With a `delay` of d steps the sum starts anew after them: y[t] = (x[d+1] + ... + x[t]) / (t - d) for t > d. Until then it
@@ -30,7 +30,7 @@ class Integrator(Stateful):
 
     keeps: ClassVar[frozenset[str]] = frozenset({"potential"})
 
-    delay: int = 0
+    delay: int = field(default=0, kw_only=True)
 
     def start(self, x: Tensor, first_sample: int = 0) -> Accumulated:  # noqa: ARG002 - deterministic
         return Accumulated(torch.zeros_like(x))

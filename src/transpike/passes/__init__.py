@@ -5,12 +5,22 @@ from __future__ import annotations
 from transpike.passes.base import Pass, apply
 from transpike.passes.correct_layers import CorrectLayers
 from transpike.passes.decode_outputs import DecodeOutputs
-from transpike.passes.encode_input import EncodeAsPoisson
+from transpike.passes.differential import CodeDifferentially, InsertDifferenceNeurons, LeastSquares, SplitClips
+from transpike.passes.encode_input import EncodeInputs
 from transpike.passes.fold_batch_norm import FoldBatchNorm
 from transpike.passes.insert_neurons import InsertNeurons
 from transpike.passes.lif import InvertRateCurve
-from transpike.passes.max_pool import AccumulateMaxPool, PoolBeforeActivation
+from transpike.passes.max_pool import (
+    AccumulateMaxPool,
+    ActivateBeforePool,
+    CompeteForMax,
+    GateMaxPool,
+    MaxPoolForm,
+    PoolBeforeActivation,
+    PoolEachStep,
+)
 from transpike.passes.normalise_weights import NormaliseWeights
+from transpike.passes.outputs import CountSpikes, NormaliseOutputs
 from transpike.passes.restarts import CalibrateOffsets, SilenceByResidual
 from transpike.passes.settle import AfterFirstSpikes, AfterShare, AfterSteps, ClampVoltage, DelayReadOut
 from transpike.passes.split_signed import SplitSigned
@@ -20,26 +30,37 @@ from transpike.passes.trained_thresholds import UseTrainedThresholds
 __all__ = [
     "MMSE",
     "AccumulateMaxPool",
+    "ActivateBeforePool",
     "AfterFirstSpikes",
     "AfterShare",
     "AfterSteps",
     "CalibrateOffsets",
     "ClampVoltage",
+    "CodeDifferentially",
+    "CompeteForMax",
     "CorrectLayers",
+    "CountSpikes",
     "DecodeOutputs",
     "DelayReadOut",
-    "EncodeAsPoisson",
+    "EncodeInputs",
     "FoldBatchNorm",
+    "GateMaxPool",
     "Gaussian",
+    "InsertDifferenceNeurons",
     "InsertNeurons",
     "InvertRateCurve",
+    "LeastSquares",
     "LocalBalance",
+    "MaxPoolForm",
+    "NormaliseOutputs",
     "NormaliseWeights",
     "Pass",
     "PerNeuron",
     "Percentile",
     "PoolBeforeActivation",
+    "PoolEachStep",
     "SilenceByResidual",
+    "SplitClips",
     "SplitSigned",
     "Threshold",
     "UseTrainedThresholds",

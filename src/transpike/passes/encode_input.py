@@ -8,17 +8,17 @@ from typing import ClassVar
 import torch
 
 from transpike.calibration import Samples
-from transpike.codings import Poisson
+from transpike.codings import RateCode
 from transpike.network import Network, Node
 from transpike.network.edit import follow
 from transpike.parts import Op
 
 
 @dataclass(frozen=True)
-class EncodeAsPoisson:
-    """Let every input send Poisson spikes instead of a constant current; see `codings.Poisson`."""
+class EncodeInputs:
+    """Let every input send spikes of `code` instead of a constant current, their height fitted to the samples."""
 
-    seed: int = 0
+    code: RateCode
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
     def __call__(self, network: Network, samples: Samples) -> Network:
@@ -29,6 +29,5 @@ class EncodeAsPoisson:
         for line, (name, peak) in enumerate(zip(names, peaks, strict=True)):
             op = network.inputs[name]
             amplitude = torch.tensor(peak or 1.0, dtype=getattr(torch, op.dtype), device=network.device)
-            coding = Poisson(amplitude, self.seed, line)
-            network = follow(network, name, Node(f"{name}.spikes", coding, (name,), ""))
+            network = follow(network, name, Node(f"{name}.spikes", self.code.fitted(amplitude, line), (name,), ""))
         return network

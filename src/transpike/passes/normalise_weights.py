@@ -13,7 +13,7 @@ from transpike.calibration import Samples
 from transpike.network import Network, Node, shapes
 from transpike.network.edit import rebuilt
 from transpike.network.grammar import decoded
-from transpike.neurons import AccumulatedMaxPool, Neuron
+from transpike.neurons import Neuron, TemporalMaxPool
 from transpike.ops import Add, Affine, Input, Relu, Rescaled
 from transpike.parts import Op, Stateful
 from transpike.passes.fold_batch_norm import Weighted
@@ -87,7 +87,7 @@ def wish(reader: Node, sizes: dict[str, tuple[int, ...]], name: str, beyond: Ten
         return None
     if isinstance(op, Add):
         return beyond if size == sizes[reader.name] else None
-    if isinstance(op, (*MIXES, AccumulatedMaxPool)):
+    if isinstance(op, (*MIXES, TemporalMaxPool)):
         return widened(beyond, size) if constant_over(beyond, range(2, beyond.ndim)) else None
     return None
 
@@ -138,7 +138,7 @@ class Rewriting:
         elif isinstance(op, Add):
             self.added(node, scales, wanted)
         else:
-            pool = op.pool if isinstance(op, AccumulatedMaxPool) else op
+            pool = op.pool if isinstance(op, TemporalMaxPool) else op
             scale = passed_on(pool, scales, self.sizes[node.name]) if sources else None
             if scale is None:
                 self.keep(node)

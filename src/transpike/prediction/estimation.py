@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from transpike.analysis.reference import Reference
 from transpike.capture import check_model
 from transpike.data import Batch, batches, check_labels, checked
-from transpike.errors import ArgumentError, DataError, positive_whole
+from transpike.errors import ArgumentError, ConversionError, DataError, positive_whole
 from transpike.network import Network, forward
-from transpike.network.grammar import check_spiking
+from transpike.network.grammar import check_spiking, differential
 from transpike.parts import Finding
 from transpike.prediction.answers import Answers, clipped, expected_shares
 from transpike.prediction.bands import CLIPPED_BAND, CLIPPED_FROM, corrected_band, walk_band
@@ -51,7 +51,7 @@ def predict(
 
     `samples` are inputs with or without labels, as in `convert`: labels give accuracies, otherwise there is the agreement
     with the ANN. `model` is the ANN; None takes the network's own analogue. `progress` is called with the number of
-    samples done. Raises ArgumentError or DataError.
+    samples done. Raises ArgumentError, DataError, or ConversionError for differential coding.
 
     >>> import torch
     >>> from transpike import convert
@@ -62,6 +62,11 @@ def predict(
     """
     positive_whole("time_steps", time_steps)
     check_spiking(network)
+    if differential(network):
+        raise ConversionError(
+            "The walk in leaps takes the mean of what neurons send, but under differential coding a spike changes the decoded "
+            "rate: simulate this network instead."
+        )
     if model is not None:
         check_model(model)
     if simulated < 0:

@@ -5,16 +5,26 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
+from transpike.codings import Poisson, RateCode
 from transpike.errors import ArgumentError
 from transpike.parts import Method
 from transpike.passes import (
+    AccumulateMaxPool,
+    ActivateBeforePool,
+    CompeteForMax,
+    CorrectLayers,
+    CountSpikes,
     DecodeOutputs,
-    EncodeAsPoisson,
+    EncodeInputs,
     FoldBatchNorm,
+    GateMaxPool,
     InsertNeurons,
+    MaxPoolForm,
+    NormaliseOutputs,
     Pass,
     Percentile,
     PoolBeforeActivation,
+    PoolEachStep,
     SplitSigned,
 )
 
@@ -50,7 +60,47 @@ class Recipe:
 
     def poisson(self, seed: int = 0) -> Recipe:
         """Return this recipe with Poisson input instead of constant current."""
-        return self.variant("Poisson input", (*self.passes, EncodeAsPoisson(seed)))
+        return self.with_input(Poisson(seed=seed))
+
+    def with_input(self, code: RateCode) -> Recipe:
+        """Return this recipe with spikes of `code` (`Poisson()`, `Regular()`) as input instead of constant current."""
+        return self.variant(f"{type(code).__name__} input", (*self.passes, EncodeInputs(code)))
+
+    def with_output(self, *steps: CountSpikes | DecodeOutputs | NormaliseOutputs) -> Recipe:
+        """Return this recipe with another way to read the answer, in order of the signal.
+
+        `DecodeOutputs()` is the accumulated potential, `DecodeOutputs(FirstToMargin(2.0))` decides each sample as soon as a
+        class leads; `CountSpikes()` before it lets the outputs fire; `NormaliseOutputs()` behind it is a softmax. Raises
+        ArgumentError unless the steps come in this order and exactly one of them is a DecodeOutputs.
+        """
+        kinds = [type(step) for step in steps]
+        if kinds.count(DecodeOutputs) != 1 or kinds != [kind for kind in OUTPUT_STEPS if kind in kinds]:
+            raise ArgumentError("An output is CountSpikes (or not), DecodeOutputs, NormaliseOutputs (or not), in this order.")
+        words = " and ".join(step.worded() for step in steps)
+        return self.replaced(OUTPUT_STEPS, steps, f"output by {words}")
+
+    def with_max_pool(self, form: MaxPoolForm) -> Recipe:
+        """Return this recipe with another form of max-pool.
+
+        `AccumulateMaxPool()` is exact in the limit; `PoolEachStep()`, `GateMaxPool()` and `CompeteForMax()` are the
+        published ones that are not. Raises ArgumentError if the recipe has a max-pool of its own, or corrects the heights
+        of the spikes that a winner-take-all circuit was fitted to.
+        """
+        if isinstance(form, CompeteForMax) and any(isinstance(step, CorrectLayers) for step in self.passes):
+            raise ArgumentError(
+                f"Recipe {self.name!r} changes the heights of spikes after its max-pools are made, so that a winner-take-all "
+                "circuit would no longer fit them: take another form of max-pool, or another recipe."
+            )
+        changed = self.replaced(MAX_POOL_FORMS, (form,), form.worded())
+        return dataclasses.replace(changed, passes=tuple(form.stands if isinstance(p, PLACES) else p for p in changed.passes))
+
+    def replaced(self, kinds: tuple[type, ...], steps: tuple[Pass, ...], words: str) -> Recipe:
+        """Return this recipe with `steps` in place of its first pass of one of `kinds`, and without the others."""
+        places = [place for place, step in enumerate(self.passes) if isinstance(step, kinds)]
+        if not places:
+            raise ArgumentError(f"Recipe {self.name!r} has no step to change: it does not take {words}.")
+        kept = [step for place, step in enumerate(self.passes) if place not in places]
+        return self.variant(words, (*kept[: places[0]], *steps, *kept[places[0] :]))
 
     def with_percentile(self, percent: float) -> Recipe:
         """Return this recipe with another percentile in its threshold rule; 100 takes the maximum.
@@ -64,5 +114,8 @@ class Recipe:
         raise ArgumentError(f"Recipe {self.name!r} does not set its thresholds by a percentile.")
 
 
+OUTPUT_STEPS = (CountSpikes, DecodeOutputs, NormaliseOutputs)
+MAX_POOL_FORMS = (AccumulateMaxPool, PoolEachStep, GateMaxPool, CompeteForMax)
+PLACES = (PoolBeforeActivation, ActivateBeforePool)
 STRUCTURE: tuple[Pass, ...] = (FoldBatchNorm(), SplitSigned(), PoolBeforeActivation(), DecodeOutputs())
 LIMITS = "ReLU-like activations; softmax and sigmoid at the output only"

@@ -6,7 +6,13 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from transpike.neurons import EvenFiring, Graded, IntegrateAndFire, Neuron, Ternary
+from transpike.neurons import (
+    EvenFiring,
+    Graded,
+    IntegrateAndFire,
+    Neuron,
+    Ternary,
+)
 from transpike.parts import Method, Op
 from transpike.passes import (
     MMSE,

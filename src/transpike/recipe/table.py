@@ -8,18 +8,31 @@ from types import MappingProxyType
 from typing import Any
 
 from transpike.errors import choose
-from transpike.neurons import Burst, Graded, IntegrateAndFire, Neuron, Refractory, ResetToZero, Ternary
+from transpike.neurons import (
+    Burst,
+    DifferenceNeuron,
+    Graded,
+    IntegrateAndFire,
+    Neuron,
+    Refractory,
+    ResetToZero,
+    Ternary,
+)
 from transpike.parts import Method
 from transpike.passes import (
     AccumulateMaxPool,
     CalibrateOffsets,
     ClampVoltage,
+    CodeDifferentially,
+    InsertDifferenceNeurons,
     InsertNeurons,
     InvertRateCurve,
+    LeastSquares,
     NormaliseWeights,
     Pass,
     Percentile,
     SilenceByResidual,
+    SplitClips,
     UseTrainedThresholds,
 )
 from transpike.recipe.base import LIMITS, STRUCTURE, Recipe
@@ -160,6 +173,27 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 "Hao et al. 2023 (ICLR, COS)",
                 IntegrateAndFire,
                 CalibrateOffsets(),
+            ),
+            Recipe(
+                Method(
+                    "dcgs",
+                    "Differential coding: graded spikes of 4 sizes and either sign that change the decoded rate; sizes per "
+                    "channel with the least squared error of first spikes",
+                    "Huang et al. 2025 (differential coding, multi-threshold neurons)",
+                    bits_per_spike=3,
+                    limits=LIMITS,
+                ),
+                (*STRUCTURE, SplitClips(), InsertNeurons(LeastSquares(), 0.0, DifferenceNeuron), CodeDifferentially()),
+            ),
+            Recipe(
+                Method(
+                    "dcgs-gaussian",
+                    "Differential coding as published: sizes per channel from mean and variance, as for Gaussian values",
+                    "Huang et al. 2025 (differential coding, multi-threshold neurons, threshold iteration)",
+                    bits_per_spike=3,
+                    limits=LIMITS,
+                ),
+                (*STRUCTURE, SplitClips(), InsertDifferenceNeurons(), CodeDifferentially()),
             ),
         )
     }

@@ -124,7 +124,8 @@ def run_block(
     stacked = {name: torch.stack(trace) for name, trace in tape.spikes.items()}
     potentials = {name: torch.stack(trace) for name, trace in tape.potentials.items()}
     sums = {name: sent for name, state in stepper.states.items() if (sent := state.transmitted()) is not None}
-    return Block(batch, outputs, spike_totals(stepper), sums, stacked, potentials, kept)
+    decided = {name: state.decided.cpu() for name, state in stepper.states.items() if state.decided is not None}
+    return Block(batch, outputs, spike_totals(stepper), sums, stacked, potentials, kept, decided)
 
 
 def window_block(network: Network, batch: Batch, time_steps: int, record: Record, snapshots: Snapshots | None) -> Block:
@@ -134,7 +135,7 @@ def window_block(network: Network, batch: Batch, time_steps: int, record: Record
     outputs = {key: torch.stack([step[key].expand(len(batch), *step[key].shape[1:]) for step in steps]) for key in steps[0]}
     kept = {step: snapshots.measure(windows.spikes_by(step)) for step in snapshots.steps} if snapshots else {}
     trains = {name: even_trains(windows.counts[name], time_steps).cpu() for name in record.spikes}
-    return Block(batch, outputs, windows.counts, windows.transmitted(), trains, {}, kept)
+    return Block(batch, outputs, windows.counts, windows.transmitted(), trains, {}, kept, {})
 
 
 def spike_totals(stepper: Stepper) -> dict[str, Tensor]:

@@ -53,7 +53,8 @@ class Recording:
 
     `outputs` [time, batch, ...] is the decoded answer after each step (a mapping from key to tensor where the model has
     several). `spike_counts` gives, per spiking node, the spikes of each sample [batch]. `spikes` [time, batch, ...]
-    (bool), `potentials` [time, batch, ...] and `counts` [batch, ...] hold the traces that were asked for.
+    (bool), `potentials` [time, batch, ...] and `counts` [batch, ...] hold the traces that were asked for. `decided` gives,
+    per decoder that decides by a margin, the step at which each sample was decided [batch], 0 where none was.
     """
 
     outputs: Tensor | Mapping[str, Tensor]
@@ -62,13 +63,15 @@ class Recording:
     spikes: Mapping[str, Tensor] = field(default_factory=dict)
     potentials: Mapping[str, Tensor] = field(default_factory=dict)
     counts: Mapping[str, Tensor] = field(default_factory=dict)
+    decided: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Block:
     """A recording of some samples that follow each other.
 
-    `totals` are the spikes of every neuron [batch, ...], `sums` the sum of what it sent.
+    `totals` are the spikes of every neuron [batch, ...], `sums` the sum of what it sent, `decided` the steps [batch] at
+    which decoders settled on their answers.
     """
 
     batch: Batch
@@ -78,6 +81,7 @@ class Block:
     spikes: Mapping[str, Tensor]
     potentials: Mapping[str, Tensor]
     snapshots: Mapping[int, Any]
+    decided: Mapping[str, Tensor]
 
     def __len__(self) -> int:
         return len(self.batch)
@@ -128,4 +132,5 @@ def joined(blocks: Sequence[Block], time_steps: int, counts: Sequence[str]) -> R
         along_batch([block.spikes for block in blocks], 1),
         along_batch([block.potentials for block in blocks], 1),
         along_batch(wanted, 0),
+        along_batch([block.decided for block in blocks], 0),
     )
