@@ -380,7 +380,14 @@ def test_the_network_of_means_gives_the_answer_of_the_run(name):
     torch.testing.assert_close(next(iter(answer.values())), run.outputs[-1], rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("recipe", [name for name in tp.recipes if name != "qcfs"])  # which needs a trained model
+def test_differential_networks_are_refused(setting):
+    model, _, (x, labels) = setting
+    network = tp.convert(model, x[:40], "dcgs", time_steps=4)
+    with pytest.raises(ConversionError, match="ifferential"):
+        tp.diagnose(model, network, (x, labels), 4)
+
+
+@pytest.mark.parametrize("recipe", [name for name in tp.recipes if not name.startswith(("qcfs", "dcgs"))])
 def test_every_recipe_can_be_diagnosed(setting, recipe):
     """Corrected weights, biases, heights, delays, other neurons and schedules: parts still add up, bounds still hold."""
     model, _, (x, labels) = setting

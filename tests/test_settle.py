@@ -27,7 +27,7 @@ CLAMPED = tp.recipes["rate"].variant("clamped", (*tp.recipes["rate"].passes, Cla
 @given(st.integers(0, 10_000), st.integers(0, 6), st.integers(1, 20))
 def test_a_delayed_integrator_leaves_the_first_steps_out(seed, delay, steps):
     x = torch.randn(steps, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-    op = Integrator(delay)
+    op = Integrator(delay=delay)
     state = op.start(x[0])
     for t in range(1, steps + 1):
         answer = op.step(state, x[t - 1])

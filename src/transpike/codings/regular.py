@@ -31,7 +31,7 @@ class Regular(RateCode):
     >>> x = torch.tensor([[0.25, -0.5]])
     >>> code = Regular()
     >>> state = code.start(x)
-    >>> torch.stack([code.step(state, x)[0] for _ in range(4)]).tolist()
+    >>> torch.stack([code.step(state, x)[0] for _ in range(4)]).add(0).tolist()
     [[0.0, -1.0], [1.0, 0.0], [0.0, -1.0], [0.0, 0.0]]
     """
 

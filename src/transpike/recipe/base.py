@@ -50,6 +50,7 @@ class Recipe:
         """Return this recipe with `changed` in place of its pass of the same kind; raises ArgumentError if it has none.
 
         >>> from transpike import recipes
+        >>> from transpike.passes import SilenceByResidual
         >>> recipes["srp"].with_pass(SilenceByResidual(tau=8)).name
         'srp, SilenceByResidual(tau=8)'
         """
