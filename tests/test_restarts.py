@@ -16,6 +16,7 @@ from transpike.ops import Relu
 from transpike.passes import CalibrateOffsets, SilenceByResidual, apply
 from transpike.passes.restarts import layers
 from transpike.recipe import STRUCTURE
+from transpike.report.document import page
 from transpike.simulation.stepper import Stepper
 
 STEPS = 9
@@ -122,6 +123,18 @@ def test_layer_errors_of_a_report_are_those_of_the_steps_that_count():
     report = tp.evaluate(model, network, [(inputs[0], torch.zeros(len(inputs[0]), dtype=torch.long))], extra + 256)
     assert max(layer.error for layer in report.layers) < 0.02
     assert report.method.extra_steps == extra > 0
+    assert f"<dt>Extra steps</dt><dd>{extra} steps correct the neurons" in page(report)
+    assert "unfinished" not in {finding.kind for finding in report.findings}
+
+
+def test_a_run_that_ends_before_its_answer_says_so():
+    model, inputs, _ = subject("mlp")
+    network = tp.convert(model, inputs[0], "cos")
+    extra = network.method.extra_steps
+    report = tp.evaluate(model, network, [(inputs[0], torch.zeros(len(inputs[0]), dtype=torch.long))], extra)
+    (finding,) = [finding for finding in report.findings if finding.kind == "unfinished"]
+    assert finding.severity == "warning"
+    assert f"Simulate more than {extra} time steps" in finding.advice
 
 
 def test_other_neurons_are_refused():

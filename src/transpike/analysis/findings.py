@@ -182,6 +182,18 @@ def sooner(report: Report) -> str:
     )
 
 
+def unfinished(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001
+    extra = report.method.extra_steps
+    if extra >= report.time_steps:
+        yield Finding(
+            "unfinished",
+            f"The run ended after {report.time_steps} steps, but recipe {report.method.name!r} corrects its neurons for "
+            f"{extra} steps before the answer is read: this answer is a provisional one.",
+            f"Simulate more than {extra} time steps, such as {extra + report.time_steps}, or choose another recipe.",
+            severity="warning",
+        )
+
+
 def merged_dead(findings: tuple[Finding, ...]) -> Iterator[Finding]:
     """Yield findings of the conversion, those about dead channels as one."""
     dead = [finding for finding in findings if finding.kind == "dead-channels"]
@@ -200,6 +212,7 @@ def merged_dead(findings: tuple[Finding, ...]) -> Iterator[Finding]:
 
 
 FINDERS: tuple[Callable[[Report, Work], Iterator[Finding]], ...] = (
+    unfinished,
     accuracy_loss,
     uncertainty,
     saturation,
