@@ -22,7 +22,7 @@ import transpike as tp
 from datasets import cifar10_test, cifar10_train, data_folder
 from models import BasicBlock, trained_resnet
 from tables import keep, show
-from transpike.analysis.evaluation import ann_answer
+from transpike.analysis.reference import Reference
 from transpike.calibration import Histogram
 from transpike.network import Network, forward
 from transpike.neurons import Neuron
@@ -110,7 +110,7 @@ def judged(name: str, model: nn.Module, calibration: Tensor, data: tuple[Tensor,
         predicted = tp.predict(network, data, last, model, simulated=SIMULATED)
         took = time.perf_counter() - started
         answers = tp.simulate(network, data[0], last).outputs.argmax(2)
-        true = ann_answer(network, model, [data[0]]).argmax(1)
+        true = Reference(network, model).output([data[0]]).argmax(1)
         walks = {one.time_steps: one for one in predicted.over_time}
         corrected = {one.time_steps: one for one in predicted.corrected}
         for step in group:

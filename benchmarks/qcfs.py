@@ -1,7 +1,7 @@
 """QCFS training of ResNet-20 on CIFAR-10 from the public checkpoint, and the accuracy of the converted network.
 
-    python benchmarks/qcfs.py train --levels 4 [--regulariser 0.1] [--epochs 8]     # call again to go on after an interruption
-    python benchmarks/qcfs.py all [--epochs 8]         # L = 4 and 8, each with and without the regulariser, and the table
+    python benchmarks/qcfs.py train --levels 4 [--regulariser 0.1] [--epochs 10]     # call again to go on after an interruption
+    python benchmarks/qcfs.py all [--epochs 10]         # L = 4 and 8, each with and without the regulariser, and the table
     python benchmarks/qcfs.py table [--images 10000]   # all runs that have finished
 
 Runs are kept under benchmarks/out/qcfs/. Needs TRANSPIKE_DATA. The hyper-parameters were not chosen on test images: the runs
@@ -56,7 +56,7 @@ class Clock:
 def run(levels: int, regulariser: float, epochs: int, rate: float, batch: int) -> None:
     """Train, and leave the weights in the folder of the run."""
     folder = RUNS / f"L{levels}-w{regulariser:g}-e{epochs}-r{rate:g}-b{batch}"
-    settings = Settings(epochs=epochs, learning_rate=rate, regulariser=regulariser)
+    settings = Settings(epochs=epochs, learning_rate=rate, regulariser=regulariser, bfloat16=True)
     data = Augmented(*cifar10_train_all(), batch)
     started = time.perf_counter()
     trained = train(prepared(levels), data, settings, checkpoint=folder, progress=Clock())
@@ -101,8 +101,8 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=("train", "all", "table"))
     parser.add_argument("--levels", type=int, default=4)
     parser.add_argument("--regulariser", type=float, default=0.0)
-    parser.add_argument("--epochs", type=int, default=8)
-    parser.add_argument("--rate", type=float, default=0.01)
+    parser.add_argument("--epochs", type=int, default=10)
+    parser.add_argument("--rate", type=float, default=0.05)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--images", type=int, default=10_000)
     chosen = parser.parse_args()

@@ -3,8 +3,8 @@
     python benchmarks/rate_methods.py [--depth 20] [--recipes sbg ls ...] [--steps 4 8 16] [--images 2000] [--figure out.svg]
 
 Calibration: 1,000 training images without labels. A recipe that fits the network to T is converted for each T; the others are
-converted once and read at every T. Rows that an earlier run finished are taken from benchmarks/out; delete the file to start
-over. Needs TRANSPIKE_DATA.
+converted once and read at every T, `any-time` for the largest T. Rows that an earlier run finished are taken from
+benchmarks/out; delete the file to start over. Needs TRANSPIKE_DATA.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from tables import OUT, keep, show
 from transpike.analysis import Checkpoint
 from transpike.errors import ArgumentError
 from transpike.neurons import Neuron
+from transpike.passes import CorrectLayers
 
 STEPS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 CALIBRATION = 1000
@@ -46,7 +47,7 @@ class Bench:
     def measure(self, recipe: str, steps: list[int]) -> None:
         """Convert for each of the steps, or once if the recipe does not care, and add the rows."""
         steps = self.missing(recipe, steps)
-        groups = [[step] for step in steps] if fits_time(recipe) else [steps] if steps else []
+        groups = [[step] for step in steps] if fits_time(recipe) else [steps] * bool(steps)
         for group in groups:
             started = time.perf_counter()
             network = tp.convert(self.model, self.samples, recipe, time_steps=group[-1])
@@ -55,7 +56,7 @@ class Bench:
             for point in report.checkpoints:
                 if point.time_steps in group:
                     self.add(recipe, network, point, converted)
-            keep(self.name, {"rows": self.rows})
+            keep(self.name, {"rows": self.rows}, quiet=True)
 
     def add(self, recipe: str, network: tp.Network, point: Checkpoint, seconds: float) -> None:
         """Add one row and print it."""
@@ -75,7 +76,9 @@ class Bench:
 
 
 def fits_time(recipe: str) -> bool:
-    """Whether a recipe asks for the number of time steps."""
+    """Whether a recipe's network is good for one number of time steps only."""
+    if any(isinstance(step, CorrectLayers) and step.shares for step in tp.recipes[recipe].passes):
+        return False
     model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ReLU(), torch.nn.Linear(2, 2)).eval()
     try:
         tp.convert(model, torch.rand(64, 2), recipe)

@@ -17,7 +17,8 @@ def show(title: str, rows: list[dict]) -> None:
         print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
 
 
-def keep(name: str, content: dict) -> None:
+def keep(name: str, content: dict, *, quiet: bool = False) -> None:
     OUT.mkdir(exist_ok=True)
     (OUT / f"{name}.json").write_text(json.dumps(content, indent=1))
-    print(f"\nWritten: benchmarks/out/{name}.json")
+    if not quiet:
+        print(f"\nWritten: benchmarks/out/{name}.json")

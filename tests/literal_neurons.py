@@ -13,6 +13,7 @@ from transpike.neurons import (
     Graded,
     IntegrateAndFire,
     LeakyIntegrateAndFire,
+    LookAhead,
     MultiThreshold,
     OffsetCalibrated,
     PreciseLeaky,
@@ -242,6 +243,26 @@ class LeakyWithin(Leaky):
         return 1
 
 
+class Expecting(LiteralNeuron):
+    """Fires from step delay + 1 on, for the input since step delay - ahead + 1, as if it were even over the window."""
+
+    heard = 0.0
+
+    def spikes(self, current):
+        op, k = self.op, self.t - self.op.delay
+        if -op.ahead < k <= op.window - op.ahead:
+            self.heard += current
+        else:
+            self.lost += current
+        if not 1 <= k <= op.window:
+            spike = 0
+        else:
+            expected = self.start + self.heard * k / min(k + op.ahead, op.window) - self.threshold * self.net
+            spike = int(expected >= self.threshold)
+        self.v = self.start + self.heard - self.threshold * (self.net + spike)
+        return spike
+
+
 LITERAL = {
     IntegrateAndFire: LiteralNeuron,
     ResetToZero: Zero,
@@ -255,4 +276,5 @@ LITERAL = {
     MultiThreshold: Nearest,
     ResidualSilenced: Silenced,
     OffsetCalibrated: Offset,
+    LookAhead: Expecting,
 }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import transpike as tp
-from transpike.calibration.layerwise import Layer, Site, run
+from transpike.calibration.layer import Layer, Site, run
 from transpike.errors import ArgumentError
 from transpike.network import forward
 from transpike.neurons import SPIKING, EvenFiring, IntegrateAndFire, Neuron, Ternary
@@ -49,9 +49,11 @@ CORRECTIONS = {
 }
 
 
-def recipe(*corrections, neuron=IntegrateAndFire):
+def recipe(*corrections, neuron=IntegrateAndFire, shares=()):
     insert = InsertNeurons(Percentile(99), initial=0.5, neuron=neuron)
-    return Recipe(Method("tried", "Tried", "here"), (*STRUCTURE, insert, AccumulateMaxPool(), CorrectLayers(corrections)))
+    return Recipe(
+        Method("tried", "Tried", "here"), (*STRUCTURE, insert, AccumulateMaxPool(), CorrectLayers(corrections, shares))
+    )
 
 
 def layer(seed=0, samples=40, channels=3, steps=STEPS, neuron=IntegrateAndFire):
@@ -65,7 +67,7 @@ def layer(seed=0, samples=40, channels=3, steps=STEPS, neuron=IntegrateAndFire):
     currents = z + 0.3 * noise(1) + 0.5 * noise(steps, samples)
     threshold = torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64)[:channels, None, None]
     op = neuron(threshold, torch.tensor(0.5, dtype=torch.float64), Relu())
-    return Layer(None, op, currents, z, z.relu(), 1, steps)
+    return Layer(None, op, lambda: currents, z, z.relu(), 1, steps)
 
 
 def error(given):
@@ -215,10 +217,10 @@ def test_ridge_weights_without_a_penalty_leave_an_error_orthogonal_to_the_input(
     op, shape = OPS[kind]
     rates = torch.rand(50, *shape).double()
     wanted = op(rates) + 0.3 * torch.randn(op(rates).shape).double() + 0.1
-    site = Site("op", op, rates, lambda changed: wanted - changed(rates), lambda changed: changed(rates)[None])
+    site = Site("op", op, rates, wanted, lambda changed: wanted - changed(rates), lambda changed: changed(rates)[None])
     blank = IntegrateAndFire(torch.ones(()), torch.zeros(()), Relu())
-    given_layer = Layer(None, blank, op(rates)[None], wanted, wanted.relu(), 1, 1, site)
-    corrected = RidgeWeights(strength=0.0)(given_layer)
+    given_layer = Layer(None, blank, lambda: op(rates)[None], wanted, wanted.relu(), 1, 1, site)
+    corrected = RidgeWeights(strength=0.0, rounds=0)(given_layer)
     left = corrected.site.residual(corrected.site.op)
     left = left[None] if isinstance(op, Linear) else left.flatten(2).mT
     inputs = patches(op, rates)
@@ -298,3 +300,54 @@ def test_layers_are_values():
     one = layer()
     assert dataclasses.replace(one).neuron is one.neuron
     assert one.first(5).currents.shape[1] == 5
+
+
+def test_rounds_of_the_regression_lower_the_error_behind_the_rectifier():
+    """What lies below 0 need not be met: the error of relu(current) falls, while that of the current may rise."""
+    generator = torch.Generator().manual_seed(0)
+    op = Linear(torch.randn(5, 8, generator=generator).double())
+    rates = torch.rand(600, 8, generator=generator).double()
+    wanted = op(rates.square()) - 0.3
+    site = Site("op", op, rates, wanted, lambda changed: wanted - changed(rates), lambda changed: changed(rates)[None])
+    blank = IntegrateAndFire(torch.ones(()), torch.zeros(()), Relu())
+    given_layer = Layer(None, blank, lambda: op(rates)[None], wanted, wanted.relu(), 1, 1, site)
+
+    def errors(rounds):
+        current = RidgeWeights(strength=0.0, margin=0.0, rounds=rounds)(given_layer).currents[0]
+        return float((current.relu() - wanted.relu()).square().mean()), float((current - wanted).square().mean())
+
+    plain, rectified = errors(0), errors(30)
+    assert rectified[0] < 0.8 * plain[0]
+    assert rectified[1] > plain[1]
+
+
+def test_shares_of_the_time_steps_stand_side_by_side_as_samples():
+    """The walk sees, at each read-out, the mean of what the simulator sends until then."""
+    model, samples = ZOO["resnet"]()
+    spy = Spy()
+    network = tp.convert(model.double(), samples.double(), recipe(spy, shares=(1 / 3, 1 / 2, 1.0)), time_steps=STEPS)
+    result = tp.simulate(network, samples.double(), STEPS, record=tp.Record(spikes=list(spy.seen)))
+    for name, seen in spy.seen.items():
+        assert seen.ends == (STEPS // 3, STEPS // 2, STEPS)
+        assert seen.windows * seen.currents.shape[1] == len(seen.activation)
+        sent = result.spikes[name][:, : seen.currents.shape[1]] * seen.neuron.threshold
+        expected = torch.cat([sent[:end].mean(0) for end in seen.ends])
+        torch.testing.assert_close(seen.response(seen.neuron), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_any_time_is_better_before_the_last_step_than_a_network_for_that_step_alone():
+    model, samples = ZOO["resnet"]()
+    steps = 32
+    true = model(samples).detach().softmax(1)
+
+    def distances(name):
+        answers = tp.simulate(tp.convert(model, samples, name, time_steps=steps), samples, steps).outputs.softmax(2)
+        return [float((answers[step - 1] - true).abs().mean()) for step in (8, 16, 32)]
+
+    assert distances("any-time")[0] < distances("ls")[0]
+
+
+def test_tables_of_steps_are_for_one_number_of_steps():
+    model, samples = ZOO["mlp"]()
+    with pytest.raises(ArgumentError, match="fits several at once"):
+        tp.convert(model, samples, recipe(FitHeights(), shares=(0.5, 1.0)), time_steps=8)

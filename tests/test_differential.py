@@ -22,7 +22,7 @@ from transpike.network import forward
 from transpike.neurons import DifferenceDecoder, DifferenceMaxPool, DifferenceNeuron, FirstToMargin
 from transpike.ops import Affine, Convolution, Linear, MaxPool, Relu
 from transpike.passes import CodeDifferentially, CountSpikes, DecodeOutputs, InsertDifferenceNeurons, LeastSquares, SplitClips
-from transpike.passes.gaussian import gaussian_threshold
+from transpike.passes.thresholds.gaussian import gaussian_thresholds
 from transpike.recipe import STRUCTURE
 from transpike.simulation import Record, counting_nodes
 
@@ -287,7 +287,7 @@ def inputs_of(name):
 @given(st.floats(-3, 3), st.floats(0.1, 4), st.sampled_from([4, 16, 64]))
 def test_gaussian_threshold_has_the_least_error(mean, deviation, levels):
     """Against a search: the mean squared error of the quantised ReLU, integrated over 4,001 points, is lowest there."""
-    (threshold,) = gaussian_threshold(torch.tensor([mean * deviation]), torch.tensor([deviation]), levels)
+    (threshold,) = gaussian_thresholds(torch.tensor([mean * deviation]), torch.tensor([deviation]), levels)
     z = torch.linspace(-8, 8, 4001, dtype=torch.float64)
     x = deviation * (mean + z)
 
@@ -300,7 +300,7 @@ def test_gaussian_threshold_has_the_least_error(mean, deviation, levels):
 
 def test_gaussian_threshold_of_nothing_to_suit_is_zero():
     means, deviations = torch.tensor([-7.0, 1.0, 0.0]), torch.tensor([1.0, 0.0, 0.0])
-    assert gaussian_threshold(means, deviations, 64).tolist() == [0, 0, 0]
+    assert gaussian_thresholds(means, deviations, 64).tolist() == [0, 0, 0]
 
 
 @given(seeds, st.integers(1, 5), st.sampled_from([0.1, 1.0, 30.0]))
@@ -337,7 +337,7 @@ def test_published_thresholds_follow_mean_and_variance(name):
     forward(network.analogue(), inputs, values.__setitem__)
     for node in network.having(DifferenceNeuron):
         before = values[node.inputs[0]].movedim(1, 0).flatten(1)
-        expected = gaussian_threshold(before.mean(1), before.std(1, correction=0), 64)
+        expected = gaussian_thresholds(before.mean(1), before.std(1, correction=0), 64)
         awake = before.amax(1) > 0
         torch.testing.assert_close(node.op.threshold.flatten()[awake], expected[awake], rtol=1e-6, atol=0)
 

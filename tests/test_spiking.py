@@ -25,6 +25,7 @@ from transpike.neurons import (
     Integrator,
     LeakyCell,
     LeakyIntegrateAndFire,
+    LookAhead,
     MultiThreshold,
     OffsetCalibrated,
     PreciseLeaky,
@@ -76,6 +77,11 @@ def listening(op, z, steps):
     return subtracting(0, 1)(op, z, op.counted(steps))
 
 
+def waiting(op, z, steps):
+    """What is expected of a constant current comes: as without looking ahead, after the delay."""
+    return subtracting(0, 1)(op, z, max(steps - op.delay, 0))
+
+
 @dataclass(frozen=True)
 class Case:
     """A kind with its settings: bits of a spike, what it sends net of a constant current, and its bound.
@@ -121,6 +127,7 @@ CASES = {
     "graded, signed": Case(partial(SignedGraded, limit=7), 4, subtracting(-7, 7)),
     "multi-threshold": Case(partial(MultiThreshold, levels=3), 3, None, lambda op, z, steps: op.most * op.threshold / steps),
     "silenced by residual": Case(partial(ResidualSilenced, length=3), 1, silenced, None),
+    "looking ahead": Case(partial(LookAhead, delay=3, ahead=2, window=500), 1, waiting, after_restart),
     "offset calibrated": Case(partial(OffsetCalibrated, length=4, windows=3, layer=2), 1, listening, after_restart),
 }
 LEAKY = (LeakyIntegrateAndFire, PreciseLeaky)
@@ -179,7 +186,7 @@ def test_charge_is_conserved_but_for_what_the_kind_says_it_loses(name, seed, ste
     torch.testing.assert_close(
         initial * op.threshold + received.sum(0), state.potential + sent.sum(0) + lost, rtol=0, atol=1e-11
     )
-    conserving = not isinstance(op, ResetToZero | ResidualSilenced | OffsetCalibrated) and not getattr(
+    conserving = not isinstance(op, ResetToZero | ResidualSilenced | OffsetCalibrated | LookAhead) and not getattr(
         op, "forgives_debt", False
     )
     assert not (conserving and lost.any())

@@ -19,7 +19,7 @@ from transpike.simulation import simulate
 
 AUTO = "auto"
 BINARY = ("rate", "sbg", "ls", "ls-tg")  # candidates whose spikes carry one bit
-GRADED = ("ternary-sbg", "graded-mmse")  # and those that may carry more
+GRADED = ("ternary-sbg", "ternary-ls", "graded-ls")  # and those that may carry more
 EVERY = 5  # one calibration sample in five is held out
 MOST_HELD_OUT = 400
 

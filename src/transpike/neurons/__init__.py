@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from transpike.neurons.base import Membrane, Neuron
 from transpike.neurons.burst import Burst, Graded, SignedGraded
+from transpike.neurons.delayed import Delayed
 from transpike.neurons.differential import DifferenceDecoder, DifferenceMaxPool, DifferenceNeuron, first_spike
 from transpike.neurons.even import EvenFiring, sent_by
 from transpike.neurons.integrate_and_fire import IntegrateAndFire
 from transpike.neurons.integrator import Integrator
 from transpike.neurons.leaky import LeakyIntegrateAndFire, PreciseLeaky
 from transpike.neurons.leaky_cell import Drive, LeakyCell, fitted_drive
+from transpike.neurons.look_ahead import LookAhead
 from transpike.neurons.margin import FirstToMargin
 from transpike.neurons.max_pool import AccumulatedMaxPool, GatedMaxPool, StepMaxPool, TemporalMaxPool
 from transpike.neurons.multi_threshold import MultiThreshold
@@ -33,11 +35,12 @@ SPIKING: tuple[type[Neuron], ...] = (
     MultiThreshold,
     ResidualSilenced,
     OffsetCalibrated,
+    LookAhead,
 )
 DIFFERENTIAL: tuple[type[Stateful], ...] = (DifferenceNeuron, DifferenceMaxPool, DifferenceDecoder)
 DECODERS: tuple[type[Decoder], ...] = (Integrator, FirstToMargin)
 MAX_POOLS: tuple[type[Stateful], ...] = (AccumulatedMaxPool, StepMaxPool, GatedMaxPool, WinnerTakeAll)
-NEURONS: tuple[type[Stateful], ...] = (*SPIKING, EvenFiring, *DECODERS, *MAX_POOLS, *DIFFERENTIAL)
+NEURONS: tuple[type[Stateful], ...] = (*SPIKING, EvenFiring, *DECODERS, *MAX_POOLS, *DIFFERENTIAL, Delayed)
 CELLS: tuple[type[Op], ...] = (LeakyCell,)  # what neurons are made of
 
 __all__ = [
@@ -49,6 +52,7 @@ __all__ = [
     "SPIKING",
     "AccumulatedMaxPool",
     "Burst",
+    "Delayed",
     "DifferenceDecoder",
     "DifferenceMaxPool",
     "DifferenceNeuron",
@@ -61,6 +65,7 @@ __all__ = [
     "Integrator",
     "LeakyCell",
     "LeakyIntegrateAndFire",
+    "LookAhead",
     "Membrane",
     "MultiThreshold",
     "Neuron",

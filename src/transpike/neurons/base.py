@@ -83,6 +83,10 @@ class Neuron(Stateful):
         spikes = self.fire(state)
         self.note(state, spikes)
         self.reset(state, spikes)
+        return self.worth(state, spikes)
+
+    def worth(self, state: Membrane, spikes: Tensor) -> Tensor:
+        """Return what the spikes of a step send, in their place: each its height."""
         if state.accumulated is None or self.height is None:
             return spikes.mul_(state.height)
         sent = spikes.mul_(row(self.height, state.steps))
@@ -121,6 +125,10 @@ class Neuron(Stateful):
     def counted(self, time_steps: int) -> int:
         """Return how many of the first `time_steps` steps `State.transmitted` sums over: all in which the neuron may fire."""
         return max(1, time_steps - self.delay)
+
+    def listens(self) -> slice:
+        """Return the steps, counted from 0, in which the neuron integrates its input."""
+        return slice(self.delay, None)
 
     def analogue(self) -> Op:
         return self.activation

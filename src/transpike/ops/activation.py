@@ -92,7 +92,7 @@ def quantised(x: Tensor, threshold: Tensor, levels: int, shift: float) -> Tensor
 
 def position(x: Tensor, threshold: Tensor, levels: int, shift: float) -> Tensor:
     """Return levels x / threshold + shift in one new tensor: the whole part is the level of `x`."""
-    return torch.addcmul(threshold.new_tensor(shift), x, levels / threshold)
+    return (x * (levels / threshold)).add_(shift)
 
 
 def ceiling(op: Op) -> Tensor:

@@ -10,6 +10,7 @@ from transpike.passes.encode_input import EncodeInputs
 from transpike.passes.fold_batch_norm import FoldBatchNorm
 from transpike.passes.insert_neurons import InsertNeurons
 from transpike.passes.lif import InvertRateCurve
+from transpike.passes.look_ahead import StaggerWindows
 from transpike.passes.max_pool import (
     AccumulateMaxPool,
     ActivateBeforePool,
@@ -62,6 +63,7 @@ __all__ = [
     "SilenceByResidual",
     "SplitClips",
     "SplitSigned",
+    "StaggerWindows",
     "Threshold",
     "UseTrainedThresholds",
     "WeightBound",

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from transpike.calibration import Samples
-from transpike.calibration.layerwise import Layer, Walk
+from transpike.calibration.layer import Layer
+from transpike.calibration.walk import Walk
 from transpike.network import Network, shapes
+from transpike.neurons import Neuron
 from transpike.parts import Op
 from transpike.passes.corrections import Correction
 from transpike.passes.insert_neurons import channel_axis
 
-SAMPLE_STEPS = 4000  # samples times steps that a layer is corrected on
+SAMPLE_STEPS = 8000  # samples times steps that a layer is corrected on
 VALUES = 2**28  # at most this many values of one layer over all steps and samples
 
 
@@ -23,9 +25,12 @@ class CorrectLayers:
 
     The spiking network runs beside its ANN on the first calibration samples: as many as 4,000 sample-steps allow (fewer for
     layers so large that memory would not hold them), at most 1,000 and at least 32. Needs the number of time steps.
+    With `shares`, each correction serves the means up to these fractions of the time steps alike, not only up to the last:
+    the network is then right for any time in between.
     """
 
     corrections: tuple[Correction, ...]
+    shares: tuple[float, ...] = ()
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
     def __call__(self, network: Network, samples: Samples) -> Network:
@@ -33,7 +38,9 @@ class CorrectLayers:
         ranks = shapes(network)
         largest = max(math.prod(shape) for shape in ranks.values())
         count = max(32, min(1000, SAMPLE_STEPS // steps, VALUES // (steps * largest)))
-        walk = Walk(network, samples.first(count), steps, lambda node: channel_axis(network, node, len(ranks[node.name])))
+        ends = tuple(sorted({max(1, round(share * steps)) for share in self.shares}))
+        axes = {node.name: channel_axis(network, node, len(ranks[node.name])) for node in network.having(Neuron)}
+        walk = Walk(network, samples.first(count), steps, axes, ends)
         return walk.correct(self.corrected)
 
     def corrected(self, layer: Layer) -> Layer:

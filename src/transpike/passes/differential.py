@@ -19,12 +19,12 @@ from transpike.network.grammar import decoded, place
 from transpike.neurons import DifferenceDecoder, DifferenceMaxPool, DifferenceNeuron, Integrator, first_spike
 from transpike.ops import Affine, Clip, Convolution, Linear, Pad, Relu, TransposedConvolution
 from transpike.parts import Op, Stateful
-from transpike.passes.gaussian import gaussian_threshold
 from transpike.passes.insert_neurons import channel_axis
 from transpike.passes.max_pool import replaced
 from transpike.passes.split_signed import number, two_sided
 from transpike.passes.thresholds import Layer, Streamed
 from transpike.passes.thresholds.base import WAKE, few_samples, silence
+from transpike.passes.thresholds.gaussian import gaussian_thresholds
 from transpike.simulation.stepper import temporal_nodes
 
 FITTED_LEVELS = 64  # levels of the quantiser that thresholds are fitted for, as in the source
@@ -83,7 +83,7 @@ class InsertDifferenceNeurons:
     """Replace each ReLU by multi-threshold neurons whose largest level is `scale` times the Gaussian threshold.
 
     The threshold of a channel follows from mean and variance of its pre-activation on the samples, see
-    `gaussian_threshold`. With a smaller scale neurons resolve more and take longer to reach large values. A channel that
+    `gaussian_thresholds`. With a smaller scale neurons resolve more and take longer to reach large values. A channel that
     is almost never active gets the median of its layer. Raises ArgumentError unless levels is a whole number from 1 to 8
     and scale is above 0. Source: Huang et al. 2025 (ICML, DCGS).
     """
@@ -118,7 +118,7 @@ class InsertDifferenceNeurons:
 
     def thresholds(self, seen: Moments) -> Tensor:
         """Return the threshold of each channel."""
-        fitted = self.scale * gaussian_threshold(seen.mean, seen.variance.sqrt(), FITTED_LEVELS)
+        fitted = self.scale * gaussian_thresholds(seen.mean, seen.variance.sqrt(), FITTED_LEVELS)
         constant = (seen.variance == 0) & (seen.mean > 0)
         fitted = torch.where(constant, seen.mean, fitted)
         alive = fitted[fitted > 0]

@@ -19,6 +19,8 @@ from transpike.passes import (
     AccumulateMaxPool,
     CorrectLayers,
     InsertNeurons,
+    Pass,
+    StaggerWindows,
 )
 from transpike.passes.corrections import (
     Correction,
@@ -42,10 +44,12 @@ def corrected(
     *corrections: Correction,
     neuron: Callable[[Tensor, Tensor, Op], Neuron] = IntegrateAndFire,
     schedule: str = "concurrent",
+    shares: tuple[float, ...] = (),
+    layout: tuple[Pass, ...] = (),
 ) -> Recipe:
     """Return a recipe that fits thresholds to the number of time steps and then corrects layer by layer."""
     insert = InsertNeurons(MMSE(), initial=0.5, neuron=neuron)
-    passes = (*STRUCTURE, insert, AccumulateMaxPool(), *([CorrectLayers(corrections)] if corrections else []))
+    passes = (*STRUCTURE, insert, AccumulateMaxPool(), *layout, *([CorrectLayers(corrections, shares)] if corrections else []))
     return Recipe(Method(name, title, citation, schedule=schedule, limits=LIMITS), passes)
 
 
@@ -82,6 +86,23 @@ CORRECTED = (
         FitHeights(),
     ),
     corrected(
+        "look-ahead",
+        "ls-tg with layers that listen one step before they fire, and fire for what they expect",
+        "this project",
+        RidgeWeights(),
+        SearchThreshold(),
+        FitHeights(),
+        layout=(StaggerWindows(),),
+    ),
+    corrected(
+        "any-time",
+        "Least-squares weights and searched thresholds for every read-out from T/8 to T at once",
+        "this project",
+        RidgeWeights(),
+        SearchThreshold(free_height=False),
+        shares=(1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0),
+    ),
+    corrected(
         "ternary-sbg",
         "sbg with signed spikes, which are taken back when the potential falls to 0",
         "this project, on the signed neuron with memory of Wang et al. 2022 (IJCAI)",
@@ -91,9 +112,25 @@ CORRECTED = (
         neuron=Ternary,
     ),
     corrected(
+        "ternary-ls",
+        "Least-squares weights, searched thresholds and a gain per channel, with signed spikes taken back at 0",
+        "this project, on the signed neuron with memory of Wang et al. 2022 (IJCAI)",
+        RidgeWeights(),
+        SearchThreshold(),
+        FitHeight(),
+        neuron=Ternary,
+    ),
+    corrected(
         "graded-mmse",
         "One graded spike of four bits per step",
         "H-MT neuron (AAAI 2026), thresholds of least squared error",
+        neuron=Graded,
+    ),
+    corrected(
+        "graded-ls",
+        "graded-mmse with least-squares weights for the spikes that arrive",
+        "this project, on the H-MT neuron (AAAI 2026)",
+        RidgeWeights(),
         neuron=Graded,
     ),
     corrected(

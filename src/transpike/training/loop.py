@@ -39,7 +39,7 @@ def train(
     `validation` is read after each epoch, and decides nothing. With `checkpoint`, a folder, the run is kept after each epoch
     and goes on from there when called again, on a CPU to the same bits: random numbers are restored, and shuffling by torch
     with them.
-    It runs on a GPU with bfloat16 autocast where PyTorch finds one, in the model's own precision on the CPU otherwise.
+    It runs on a GPU with bfloat16 autocast where PyTorch finds one, on the CPU otherwise (see `Settings.bfloat16`).
     `progress` is called after each batch. Raises ArgumentError, DataError or ArchiveError.
 
     >>> from transpike.training import QCFS, Settings
@@ -159,8 +159,9 @@ class Run:
         return right / seen
 
     def autocast(self) -> torch.autocast:
-        """Return the context of a forward pass: bfloat16 on a GPU, full precision on the CPU."""
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
+        """Return the context of a forward pass: bfloat16 as the settings have it, by default on a GPU only."""
+        asked = self.settings.bfloat16
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda" if asked is None else asked)
 
     def answers(self, inputs: list[Tensor]) -> Tensor:
         """Return the scores [batch, classes]."""

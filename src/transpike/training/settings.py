@@ -17,7 +17,8 @@ class Settings:
 
     Thresholds learn at `threshold_rate` times the learning rate and have a weight decay of their own: it makes them smaller,
     so that a few spikes are enough. `regulariser` is w_q, the weight of the penalty on activations between two levels
-    (0: none). `seed` sets torch's random numbers for the whole run. Raises ArgumentError for values that cannot be meant.
+    (0: none). `seed` sets torch's random numbers for the whole run. `bfloat16` computes layers in that precision, by
+    autocast; None does so on a GPU only. Raises ArgumentError for values that cannot be meant.
 
     >>> Settings(epochs=4, learning_rate=0.1).rate_at(0.5)
     0.05
@@ -32,6 +33,7 @@ class Settings:
     regulariser: float = 0.0
     label_smoothing: float = 0.0
     seed: int = 0
+    bfloat16: bool | None = None
 
     def __post_init__(self) -> None:
         positive_whole("epochs", self.epochs)
@@ -44,6 +46,9 @@ class Settings:
                 raise ArgumentError(f"{name} must be below 1, not {getattr(self, name)!r}.")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise ArgumentError(f"seed must be a whole number of at least 0, not {self.seed!r}.")
+
+        if self.bfloat16 not in (True, False, None):
+            raise ArgumentError(f"bfloat16 must be True, False or None, not {self.bfloat16!r}.")
 
     def rate_at(self, done: float) -> float:
         """Return the learning rate when the fraction `done` of the run is over: rate (1 + cos(pi done)) / 2."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 from transpike.ops import Qcfs, SlipRelu
 from transpike.ops.activation import position
 
+PIECE = 2**16  # values
+
 
 @torch.library.custom_op("transpike::qcfs", mutates_args=())
 def qcfs(x: Tensor, threshold: Tensor, levels: int, shift: float) -> Tensor:
@@ -17,7 +20,11 @@ def qcfs(x: Tensor, threshold: Tensor, levels: int, shift: float) -> Tensor:
 
     It is computed in the dtype of `threshold`: under autocast `x` is too coarse to tell its level.
     """
-    return Qcfs(threshold, levels, shift)(x.to(threshold.dtype)).to(x.dtype)
+    result = torch.empty_like(x)
+    op = Qcfs(threshold, levels, shift)
+    for piece, out in pieces(x, result):
+        out.copy_(op(piece.to(threshold.dtype)))
+    return result
 
 
 @torch.library.custom_op("transpike::slip_relu", mutates_args=())
@@ -29,6 +36,20 @@ def slip_relu(x: Tensor, threshold: Tensor, levels: int, slope: float, shift: fl
 def same_shape(x: Tensor, *_: Any) -> Tensor:
     """Return an empty tensor like the result."""
     return torch.empty_like(x)
+
+
+def pieces(*values: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Yield flat views of tensors of one shape, piece by piece on a CPU, where a piece stays in its cache through all passes.
+
+    On other devices, and for tensors whose elements lie in different orders, they come whole.
+    """
+    first = values[0]
+    alike = all(value.stride() == first.stride() and torch.ops.aten.is_non_overlapping_and_dense(value) for value in values)
+    if first.device.type != "cpu" or not alike:
+        yield values
+        return
+    flat = [value.as_strided((value.numel(),), (1,)).split(PIECE) for value in values]
+    yield from zip(*flat, strict=True)
 
 
 def qcfs_gradients(given: Tensor, x: Tensor, threshold: Tensor, levels: int, shift: float) -> tuple[Tensor, Tensor]:
@@ -53,6 +74,15 @@ def clip_gradients(given: Tensor, x: Tensor, threshold: Tensor, levels: int, off
     return for_x, (given * above + for_x * (offset / levels)).sum_to_size(threshold.shape)
 
 
+def slip_relu_gradients(
+    given: Tensor, x: Tensor, threshold: Tensor, levels: int, slope: float, shift: float, offset: float
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients of SlipReLU for input and threshold: the weighted mean of those of its two parts."""
+    steps = qcfs_gradients(given * (1 - slope), x, threshold, levels, shift)
+    clips = clip_gradients(given * slope, x, threshold, levels, offset)
+    return steps[0] + clips[0], steps[1] + clips[1]
+
+
 def setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001 - torch's signature
     """Keep what the gradients need."""
     ctx.save_for_backward(inputs[0], inputs[1])
@@ -61,20 +91,23 @@ def setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: A
 
 def qcfs_backward(ctx: Any, received: Tensor) -> tuple[Tensor | None, ...]:
     """Return the gradients of the arguments of `qcfs`."""
-    x, threshold = ctx.saved_tensors
-    given, x = received.to(threshold.dtype), x.to(threshold.dtype)
-    for_x, for_threshold = qcfs_gradients(given, x, threshold, *ctx.settings)
-    return for_x.to(received.dtype), for_threshold, None, None
+    return *summed(ctx, received, qcfs_gradients), None, None
 
 
 def slip_relu_backward(ctx: Any, received: Tensor) -> tuple[Tensor | None, ...]:
     """Return the gradients of the arguments of `slip_relu`."""
+    return *summed(ctx, received, slip_relu_gradients), None, None, None, None
+
+
+def summed(ctx: Any, received: Tensor, gradients: Callable[..., tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+    """Return the gradients for input and threshold, the second summed over the pieces, in the precision of the threshold."""
     x, threshold = ctx.saved_tensors
-    levels, slope, shift, offset = ctx.settings
-    given, x = received.to(threshold.dtype), x.to(threshold.dtype)
-    steps = qcfs_gradients(given * (1 - slope), x, threshold, levels, shift)
-    clips = clip_gradients(given * slope, x, threshold, levels, offset)
-    return (steps[0] + clips[0]).to(received.dtype), steps[1] + clips[1], None, None, None, None
+    for_x, for_threshold = torch.empty_like(x), torch.zeros_like(threshold)
+    for given, value, out in pieces(received, x, for_x):
+        part, total = gradients(given.to(threshold.dtype), value.to(threshold.dtype), threshold, *ctx.settings)
+        out.copy_(part)
+        for_threshold += total
+    return for_x, for_threshold
 
 
 qcfs.register_fake(same_shape)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from transpike.calibration.layerwise import Layer
+from transpike.calibration.layer import Layer
 
 
 class Correction(Protocol):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from transpike.calibration.layerwise import Layer
+from transpike.calibration.layer import Layer
 
 
 def add_bias(layer: Layer, change: Tensor) -> Layer:

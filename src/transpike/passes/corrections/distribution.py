@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from transpike.calibration.layerwise import Layer
+from transpike.calibration.layer import Layer
 from transpike.passes.corrections.bias import add_bias
 from transpike.passes.corrections.height import spread_height
 

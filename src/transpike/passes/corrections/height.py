@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from transpike.calibration.layerwise import Layer, run
+from transpike.calibration.layer import Layer, run
 from transpike.passes.corrections.threshold import LEAST_GAIN, MOST_GAIN, fitted_gain
 
 
@@ -40,7 +40,7 @@ class FitHeights:
 
     def __call__(self, layer: Layer) -> Layer:
         layer.each_step("A height for each step")
-        steps = layer.time_steps
+        steps = layer.neuron.counted(layer.time_steps)
         sent = run(layer.neuron, layer.currents)
         trains = torch.stack([layer.per_channel(step) for step in sent], 1)  # [channels, time, values]
         wanted = layer.per_channel(layer.activation)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from transpike.calibration.layerwise import Layer
+from transpike.calibration.layer import Layer
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from transpike.calibration.layerwise import Layer
+from transpike.calibration.layer import Layer
 
 LEAST_GAIN, MOST_GAIN = 0.5, 2.0
 SAMPLE_STEPS = 1600  # samples times steps that each candidate is tried on

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from transpike.calibration.layerwise import Layer
+from transpike.calibration.layer import Layer
 from transpike.ops import Convolution, Linear
 
-ROWS = 2**18  # at most this many input patches enter the regression,
+PIECE = 2**13  # rows at once
+ROWS = 2**17  # at most this many input patches enter the regression,
 VALUES = 2**27  # and about this many values of them, but at least eight patches for each weight of an output
 
 
@@ -22,12 +24,16 @@ class RidgeWeights:
     """Fit the weights before a layer to the mean spikes that reach them, by ridge regression.
 
     With X the input patches of the mean input and a column of ones, Y what the layer's current lacks against the ANN's
-    pre-activation: (X'X/n + strength mean(diag X'X/n) I) D = X'Y/n, the ones unpenalised; weights and bias grow by D.
+    pre-activation z: (X'X/n + strength mean(diag X'X/n) I) D = X'Y/n, the ones unpenalised; weights and bias grow by D.
+    Then `rounds` times more, for what the rectifier lets through: where z is below -m, with m = `margin` standard deviations
+    of its channel, a current below -m is as good as z, so that Y is what it lacks to -m, or 0.
     Layers without a weighted op of their own (see `Site`), or with one of a kind that has no patches here, stay.
     Source: this project; in the spirit of the layer-wise weight calibration of Li et al. 2021, in closed form.
     """
 
     strength: float = 1e-2
+    margin: float = 0.3
+    rounds: int = 6
 
     def __call__(self, layer: Layer) -> Layer:
         if layer.site is None:
@@ -36,32 +42,44 @@ class RidgeWeights:
         inputs = patches(op, layer.site.rates)
         if inputs is None:
             return layer
-        lacking = layer.site.residual(op)
-        outputs = lacking.flatten(2).mT if isinstance(op, Convolution) else lacking
-        change = self.solved(inputs, outputs.reshape(inputs.shape[0], inputs.shape[1], -1))
+        change = self.solved(inputs, as_rows(op, layer.site.residual(op)), as_rows(op, layer.site.wanted))
         weight = change[:-1].T.reshape(op.weight.shape).to(op.weight)
         bias = change[-1].to(op.weight)
         old = torch.zeros_like(bias) if op.bias is None else op.bias
         corrected = dataclasses.replace(op, weight=op.weight + weight, bias=old + bias, original=op.analogue())
         return layer.with_weights(corrected)
 
-    def solved(self, inputs: Tensor, outputs: Tensor) -> Tensor:
-        """Return the change [features + 1, outputs] from inputs [n, positions, features] and outputs alike."""
+    def solved(self, inputs: Tensor, lacking: Tensor, wanted: Tensor) -> Tensor:
+        """Return the change [features + 1, outputs] from inputs [n, positions, features], and Y and z alike."""
         keep = kept_positions(inputs)
-        x = inputs[:, keep].flatten(0, 1)
-        y = outputs[:, keep].flatten(0, 1)
-        x = torch.cat([x, x.new_ones(len(x), 1)], 1)
-        gram, right = torch.zeros(x.shape[1], x.shape[1], dtype=torch.float64), torch.zeros(x.shape[1], y.shape[1])
-        right = right.double()
-        for rows in range(0, len(x), 2**13):
-            piece = x[rows : rows + 2**13]
-            gram += (piece.T @ piece).double().cpu()
-            right += (piece.T @ y[rows : rows + 2**13]).double().cpu()
-        gram, right = gram / len(x), right / len(x)
+        x, y, z = (value[:, keep].flatten(0, 1).split(PIECE) for value in (inputs, lacking, wanted))
+        x = [torch.cat([rows, rows.new_ones(len(rows), 1)], 1) for rows in x]
+        gram = product(x, x)
         penalty = torch.full((len(gram),), self.strength * float(gram.diagonal()[:-1].mean()), dtype=torch.float64)
         penalty[-1] = 0.0
-        solution: Tensor = torch.linalg.lstsq(gram + torch.diag(penalty), right, driver="gelsd").solution
-        return solution
+        inverse = torch.linalg.pinv(gram + torch.diag(penalty), hermitian=True)
+        limit = -self.margin * wanted.flatten(0, 1).std(0)
+        change = inverse @ product(x, y)
+        for _ in range(self.rounds):
+            moved = change.to(inputs)
+            left = [
+                yi.where(zi > limit, torch.minimum(xi @ moved, yi - zi + limit)) for xi, yi, zi in zip(x, y, z, strict=True)
+            ]
+            change = inverse @ product(x, left)
+        return change
+
+
+def product(left: Sequence[Tensor], right: Sequence[Tensor]) -> Tensor:
+    """Return the mean of left' right over all rows, summed in float64 piece by piece."""
+    total = torch.zeros(left[0].shape[1], right[0].shape[1], dtype=torch.float64)
+    for a, b in zip(left, right, strict=True):
+        total += (a.T @ b).double().cpu()
+    return total / sum(map(len, left))
+
+
+def as_rows(op: Linear | Convolution, value: Tensor) -> Tensor:
+    """Return the output of `op` as [n, positions, outputs], in the order of `patches`."""
+    return value.flatten(2).mT if isinstance(op, Convolution) else value.reshape(1, -1, value.shape[-1])
 
 
 def kept_positions(inputs: Tensor) -> Tensor:

@@ -12,16 +12,17 @@ from torch import Tensor
 from transpike.calibration import Moments, Samples
 from transpike.passes.thresholds.base import Layer, Streamed, first_of
 
-TOLERANCE = 1e-6
-ITERATIONS = 1000
+HALVINGS = 60
+FARTHEST = 8.0  # deviations from the mean: hardly any value lies beyond
+RARE = -6.0  # a mean so many deviations below 0 leaves a ReLU nothing to suit
 
 
 @dataclass(frozen=True)
 class Gaussian(Streamed):
     """The threshold of least mean squared error for a Gaussian pre-activation, from its mean and variance per channel.
 
-    The fixed point of theta <- k theta with `fixed_point_factor` for N = most T levels and rounding to the nearest level (a
-    start at half a threshold). A channel that does not vary gets its mean. Needs the time steps.
+    See `gaussian_thresholds`, for N = most T levels and rounding to the nearest level (a start at half a threshold). A
+    channel that does not vary gets its mean. Needs the time steps.
     Source: closed-form threshold iteration (DCGS, ICML 2025); the general form: H-MT (AAAI 2026), equation 29.
     """
 
@@ -56,19 +57,26 @@ def fixed_point_factor(theta: Tensor, mean: Tensor, deviation: Tensor, levels: i
 
 
 def gaussian_thresholds(mean: Tensor, deviation: Tensor, levels: int, lowest: int = 0, highest: int | None = None) -> Tensor:
-    """Return the fixed point of `fixed_point_factor` per row in float64; NaN where there is none.
+    """Return the range theta of least squared error per row in float64, where `fixed_point_factor` is 1; 0 if there is none.
 
-    It is where the squared error's derivative by the threshold vanishes: at a border between levels both are equally far.
+    There the squared error's derivative by the range vanishes: at a border between levels both are equally far. The root
+    is found by halving an interval: iterating theta <- k theta, as the sources do 100 times from 1, moves so slowly that the
+    result depends on where it started. There is none for rows that do not vary, nor for a ReLU of values that are almost
+    never above 0 (mean below -6 deviations).
+    Source: Huang et al. 2025 (ICML, DCGS), threshold iteration; the general form: H-MT (AAAI 2026), equation 29.
 
-    >>> one = torch.ones(1, dtype=torch.float64)
+    >>> one = torch.ones(1)
     >>> [round(float(gaussian_thresholds(0 * one, one, levels)), 3) for levels in (1, 4, 16)]
     [1.224, 2.135, 2.933]
     """
     highest = levels if highest is None else highest
-    theta = mean.abs() + 3 * deviation
-    for _ in range(ITERATIONS):
-        factor = fixed_point_factor(theta, mean, deviation, levels, lowest, highest)
-        theta = theta * factor
-        if not (torch.abs(factor - 1) > TOLERANCE).any():
-            break
-    return theta
+    mean, deviation = mean.double(), deviation.double()
+    usable = (deviation > 0) & ((mean > RARE * deviation) | (lowest < 0))
+    deviation = deviation.where(deviation > 0, 1.0)
+    high = mean.abs() + FARTHEST * deviation
+    low = torch.zeros_like(high)
+    for _ in range(HALVINGS):
+        theta = (low + high) / 2
+        too_small = fixed_point_factor(theta, mean, deviation, levels, lowest, highest) > 1
+        low, high = torch.where(too_small, theta, low), torch.where(too_small, high, theta)
+    return torch.where(usable, high, 0.0)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
 
 import torch
 from torch import Tensor
 
-from transpike.errors import ArgumentError
+from transpike.calibration.layer import Layer, Site, prefix_means, run
 from transpike.network import Network, Node
 from transpike.network.edit import with_op
 from transpike.network.grammar import sequential
@@ -17,122 +16,22 @@ from transpike.neurons import EvenFiring, Neuron, TemporalMaxPool
 from transpike.ops import Add, Convolution, Identity, Linear
 from transpike.parts import Decoder, Op, Stateful
 
-CHUNK = 2**17  # values that a neuron layer is stepped on at once, so that its buffers stay in cache
-
-
-@dataclass(frozen=True)
-class Site:
-    """The weighted op before a layer, if its weights serve this layer alone.
-
-    `rates` [n, ...] is its mean input, `residual` [n, ...] what its output lacks for the layer to receive what its ANN
-    counterpart receives. `currents(op)` are the currents of the layer with another op in its place.
-    """
-
-    name: str
-    op: Linear | Convolution
-    rates: Tensor
-    residual: Callable[[Op], Tensor]
-    currents: Callable[[Op], Tensor]
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A layer of neurons on calibration samples: what it receives in each step, and what its ANN counterpart does.
-
-    `currents` [time, n, ...]: each of the `time_steps`, or in the sequential schedule their mean alone. `pre_activation`
-    and `activation` [n, ...] are the ANN's; `axis` is the axis of the channels in a sample, counted with the batch.
-    """
-
-    node: Node
-    neuron: Neuron
-    currents: Tensor
-    pre_activation: Tensor
-    activation: Tensor
-    axis: int
-    time_steps: int
-    site: Site | None = None
-
-    def each_step(self, what: str) -> None:
-        """Raise ArgumentError if steps are not simulated one by one, which `what` needs."""
-        if len(self.currents) != self.time_steps:
-            raise ArgumentError(f"{what} needs the concurrent schedule, in which each step is simulated by itself.")
-
-    def with_neuron(self, **changes: Tensor | int | None) -> Layer:
-        """Return the layer with other fields of its neuron."""
-        return dataclasses.replace(self, neuron=dataclasses.replace(self.neuron, **changes))  # type: ignore[arg-type]
-
-    def with_weights(self, op: Linear | Convolution) -> Layer:
-        """Return the layer with another weighted op before it."""
-        assert self.site is not None
-        site = dataclasses.replace(self.site, op=op)
-        return dataclasses.replace(self, site=site, currents=site.currents(op))
-
-    def mean_current(self) -> Tensor:
-        """Return the mean input of each neuron over time [n, ...], its bias included."""
-        mean = self.currents.mean(0)
-        return mean if self.neuron.bias is None else mean + self.neuron.bias.mean(0)
-
-    def first(self, count: int) -> Layer:
-        """Return the layer on the first `count` samples."""
-        return dataclasses.replace(
-            self,
-            currents=self.currents[:, :count],
-            pre_activation=self.pre_activation[:count],
-            activation=self.activation[:count],
-        )
-
-    def response(self, neuron: Neuron) -> Tensor:
-        """Return what `neuron` sends on average over time [n, ...] in this layer's place."""
-        sent = torch.empty_like(self.activation)
-        for rows in chunks(self.activation):
-            sent[rows] = neuron.mean_sent(self.currents[:, rows], self.time_steps)
-        return sent
-
-    @property
-    def channels(self) -> int:
-        """How many channels the layer has."""
-        return self.activation.shape[self.axis] if self.activation.ndim > 1 else 1
-
-    def per_channel(self, value: Tensor) -> Tensor:
-        """Return `value` [n, ...] as [channels, everything else]."""
-        return value.movedim(self.axis, 0).flatten(1) if value.ndim > 1 else value[None]
-
-    def channel_mean(self, value: Tensor) -> Tensor:
-        """Return the mean of `value` [n, ...] or [...] over all but the channels, in float64."""
-        axis = self.axis - (self.activation.ndim - value.ndim)
-        others = [i for i in range(value.ndim) if i != axis]
-        return value.mean(others).double().cpu() if others else value.double().cpu()
-
-    def spread(self, values: Tensor) -> Tensor:
-        """Return values [channels] so that they broadcast against one sample, in the layer's dtype."""
-        shape = [1] * (self.activation.ndim - 1)
-        shape[self.axis - 1] = -1
-        return values.to(self.activation.device, self.activation.dtype).reshape(shape)
-
-
-def chunks(samples: Tensor) -> Iterator[slice]:
-    """Yield slices of samples [n, ...] of about CHUNK values each."""
-    size = max(1, CHUNK // max(1, samples[0].numel()))
-    for start in range(0, len(samples), size):
-        yield slice(start, start + size)
-
-
-def run(op: Stateful, currents: Tensor) -> Tensor:
-    """Return what `op` sends in each step [time, n, ...] for `currents` [time, n, ...]."""
-    parts = []
-    for rows in chunks(currents[0]):
-        state = op.start(currents[0, rows], rows.start)
-        parts.append(torch.stack([op.step(state, current).clone() for current in currents[:, rows]]))
-    return torch.cat(parts, 1)
-
 
 class Walk:
     """A spiking network on calibration samples, simulated layer by layer beside its ANN."""
 
-    def __init__(self, network: Network, inputs: Sequence[Tensor], time_steps: int, axes: Callable[[Node], int]) -> None:
+    def __init__(
+        self,
+        network: Network,
+        inputs: Sequence[Tensor],
+        time_steps: int,
+        axes: Mapping[str, int],
+        ends: tuple[int, ...] = (),
+    ) -> None:
         self.network = self.original = network
         self.time_steps = time_steps
         self.steps = 1 if sequential(network) else time_steps  # how many steps are simulated one by one
+        self.ends = () if sequential(network) else ends
         self.axes = axes
         placed = [tensor.to(network.device) for tensor in inputs]
         self.count = len(placed[0])
@@ -154,8 +53,9 @@ class Walk:
                 if layer.site is not None:
                     self.network = with_op(self.network, layer.site.name, layer.site.op)
                 self.trains[name] = self.sent(layer)
-                self.targets[name] = layer.activation
-                self.means[name] = self.trains[name].mean(0)
+                self.targets[name] = layer.activation[: self.count]
+                counted = layer.neuron.counted(self.steps) / self.steps
+                self.means[name] = prefix_means(self.trains[name], self.ends) / counted
             else:
                 self.pass_through(node)
             self.forget(self.order[position + 1 :])
@@ -177,17 +77,22 @@ class Walk:
     def layer(self, node: Node, neuron: Neuron) -> Layer:
         """Return what a layer of neurons receives."""
         source = node.inputs[0]
-        pre_activation = self.value(source, self.original, self.targets, 1)
+        pre_activation = self.each_end(self.value(source, self.original, self.targets, 1))
         return Layer(
             node,
             neuron,
-            self.over_time(source, self.network),
+            cache(partial(self.over_time, source, self.network)),
             pre_activation,
             neuron.activation(pre_activation),
-            self.axes(node),
+            self.axes[node.name],
             self.time_steps,
             self.site(node),
+            self.ends,
         )
+
+    def each_end(self, value: Tensor) -> Tensor:
+        """Return a value of the ANN [samples, ...] once for each end."""
+        return value.repeat(len(self.ends), *[1] * (value.ndim - 1)) if self.ends else value
 
     def pass_through(self, node: Node) -> None:
         """Simulate a source of spikes that is not to be corrected, such as a coded input."""
@@ -195,20 +100,27 @@ class Walk:
         source = node.inputs[0]
         self.targets[node.name] = node.op.analogue()(self.value(source, self.original, self.targets, 1))
         self.trains[node.name] = run(node.op, self.over_time(source, self.network))
-        self.means[node.name] = self.trains[node.name].mean(0)
+        self.means[node.name] = prefix_means(self.trains[node.name], self.ends)
 
     def over_time(self, name: str, network: Network) -> Tensor:
         """Return the value of a node in each step [time, n, ...]."""
         flat = {leaf: train.flatten(0, 1) for leaf, train in self.trains.items()}
-        value = self.value(name, network, flat, self.steps)
+        value = self.value(name, network, flat, self.steps, stepped=self.steps > 1)
         return value.unflatten(0, (self.steps, self.count)) if self.temporal(name) else value.expand(self.steps, *value.shape)
 
     def temporal(self, name: str) -> bool:
         """Whether a node's value changes from step to step."""
         return bool(self.leaves[name])
 
-    def value(self, name: str, network: Network, leaves: Mapping[str, Tensor], times: int) -> Tensor:
-        """Return the value of a node [times * n, ...] given those of the stateful nodes before it; static ones are [n, ...]."""
+    def mean(self, name: str, network: Network) -> Tensor:
+        """Return the value of a node that is linear in the means of the spikes before it [n, ...], at each of the ends."""
+        return self.value(name, network, self.means, max(1, len(self.ends)))
+
+    def value(self, name: str, network: Network, leaves: Mapping[str, Tensor], times: int, *, stepped: bool = False) -> Tensor:
+        """Return the value of a node [times * n, ...] given those of the stateful nodes before it; static ones are [n, ...].
+
+        Ops that keep state, such as a max-pool, are stepped over `times`, or do what they approach.
+        """
         known = dict(leaves)
 
         def find(name: str) -> Tensor:
@@ -221,16 +133,16 @@ class Walk:
                         x if self.temporal(source) else self.repeated(x, times)
                         for x, source in zip(sources, node.inputs, strict=True)
                     ]
-                result = self.applied(node.op, sources, times)
+                result = self.applied(node.op, sources, times if stepped else 0)
                 values[name] = result if self.temporal(name) else result.expand(self.count, *result.shape[1:])
             return values[name]
 
         return find(name)
 
-    def applied(self, op: Op, sources: list[Tensor], times: int) -> Tensor:
-        """Return the value of an op; one that keeps state, such as a max-pool, is stepped, or does what it approaches."""
-        if isinstance(op, Stateful) and times > 1:
-            return run(op, sources[0].unflatten(0, (times, self.count))).flatten(0, 1)
+    def applied(self, op: Op, sources: list[Tensor], steps: int) -> Tensor:
+        """Return the value of an op; one that keeps state is stepped if `steps` are given."""
+        if isinstance(op, Stateful) and steps:
+            return run(op, sources[0].unflatten(0, (steps, self.count))).flatten(0, 1)
         result: Tensor = op.analogue()(*sources) if isinstance(op, Stateful) else op(*sources)
         return result
 
@@ -244,15 +156,16 @@ class Walk:
         if found is None or not self.temporal(self.network.nodes[found[0]].inputs[0]):
             return None
         name, target = found
-        wanted = self.value(target, self.original, self.targets, 1)
+        wanted = self.each_end(self.value(target, self.original, self.targets, 1))
         op = self.network.nodes[name].op
         assert isinstance(op, Linear | Convolution)
-        rates = self.value(self.network.nodes[name].inputs[0], self.network, self.means, 1)
+        rates = self.mean(self.network.nodes[name].inputs[0], self.network)
         return Site(
             name,
             op,
             rates,
-            lambda changed: wanted - self.value(target, with_op(self.network, name, changed), self.means, 1),
+            wanted,
+            lambda changed: wanted - self.mean(target, with_op(self.network, name, changed)),
             lambda changed: self.over_time(node.inputs[0], with_op(self.network, name, changed)),
         )
 
