@@ -33,9 +33,8 @@ FORMS: tuple[MaxPoolForm, ...] = (
 )
 
 
-def trained(images: torch.Tensor, labels: torch.Tensor, epochs: int) -> nn.Module:
+def trained(model: nn.Module, images: torch.Tensor, labels: torch.Tensor, epochs: int) -> nn.Module:
     torch.manual_seed(0)
-    model = small_vgg()
     optimiser = torch.optim.Adam(model.parameters(), 2e-3)
     steps = epochs * (len(images) // 128)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 1e-2, total_steps=steps)
@@ -73,7 +72,8 @@ if __name__ == "__main__":
     parser.add_argument("--epochs", type=int, default=2)
     chosen = parser.parse_args()
     images, labels = mnist("train", chosen.train)
-    model = trained(images, labels, chosen.epochs)
+    torch.manual_seed(0)
+    model = trained(small_vgg(), images, labels, chosen.epochs)
     test = mnist("t10k", chosen.images)
     with torch.inference_mode():
         ann = float((model(test[0]).argmax(1) == test[1]).float().mean())

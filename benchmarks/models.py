@@ -80,3 +80,12 @@ def small_vgg() -> nn.Sequential:
         return [*layers, nn.MaxPool2d(2)]
 
     return nn.Sequential(*block(1, 12), *block(12, 24), nn.Flatten(), nn.Linear(24 * 49, 64), nn.ReLU(), nn.Linear(64, 10))
+
+
+def small_cnn() -> nn.Sequential:
+    """Two convolutions of 5 x 5 with max-pool and two linear layers, no batch norm, for images of 28 x 28."""
+    return nn.Sequential(
+        *(nn.Conv2d(1, 16, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Conv2d(16, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
+        *(nn.Flatten(), nn.Linear(32 * 49, 128), nn.ReLU(), nn.Linear(128, 10)),
+    )

@@ -75,6 +75,14 @@ def test_energy_is_the_stated_formula(report):
         assert energy.snn == pytest.approx(1e-6 * (4.6 * analogue + 0.9 * point.synaptic_operations))
 
 
+def test_a_graded_spike_of_four_bits_costs_four_accumulates(setting):
+    model, _, x, labels = setting
+    report = tp.evaluate(model, tp.convert(model, x, "graded"), (x, labels), 4)
+    for point in report.checkpoints:
+        analogue = report.static_macs + point.time_steps * report.current_macs
+        assert point.energy[0].snn == pytest.approx(1e-6 * (4.6 * analogue + 4 * 0.9 * point.synaptic_operations))
+
+
 def test_latency_is_the_step_from_which_accuracy_stays():
     assert latencies((0.5, 0.9, 0.8, 0.9, 0.9), 0.9) == {"99%": 4, "99.9%": 4}
     assert latencies((0.9, 0.9), 0.9) == {"99%": 1, "99.9%": 1}

@@ -81,6 +81,21 @@ def test_an_output_that_is_a_relu_fires_without_a_second_neuron():
 seeds = st.integers(0, 10_000)
 
 
+@given(seeds, st.floats(0.1, 8), st.integers(1, 20))
+def test_first_to_margin_with_a_delay_is_the_race_that_starts_after_it(seed, margin, delay):
+    """Until the delay is over the running mean and no decision; then as if the steps before had never been."""
+    x = torch.randn(30, 4, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)) + 0.3 * torch.arange(5)
+    late, fresh = FirstToMargin(margin, delay=delay), FirstToMargin(margin)
+    states = late.start(x[0]), fresh.start(x[0])
+    early = torch.stack([late.step(states[0], now) for now in x[:delay]])
+    means = x[:delay].cumsum(0) / torch.arange(1, delay + 1, dtype=torch.float64)[:, None, None]
+    torch.testing.assert_close(early, means, rtol=0, atol=1e-12)
+    assert not states[0].decided.any()
+    for now in x[delay:]:
+        assert torch.equal(late.step(states[0], now), fresh.step(states[1], now))
+    assert torch.equal(states[0].decided, states[1].decided + delay * (states[1].decided > 0))
+
+
 @given(seeds, st.floats(0.1, 8))
 def test_first_to_margin_decides_once_and_stays(seed, margin):
     """Before the decision the running mean; the decision is the first step at which the lead is at least the margin."""

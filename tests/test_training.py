@@ -451,3 +451,38 @@ def test_an_exported_activation_is_one_operator():
         assert f"transpike::{name}" in names
         assert not {"aten::floor", "aten::addcmul"} & set(names)
     assert F.relu(torch.ones(1)) == 1  # and nothing about ReLU has changed
+
+
+@pytest.mark.parametrize("asked", [True, False])
+def test_the_precision_of_layers_is_the_one_asked_for(asked):
+    """Under autocast a layer's output is bfloat16; the weights and the thresholds stay float32."""
+    seen = []
+    model = nn.Sequential(nn.Linear(2, 8), QCFS(levels=4), nn.Linear(8, 2))
+    model[0].register_forward_hook(lambda module, inputs, output: seen.append(output.dtype))
+    x = torch.rand(32, 2)
+    result = train(model, [(x, (x[:, 0] > x[:, 1]).long())], Settings(epochs=1, bfloat16=asked))
+    assert set(seen) == {torch.bfloat16 if asked else torch.float32}
+    assert {value.dtype for value in result.model.parameters()} == {torch.float32}
+
+
+def test_a_precision_that_is_no_choice_is_refused():
+    with pytest.raises(ArgumentError, match="bfloat16 must be True, False or None"):
+        Settings(bfloat16="yes")
+
+
+@pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("activation", [QCFS(4), SlipReLU(4, 0.5)], ids=["qcfs", "slip"])
+def test_pieces_of_a_large_tensor_give_what_the_whole_gives(activation, memory):
+    """Values and gradients, whatever the layout of the tensor and of what comes back."""
+    activation = activation.with_threshold(1.5)
+    x = torch.randn(5, 16, 40, 60, dtype=DOUBLE)
+    given_back = torch.randn_like(x)
+    small, large = (v.clone().requires_grad_() for v in (x, x.contiguous(memory_format=memory)))
+    activation.double()
+    one = torch.autograd.grad(
+        sum((activation(part) * back).sum() for part, back in zip(small, given_back, strict=True)),
+        (small, activation.threshold),
+    )
+    all_at_once = torch.autograd.grad((activation(large) * given_back).sum(), (large, activation.threshold))
+    for a, b in zip(one, all_at_once, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-10, atol=1e-12)

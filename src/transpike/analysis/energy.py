@@ -20,9 +20,10 @@ ENERGY_MODELS: tuple[EnergyModel, ...] = (
         "45 nm CMOS, float32",
         4.6,
         0.9,
-        "Arithmetic only (Horowitz, ISSCC 2014, 0.9 V): 4.6 pJ per multiply-accumulate, 0.9 pJ per accumulate. The first "
-        "layer is computed once per sample as multiply-accumulates and its current kept. Memory traffic, neuron updates "
-        "and idle power are left out, which flatters spiking networks; hardware differs.",
+        "Arithmetic only (Horowitz, ISSCC 2014, 0.9 V): 4.6 pJ per multiply-accumulate, 0.9 pJ per accumulate, of which a "
+        "graded spike of n bits costs n at each connection. The first layer is computed once per sample as "
+        "multiply-accumulates and its current kept. Memory traffic, neuron updates and idle power are left out, which "
+        "flatters spiking networks; hardware differs.",
     ),
 )
 

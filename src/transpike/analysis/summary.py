@@ -12,7 +12,7 @@ from transpike.analysis.tally import Tally, checkpoints
 from transpike.codings import InputCode
 from transpike.network import Network, Node
 from transpike.neurons import Neuron
-from transpike.parts import Method
+from transpike.parts import Method, Op
 
 SHARES = (0.99, 0.999)
 
@@ -99,7 +99,9 @@ def checkpoint(
 ) -> Checkpoint:
     """Return where things stand after `step` steps, per sample."""
     names = [name for name in work.fan_out if f"{step}.operations.{name}" in tally.sums]
-    operations = sum(float(tally.mean(f"{step}.operations.{name}")) for name in names)
+    per_node = {name: float(tally.mean(f"{step}.operations.{name}")) for name in names}
+    operations = sum(per_node.values())
+    accumulates = sum(value * accumulates_of(network.nodes[name].op) for name, value in per_node.items())
     firing = {node.name for node in network.having(Neuron)}
     spikes = sum(float(tally.mean(f"{step}.spikes.{name}")) for name in names if name in firing)
     return Checkpoint(
@@ -108,5 +110,10 @@ def checkpoint(
         spikes,
         spikes / max(1, neurons),
         operations,
-        energies(work.ann_connections, work.static_macs, work.current_macs, operations, step),
+        energies(work.ann_connections, work.static_macs, work.current_macs, accumulates, step),
     )
+
+
+def accumulates_of(op: Op) -> int:
+    """Return how many accumulates a spike of an op costs at each connection."""
+    return op.accumulates if isinstance(op, Neuron) else 1

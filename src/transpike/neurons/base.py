@@ -66,6 +66,11 @@ class Neuron(Stateful):
         """How many bits tell a spike from its neighbours, beside its place and time."""
         return 1
 
+    @property
+    def accumulates(self) -> int:
+        """How many accumulates a spike costs at each connection that it arrives over."""
+        return 1
+
     def start(self, x: Tensor, first_sample: int = 0) -> Membrane:  # noqa: ARG002 - deterministic
         threshold = full_map(self.threshold, x)
         potential = torch.empty_like(x).copy_((threshold * self.initial).expand_as(x))

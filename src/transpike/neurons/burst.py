@@ -49,6 +49,10 @@ class Graded(Burst):
     def bits_per_spike(self) -> int:
         return self.limit.bit_length()
 
+    @property
+    def accumulates(self) -> int:
+        return self.limit.bit_length()
+
     def note(self, state: Membrane, spikes: Tensor) -> None:
         state.count.add_(spikes != 0)
         state.net.add_(spikes)
