@@ -21,9 +21,9 @@ from torch import Tensor, nn
 import transpike as tp
 from datasets import cifar10_test, cifar10_train, data_folder
 from models import BasicBlock, trained_resnet
+from rate_methods import fits_time
 from tables import keep, show
 from transpike.analysis.reference import Reference
-from transpike.calibration import Histogram
 from transpike.network import Network, forward
 from transpike.neurons import Neuron
 from transpike.parts import Method, Op, Stateful
@@ -33,34 +33,15 @@ from transpike.recipe import STRUCTURE, Recipe
 
 SIMULATED = 64
 EXPONENT = 0.4
-CANDIDATES = 95  # thresholds tried for the least squared error, from the maximum down in hundredths
 
 
-@dataclass(frozen=True)
-class LeastSquaredError:
-    """The threshold with the least mean squared rounding error after T steps, by grid (Li et al. 2021, MMSE)."""
-
-    time_steps: int
-
-    def __call__(self, histogram: Histogram) -> Tensor:
-        counts = histogram.counts.double()
-        middles = (torch.arange(counts.shape[1]) + 0.5) * histogram.width[:, None]
-        best, chosen = torch.full_like(histogram.maximum, math.inf), histogram.maximum
-        for k in range(CANDIDATES):
-            threshold = histogram.maximum * (1 - 0.01 * k)
-            step = threshold.clamp(min=1e-30)[:, None] / self.time_steps
-            rounded = torch.floor(middles / step + 0.5).clamp(0, self.time_steps) * step
-            error = (counts * (rounded - middles).square()).sum(1)
-            chosen, best = torch.where(error < best, threshold, chosen), torch.minimum(error, best)
-        return chosen
-
-
-def recipe(rule: str, time_steps: int) -> Recipe:
-    """Return the recipe of a rule: a row of the table, a percentile of all activations, or mmse."""
+def recipe(rule: str) -> Recipe:
+    """Return the recipe of a rule: a row of the table, or a percentile of all activations."""
     if rule in tp.recipes:
         return tp.recipes[rule]
-    threshold = LeastSquaredError(time_steps) if rule == "mmse" else Percentile(float(rule))
-    return Recipe(Method(rule, rule, ""), (*STRUCTURE, InsertNeurons(threshold, initial=0.5), AccumulateMaxPool()))
+    return Recipe(
+        Method(rule, rule, ""), (*STRUCTURE, InsertNeurons(Percentile(float(rule)), initial=0.5), AccumulateMaxPool())
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,11 +82,11 @@ def by_levels(network: Network, data: tuple[Tensor, Tensor], time_steps: int) ->
 
 def judged(name: str, model: nn.Module, calibration: Tensor, data: tuple[Tensor, Tensor], rule: str, steps: list[int]) -> list:
     """Return one row per number of time steps; a rule that fits thresholds to T is converted anew for each."""
-    groups = [[step] for step in steps] if rule == "mmse" else [steps]
+    groups = [[step] for step in steps] if rule in tp.recipes and fits_time(rule) else [steps]
     rows = []
     for group in groups:
         last = max(group)
-        network = tp.convert(model, calibration, recipe(rule, last), time_steps=last)
+        network = tp.convert(model, calibration, recipe(rule), time_steps=last)
         started = time.perf_counter()
         predicted = tp.predict(network, data, last, model, simulated=SIMULATED)
         took = time.perf_counter() - started
@@ -195,7 +176,7 @@ def small(time_steps: int = 64) -> None:
     for name, make in SMALL.items():
         model = fitted(make, (images[:4000], labels[:4000].long()))
         for rule in ("rate", "99.9"):
-            network = tp.convert(model, images[:1000], recipe(rule, time_steps))
+            network = tp.convert(model, images[:1000], recipe(rule))
             answers = tp.simulate(network, rest[0], time_steps).outputs.argmax(2)
             for per_octave in (1, 2, 3):
                 ends = leap_ends(time_steps, per_octave)
