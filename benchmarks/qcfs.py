@@ -2,7 +2,7 @@
 
     python benchmarks/qcfs.py train --levels 4 [--regulariser 0.1] [--epochs 10]     # call again to go on after an interruption
     python benchmarks/qcfs.py all [--epochs 10]         # L = 4 and 8, each with and without the regulariser, and the table
-    python benchmarks/qcfs.py table [--images 10000]   # all runs that have finished
+    python benchmarks/qcfs.py table [--images 10000] [--time-steps 128]   # all runs that have finished
 
 Runs are kept under benchmarks/out/qcfs/. Needs TRANSPIKE_DATA. The hyper-parameters were not chosen on test images: the runs
 with and without the regulariser differ in its weight only.
@@ -68,15 +68,15 @@ def run(levels: int, regulariser: float, epochs: int, rate: float, batch: int) -
         print(f"epoch {epoch.epoch}: loss {epoch.loss:.3f}, accuracy {100 * epoch.accuracy:.2f}, penalty {epoch.penalty:.4f}")
 
 
-def rows_of(folder: Path, images: int) -> list[dict]:
+def rows_of(folder: Path, images: int, time_steps: int) -> list[dict]:
     """One row for the accuracy of a run, one for the slides beside it."""
     about = json.loads((folder / "about.json").read_text())
     levels = about["levels"]
     model = prepared(levels)
     model.load_state_dict(read_tensors(folder / "trained.safetensors", "weights"))
     network = tp.convert(model, cifar10_train(100)[0], "qcfs")
-    report = tp.evaluate(model, network, cifar10_test(images), STEPS[-1], title=folder.name)
-    ours = {f"T={t}": f"{100 * report.accuracy[t - 1]:.2f}" for t in STEPS}
+    report = tp.evaluate(model, network, cifar10_test(images), time_steps, title=folder.name)
+    ours = {f"T={t}": f"{100 * report.accuracy[t - 1]:.2f}" for t in STEPS if t <= time_steps}
     spikes = {f"T={p.time_steps}": f"{p.spikes_per_neuron:.2f}" for p in report.checkpoints if p.time_steps in STEPS}
     rows = [
         {"run": folder.name, **ours, "QCFS network": f"{100 * report.reference_accuracy:.2f}"},
@@ -89,9 +89,9 @@ def rows_of(folder: Path, images: int) -> list[dict]:
     return rows
 
 
-def table(images: int) -> None:
+def table(images: int, time_steps: int) -> None:
     done = sorted(path.parent for path in RUNS.glob("*/about.json"))
-    rows = [row for folder in done for row in rows_of(folder, images)]
+    rows = [row for folder in done for row in rows_of(folder, images, time_steps)]
     show(f"ResNet-20 with QCFS, accuracy % on {images} test images (its ReLU network has 91.73 on all)", rows)
     keep(f"qcfs-{images}", {"rows": rows})
 
@@ -105,6 +105,7 @@ if __name__ == "__main__":
     parser.add_argument("--rate", type=float, default=0.05)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--time-steps", type=int, default=STEPS[-1])
     chosen = parser.parse_args()
     if chosen.what == "train":
         run(chosen.levels, chosen.regulariser, chosen.epochs, chosen.rate, chosen.batch)
@@ -112,4 +113,4 @@ if __name__ == "__main__":
         for levels, weight in PLAN:
             run(levels, weight, chosen.epochs, chosen.rate, chosen.batch)
     if chosen.what != "train":
-        table(chosen.images)
+        table(chosen.images, chosen.time_steps)

@@ -14,12 +14,14 @@ from literal_neurons import LITERAL
 from transpike.codings import BiasOnce, DifferenceInput, Regular
 from transpike.neurons import (
     AccumulatedMaxPool,
+    Delayed,
     DifferenceDecoder,
     DifferenceMaxPool,
     DifferenceNeuron,
     FirstToMargin,
     GatedMaxPool,
     Integrator,
+    LookAhead,
     Neuron,
     StepMaxPool,
     WinnerTakeAll,
@@ -96,6 +98,10 @@ def advance(op, memory, name, x, index):
         maximum = evaluate(op.pool, [total + x])
         memory[name] = total + x, maximum, steps + 1
         return maximum - sent
+    if isinstance(op, Delayed):
+        heard = memory.setdefault(name, [])
+        heard.append(x)
+        return heard[-1 - op.steps] if len(heard) > op.steps else np.zeros(x.shape)
     tensor = torch.from_numpy(x)[None]
     if name not in memory:
         memory[name] = op.start(tensor, index)
@@ -107,10 +113,11 @@ def population(op, shape):
     threshold = np.broadcast_to(op.threshold.numpy(), shape)
     initial = np.broadcast_to(op.initial.numpy(), shape)
     neurons = np.empty(shape, object)
+    delay = 0 if isinstance(op, LookAhead) else op.delay  # which knows itself when to listen and when to fire
     bias, height = (None if table is None else [np.broadcast_to(row.numpy(), shape) for row in table] for table in extras(op))
     for place in np.ndindex(*shape):
         neuron = LITERAL[type(op)](op, float(threshold[place]), float(initial[place]))
-        neurons[place] = Dressed(neuron, op.delay, *(None if t is None else [r[place] for r in t] for t in (bias, height)))
+        neurons[place] = Dressed(neuron, delay, *(None if t is None else [r[place] for r in t] for t in (bias, height)))
     return neurons
 
 

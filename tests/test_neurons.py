@@ -11,6 +11,7 @@ from transpike.neurons import (
     NEURONS,
     SPIKING,
     AccumulatedMaxPool,
+    Delayed,
     DifferenceDecoder,
     DifferenceMaxPool,
     DifferenceNeuron,
@@ -150,7 +151,14 @@ def test_states_do_not_share_memory():
 def test_every_stateful_op_names_the_op_that_it_approaches():
     spiking = {kind: kind(torch.ones(1), torch.zeros(()), Relu()) for kind in SPIKING}
     tiles, one = POOLS["tiles"], torch.ones(1)
-    others = [Integrator(), FirstToMargin(1.0), DifferenceDecoder(), DifferenceMaxPool(tiles), WinnerTakeAll(tiles, one)]
+    others = [
+        Integrator(),
+        FirstToMargin(1.0),
+        DifferenceDecoder(),
+        DifferenceMaxPool(tiles),
+        WinnerTakeAll(tiles, one),
+        Delayed(2),
+    ]
     others += [kind(tiles) for kind in (AccumulatedMaxPool, StepMaxPool, GatedMaxPool)]
     others += [kind(one, torch.zeros(()), Relu()) for kind in (EvenFiring, DifferenceNeuron)]
     examples = spiking | {type(op): op for op in others}

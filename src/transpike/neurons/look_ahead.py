@@ -27,7 +27,7 @@ class LookAhead(IntegrateAndFire):
     >>> neuron = LookAhead(torch.tensor(1.0), torch.tensor(0.0), None, delay=1, ahead=1, window=4)
     >>> state = neuron.start(torch.zeros(1))
     >>> [float(neuron.step(state, torch.tensor([x]))) for x in (2.0, 0.0, 0.0, 0.0, 9.0)]
-    [0.0, 1.0, 0.0, 1.0, 0.0]
+    [0.0, 1.0, 0.0, 0.0, 1.0]
     """
 
     ahead: int = field(default=0, kw_only=True)
