@@ -23,7 +23,7 @@ VALUES = 2**28  # at most this many values of one layer over all steps and sampl
 class CorrectLayers:
     """Apply `corrections` in order to each layer of neurons, from the input on, with the layers before it corrected.
 
-    The spiking network runs beside its ANN on the first calibration samples: as many as 4,000 sample-steps allow (fewer for
+    The spiking network runs beside its ANN on the first calibration samples: as many as 8,000 sample-steps allow (fewer for
     layers so large that memory would not hold them), at most 1,000 and at least 32. Needs the number of time steps.
     With `shares`, each correction serves the means up to these fractions of the time steps alike, not only up to the last:
     the network is then right for any time in between.
