@@ -16,8 +16,9 @@ from torch import Tensor
 from transpike.errors import ArgumentError
 from transpike.neurons.base import Neuron
 from transpike.neurons.integrator import Accumulated
+from transpike.neurons.max_pool import TemporalMaxPool
 from transpike.ops import Identity
-from transpike.parts import Decoder, Op, State, Stateful, full_map
+from transpike.parts import Decoder, Op, State, full_map
 
 NEAREST = 0.75  # a level is sent from 3/4 of it: half way between it and the level below
 SLACK = 1e-4  # of a level: a neuron may take back all that it sent although sums were rounded
@@ -141,22 +142,12 @@ class Pooled(State):
 
 
 @dataclass(frozen=True, eq=False)
-class DifferenceMaxPool(Stateful):
+class DifferenceMaxPool(TemporalMaxPool):
     """Max-pool a differentially coded stream: y[t] = t (max r[t] - max r[t-1]), r[t] = r[t-1] + x[t] / t.
 
-    The decoded output is the maximum of the decoded inputs, exactly, at every t. `of_spikes` says that its inputs are
-    spikes, so that what it sends counts as spikes too.
+    The decoded output is the maximum of the decoded inputs, exactly, at every t.
     Source: the rule of Huang et al. 2025 (ICML, DCGS) for functions without memory, applied to the maximum.
     """
-
-    routes: ClassVar[bool] = True
-
-    pool: Op
-    of_spikes: bool = False
-
-    @property
-    def keeps(self) -> frozenset[str]:  # type: ignore[override]
-        return frozenset({"count"} if self.of_spikes else ())
 
     def start(self, x: Tensor, first_sample: int = 0) -> Pooled:  # noqa: ARG002 - deterministic
         return Pooled(torch.zeros_like(x))
@@ -166,10 +157,4 @@ class DifferenceMaxPool(Stateful):
         maximum = self.pool(state.decoded.add_(x, alpha=1 / state.steps))
         change = (maximum if state.maximum is None else maximum - state.maximum) * state.steps
         state.maximum = maximum
-        if self.of_spikes:
-            spikes = change != 0
-            state.count = spikes.to(x.dtype) if state.count is None else state.count.add_(spikes)
-        return change
-
-    def analogue(self) -> Op:
-        return self.pool
+        return self.tallied(state, change)

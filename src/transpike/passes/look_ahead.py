@@ -11,7 +11,7 @@ from transpike.errors import ArgumentError, ConversionError, positive_whole
 from transpike.network import Network, Node
 from transpike.network.edit import rebuilt
 from transpike.network.grammar import place
-from transpike.neurons import Delayed, FirstToMargin, IntegrateAndFire, Integrator, LookAhead, Neuron
+from transpike.neurons import Delayed, IntegrateAndFire, Integrator, LookAhead, Neuron
 from transpike.parts import Op
 
 
@@ -34,7 +34,7 @@ class StaggerWindows:
     def __call__(self, network: Network, samples: Samples) -> Network:
         steps = samples.steps_for("Looking ahead")
         due, starts = self.times(network)
-        decoders = {node.name for node in network.having(Integrator, FirstToMargin)}
+        decoders = {node.name for node in network.having(Integrator)}
         longest = max(0, *(due[name] for name in decoders))
         if steps <= longest:
             raise ArgumentError(
@@ -62,7 +62,7 @@ class StaggerWindows:
 
     def laid_out(self, node: Node, start: int, window: int, steps: int) -> Op:
         """Return the op of a node that starts to send, or to answer, after `start` steps."""
-        if isinstance(node.op, Integrator | FirstToMargin):
+        if isinstance(node.op, Integrator):
             return dataclasses.replace(node.op, delay=start)
         if not isinstance(node.op, Neuron):
             return node.op

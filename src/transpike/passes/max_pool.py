@@ -16,7 +16,7 @@ from transpike.errors import ConversionError
 from transpike.network import Network, Node
 from transpike.network.edit import rebuilt, with_op
 from transpike.network.grammar import Carried, carried, decoded, place
-from transpike.neurons import AccumulatedMaxPool, GatedMaxPool, Neuron, StepMaxPool, WinnerTakeAll
+from transpike.neurons import AccumulatedMaxPool, GatedMaxPool, Neuron, StepMaxPool, TemporalMaxPool, WinnerTakeAll
 from transpike.ops import RECTIFIERS, AdaptiveMaxPool, MaxPool
 from transpike.parts import Op
 
@@ -69,18 +69,20 @@ def exchanged(network: Network, first: str, second: str) -> Network:
 
 @dataclass(frozen=True)
 class MaxPoolForm:
-    """A pass that gives max-pools their spiking form; `stands` is the pass that puts them before or behind the neurons."""
+    """A pass that gives max-pools the spiking form `pool`; `stands` is the pass that puts them before or behind the neurons."""
 
     removes: ClassVar[tuple[type[Op], ...]] = ()
+    pool: ClassVar[type[TemporalMaxPool]]
+    words: ClassVar[str]
     stands: ClassVar[PoolBeforeActivation | ActivateBeforePool] = PoolBeforeActivation()
 
-    def __call__(self, network: Network, samples: Samples) -> Network:
+    def __call__(self, network: Network, samples: Samples) -> Network:  # noqa: ARG002 - most forms need no samples
         """Return the network with its max-pools replaced."""
-        raise NotImplementedError
+        return replaced(network, lambda pool, of_spikes: self.pool(pool.op, of_spikes))
 
     def worded(self) -> str:
         """Say in a few words which form it is."""
-        raise NotImplementedError
+        return self.words
 
 
 def replaced(network: Network, form: Callable[[Node, bool], Op]) -> Network:
@@ -97,22 +99,16 @@ def replaced(network: Network, form: Callable[[Node, bool], Op]) -> Network:
 class AccumulateMaxPool(MaxPoolForm):
     """Make each max-pool send the increments of the maximum of its accumulated inputs: exact in the limit."""
 
-    def __call__(self, network: Network, samples: Samples) -> Network:  # noqa: ARG002 - needs no samples
-        return replaced(network, lambda pool, of_spikes: AccumulatedMaxPool(pool.op, of_spikes))
-
-    def worded(self) -> str:
-        return "exact max-pool"
+    pool: ClassVar[type[TemporalMaxPool]] = AccumulatedMaxPool
+    words: ClassVar[str] = "exact max-pool"
 
 
 @dataclass(frozen=True)
 class PoolEachStep(MaxPoolForm):
     """Let each max-pool act on the current of each step by itself, before the neurons: biased upwards; see `StepMaxPool`."""
 
-    def __call__(self, network: Network, samples: Samples) -> Network:  # noqa: ARG002 - needs no samples
-        return replaced(network, lambda pool, of_spikes: StepMaxPool(pool.op, of_spikes))
-
-    def worded(self) -> str:
-        return "max-pool of each step"
+    pool: ClassVar[type[TemporalMaxPool]] = StepMaxPool
+    words: ClassVar[str] = "max-pool of each step"
 
 
 @dataclass(frozen=True)
@@ -120,12 +116,8 @@ class GateMaxPool(MaxPoolForm):
     """Let each max-pool pass on the spikes of the neuron with the highest rate so far; see `GatedMaxPool`."""
 
     stands: ClassVar[PoolBeforeActivation | ActivateBeforePool] = ActivateBeforePool()
-
-    def __call__(self, network: Network, samples: Samples) -> Network:  # noqa: ARG002 - needs no samples
-        return replaced(network, lambda pool, of_spikes: GatedMaxPool(pool.op, of_spikes))
-
-    def worded(self) -> str:
-        return "gated max-pool"
+    pool: ClassVar[type[TemporalMaxPool]] = GatedMaxPool
+    words: ClassVar[str] = "gated max-pool"
 
 
 @dataclass(frozen=True)
