@@ -70,7 +70,7 @@ FIGURES: Mapping[str, Drawing] = MappingProxyType(
         "operations_over_time": Drawing(
             operations_over_time,
             "Operations over time",
-            "Each spike costs one accumulate per connection that it arrives over, so work grows with time; above the "
+            "Each spike causes one operation per connection that it arrives over, so work grows with time; above the "
             "dashed line the spiking network does more operations than the ANN, although each is cheaper.",
         ),
         "spike_raster": Drawing(
