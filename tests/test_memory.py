@@ -9,6 +9,7 @@ import transpike as tp
 from helpers import converted
 from transpike.errors import ArgumentError
 from transpike.simulation import Record, counting_nodes
+from transpike.simulation.engines import StepwiseEngine, Task
 from transpike.simulation.memory import BLOCK, block_size, bytes_per_sample
 
 PLENTY = 10**12
@@ -35,8 +36,9 @@ def test_budget_sets_the_block(samples_that_fit, sizes):
 def test_a_large_budget_does_not_make_large_blocks():
     """A working set that stays in the cache is faster than one that fills the memory."""
     _, network = converted("lenet", tp.recipes["rate"])
-    assert block_size(network, PLENTY, None) == BLOCK["cpu"] == block_size(network, None, None)
-    assert block_size(network, None, 500) == 500
+    runner = StepwiseEngine().prepare(Task(network, 4))
+    assert block_size(runner, network.device, PLENTY, None) == BLOCK["cpu"] == block_size(runner, network.device, None, None)
+    assert block_size(runner, network.device, None, 500) == 500
 
 
 def test_plenty_of_memory_equals_the_default_exactly():

@@ -19,9 +19,9 @@ from transpike.prediction.answers import Answers, clipped, expected_shares
 from transpike.prediction.bands import CLIPPED_BAND, CLIPPED_FROM, corrected_band, walk_band
 from transpike.prediction.estimates import Estimate, Prediction
 from transpike.prediction.leaps import leap_answers, leap_ends
-from transpike.simulation.engine import recut, run_block
+from transpike.simulation.engines import Runner, Task, engine_for
 from transpike.simulation.memory import block_size
-from transpike.simulation.recording import Record
+from transpike.simulation.run import recut
 from transpike.simulation.stepper import laid_out
 
 MEANINGLESS = Finding(
@@ -87,10 +87,12 @@ def gathered(
 ) -> Answers:
     """Return the scores of every estimate on all samples."""
     prepared, ceiled = laid_out(network), clipped(network)
+    task = Task(network, ends[-1])
+    runner = engine_for(task).prepare(task)
     stream = checked(batches(samples, len(network.inputs), "samples"), network.inputs, "samples")
     parts: list[Answers] = []
     seen = 0
-    for batch in recut(stream, block_size(prepared, memory, None)):
+    for batch in recut(stream, block_size(runner, network.device, memory, None)):
         inputs = [tensor.to(network.device) for tensor in batch.inputs]
         ann = scores(Reference(network, model).output(inputs))
         parts.append(
@@ -98,7 +100,7 @@ def gathered(
                 ann,
                 scores(next(iter(forward(ceiled, inputs).values()))),
                 {end: scores(value) for end, value in leap_answers(prepared, inputs, ends, seen).items()},
-                simulated_scores(prepared, batch[: max(0, simulated - seen)], ends, seen),
+                simulated_scores(runner, batch[: max(0, simulated - seen)], ends, seen),
                 None if batch.labels is None else check_labels(batch.labels, ann.shape[1], seen),
             )
         )
@@ -115,11 +117,11 @@ def scores(output: Tensor) -> Tensor:
     return output.float().cpu()
 
 
-def simulated_scores(network: Network, batch: Batch, ends: Sequence[int], first: int) -> dict[int, Tensor]:
+def simulated_scores(runner: Runner, batch: Batch, ends: Sequence[int], first: int) -> dict[int, Tensor]:
     """Return the scores of the spiking network itself at the end of each leap; empty tensors if there are no samples."""
     if len(batch) == 0:
         return {}
-    outputs = next(iter(run_block(network, batch, ends[-1], Record(), first, None).outputs.values()))
+    outputs = next(iter(runner.run(batch, first).outputs.values()))
     return {end: scores(outputs[end - 1]) for end in ends}
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from transpike.simulation.engine import Stream, blocks, simulate
+from transpike.simulation.engines import ENGINES, Engine
 from transpike.simulation.recording import Block, Record, Recording, Snapshots, counting_nodes
 from transpike.simulation.repeated import Density, density
+from transpike.simulation.run import blocks, simulate
+from transpike.simulation.stream import Stream
 
 __all__ = [
+    "ENGINES",
     "Block",
     "Density",
+    "Engine",
     "Record",
     "Recording",
     "Snapshots",

@@ -12,6 +12,7 @@ from transpike.network import Network, shapes
 from transpike.network.value import last_uses
 from transpike.parts import Stateful
 from transpike.simulation.stepper import temporal_nodes
+from transpike.simulation.task import Runner
 
 BLOCK = {"cpu": 32}  # on CPUs the working set of some dozens of samples stays in cache
 LARGE_BLOCK = 256
@@ -43,18 +44,23 @@ def bytes_per_sample(network: Network) -> int:
     return item * (state + static + peak)
 
 
-def block_size(network: Network, memory: int | None, block: int | None) -> int:
+def block_on(device: torch.device) -> int:
+    """Return how many samples at once a device makes good use of."""
+    return BLOCK.get(device.type, LARGE_BLOCK)
+
+
+def block_size(runner: Runner, device: torch.device, memory: int | None, block: int | None) -> int:
     """Return how many samples to simulate at once under a budget of `memory` bytes (default: a quarter of what is free).
 
     Raises ArgumentError if one sample alone needs more.
     """
     if block is not None:
         return block
-    budget = default_budget(network.device) if memory is None else memory
-    need = bytes_per_sample(network)
+    budget = default_budget(device) if memory is None else memory
+    need = runner.bytes_per_sample()
     if need > budget:
         raise ArgumentError(
             f"Simulating one sample needs about {need / 1e6:.1f} MB, but the memory budget is {budget / 1e6:.1f} MB: "
             "raise memory=."
         )
-    return min(BLOCK.get(network.device.type, LARGE_BLOCK), budget // need)
+    return min(runner.largest_block, budget // need)

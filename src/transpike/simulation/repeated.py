@@ -14,8 +14,8 @@ from transpike.codings import Poisson
 from transpike.errors import ArgumentError
 from transpike.network import Network, Node
 from transpike.parts import Op
-from transpike.simulation.engine import simulate
 from transpike.simulation.recording import Record, Recording
+from transpike.simulation.run import simulate
 
 
 class Moments:

@@ -17,7 +17,7 @@ from transpike.network import Network, forward
 from transpike.ops import Clip
 from transpike.parts import Finding, Op
 from transpike.passes.thresholds.base import Found, Layer
-from transpike.simulation.engine import recut
+from transpike.simulation.run import recut
 
 GROWING = 0.02  # a median threshold that still grows by more in one mini-batch is far from its balance
 

@@ -1,0 +1,29 @@
+"""The menu of engines, and which one runs a task."""
+
+from __future__ import annotations
+
+from transpike.errors import ArgumentError, choose
+from transpike.simulation.engines.stepwise import StepwiseEngine
+from transpike.simulation.engines.windows import WindowEngine
+from transpike.simulation.task import Engine, Runner, Task
+
+AUTO = "auto"
+ENGINES: tuple[Engine, ...] = (WindowEngine(), StepwiseEngine())  # the faster before the slower
+
+
+def engine_for(task: Task, wanted: str | Engine = AUTO) -> Engine:
+    """Return the engine for a task: the one named or given, or with "auto" the first of `ENGINES` that takes it.
+
+    Raises ArgumentError for an unknown name, and with the reason if a wanted engine refuses the task.
+    """
+    if wanted == AUTO:
+        return next(engine for engine in ENGINES if engine.refusal(task) is None)
+    named = {engine.name: engine for engine in ENGINES}
+    engine = named[choose("engine", wanted, [AUTO, *named])] if isinstance(wanted, str) else wanted
+    reason = engine.refusal(task)
+    if reason is not None:
+        raise ArgumentError(f'Engine {engine.name!r} cannot run this: {reason}. Leave engine="auto", which takes one that can.')
+    return engine
+
+
+__all__ = ["AUTO", "ENGINES", "Engine", "Runner", "StepwiseEngine", "Task", "WindowEngine", "engine_for"]

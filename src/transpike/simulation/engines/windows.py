@@ -1,0 +1,51 @@
+"""The engine of the sequential schedule: one pass gives all windows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+
+from transpike.data import Batch
+from transpike.network.grammar import sequential
+from transpike.simulation.memory import block_on, bytes_per_sample
+from transpike.simulation.recording import Block
+from transpike.simulation.sequential import even_trains, run_windows
+from transpike.simulation.stepper import laid_out
+from transpike.simulation.task import Runner, Task
+
+
+@dataclass(frozen=True)
+class WindowEngine:
+    """Compute what each layer sends in its window from the sum of what it received: about one pass of the ANN."""
+
+    name: ClassVar[str] = "windows"
+
+    def refusal(self, task: Task) -> str | None:
+        return None if sequential(task.network) else "its layers fire at every step and do not take turns"
+
+    def prepare(self, task: Task) -> Runner:
+        return WindowRunner(task)
+
+
+class WindowRunner:
+    """A sequential network laid out for its passes."""
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.network = laid_out(task.network)
+        self.largest_block = block_on(self.network.device)
+
+    def bytes_per_sample(self) -> int:
+        return bytes_per_sample(self.network)
+
+    @torch.inference_mode()
+    def run(self, batch: Batch, first_sample: int = 0) -> Block:  # noqa: ARG002 - nothing here is random
+        network, steps, snapshots = self.network, self.task.time_steps, self.task.snapshots
+        windows = run_windows(network, [tensor.to(network.device) for tensor in batch.inputs], steps)
+        answers = list(windows.outputs())
+        outputs = {k: torch.stack([step[k].expand(len(batch), *step[k].shape[1:]) for step in answers]) for k in answers[0]}
+        kept = {step: snapshots.measure(windows.spikes_by(step)) for step in snapshots.steps} if snapshots else {}
+        trains = {name: even_trains(windows.counts[name], steps).cpu() for name in self.task.record.spikes}
+        return Block(batch, outputs, windows.counts, windows.transmitted(), trains, {}, kept, {})
