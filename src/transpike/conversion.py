@@ -20,7 +20,7 @@ from transpike.network import Network
 from transpike.network.grammar import check_spiking
 from transpike.neurons import Integrator, Neuron
 from transpike.parts import Method
-from transpike.passes import apply
+from transpike.passes import SnapToGrid, apply
 from transpike.recipe import Recipe, find_recipe
 
 
@@ -52,6 +52,7 @@ def convert(
     *,
     time_steps: int | None = None,
     graded: bool = False,
+    exact: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> Network:
     """Return the spiking network of a trained `model`.
@@ -59,7 +60,8 @@ def convert(
     `samples` calibrate the thresholds: a tensor [n, ...], a tuple of inputs, or an iterable of batches such as a
     DataLoader; labels in it are ignored. `time_steps` is what the network will run for: some recipes need it. Recipe "auto"
     takes the one that comes closest to the ANN within these steps, among those with binary spikes unless `graded`; see
-    `transpike.choice`. `progress` is called with the number of samples read, each time that a pass of the recipe reads
+    `transpike.choice`. With `exact` all sums of the network are exact, so that it sends the same spikes on every engine, batch
+    size and device (see `passes.SnapToGrid`). `progress` is called with the number of samples read, each time that a pass of the recipe reads
     them. Nothing is trained and the model is not changed. Raises ArgumentError, DataError, CaptureError or ConversionError
     with the reason; warns if there are few samples.
 
@@ -74,12 +76,13 @@ def convert(
     check_model(model)
     if recipe == AUTO:
         given = Samples(time_steps=time_steps).steps_for('recipe="auto"')
-        convert_with = functools.partial(convert_again, model, time_steps=given, progress=progress)
+        convert_with = functools.partial(convert_again, model, time_steps=given, exact=exact, progress=progress)
         return automatic(convert_with, model, samples, count_inputs(model), given, graded=graded)
     chosen = find_recipe(recipe)
     network = capture(model, first_inputs(samples, count_inputs(model)))
     stream = CalibrationSamples(samples, len(network.inputs), network, progress)
-    network = apply(chosen.passes, network, Samples(stream, time_steps))
+    passes = (*chosen.passes, SnapToGrid()) if exact else chosen.passes
+    network = apply(passes, network, Samples(stream, time_steps))
     for finding in network.findings:
         if finding.severity == "warning":
             warnings.warn(f"{finding.message} {finding.advice}", TranspikeWarning, stacklevel=2)

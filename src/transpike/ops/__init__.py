@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from transpike.ops.activation import Clip, LeakyRelu, Qcfs, Relu, Rescaled, Sigmoid, SlipRelu, Softmax, ceiling
-from transpike.ops.arithmetic import Add, Constant, Identity, Input, Multiply
+from transpike.ops.arithmetic import Add, Constant, Identity, Input, Multiply, OnGrid
 from transpike.ops.linear import Affine, BatchNorm, Convolution, Linear, TransposedConvolution
 from transpike.ops.pooling import AdaptiveAveragePool, AdaptiveMaxPool, AveragePool, MaxPool, Mean
 from transpike.ops.shape import Concatenate, Expand, Pad, Permute, Reshape, Slice, Upsample
@@ -13,6 +13,7 @@ TRAITS: dict[type[Op], Trait] = {
     Input: Trait.STATIC,
     Constant: Trait.STATIC,
     Identity: Trait.LINEAR,
+    OnGrid: Trait.LINEAR,
     Linear: Trait.LINEAR,
     Convolution: Trait.LINEAR,
     TransposedConvolution: Trait.LINEAR,
@@ -69,6 +70,7 @@ __all__ = [
     "MaxPool",
     "Mean",
     "Multiply",
+    "OnGrid",
     "Pad",
     "Permute",
     "Qcfs",

@@ -52,3 +52,13 @@ class Multiply(Op):
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         return a * b
+
+
+@dataclass(frozen=True, eq=False)
+class OnGrid(Op):
+    """y = round(x 2^bits) / 2^bits, half to even: the nearest multiple of 2^-bits."""
+
+    bits: int
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return (x * 2.0**self.bits).round() * 2.0**-self.bits

@@ -93,11 +93,18 @@ class BatchNorm(Op):
 
 @dataclass(frozen=True, eq=False)
 class Affine(Op):
-    """y = scale x + shift; both broadcast against one sample (no batch axis); None is 1 or 0."""
+    """y = scale x + shift; both broadcast against one sample (no batch axis); None is 1 or 0.
+
+    `original` is the op of the ANN, if a conversion changed the scale.
+    """
 
     scale: Tensor | None = None
     shift: Tensor | None = None
+    original: Op | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         scaled = x if self.scale is None else x * self.scale
         return scaled if self.shift is None else scaled + self.shift
+
+    def analogue(self) -> Op:
+        return self.original or self

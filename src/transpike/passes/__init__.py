@@ -24,6 +24,7 @@ from transpike.passes.normalise_weights import NormaliseWeights
 from transpike.passes.outputs import CountSpikes, NormaliseOutputs
 from transpike.passes.restarts import CalibrateOffsets, SilenceByResidual
 from transpike.passes.settle import AfterFirstSpikes, AfterShare, AfterSteps, ClampVoltage, DelayReadOut
+from transpike.passes.snap_to_grid import SnapToGrid
 from transpike.passes.split_signed import SplitSigned
 from transpike.passes.thresholds import MMSE, Gaussian, LocalBalance, Percentile, PerNeuron, Threshold, WeightBound
 from transpike.passes.trained_thresholds import UseTrainedThresholds
@@ -62,6 +63,7 @@ __all__ = [
     "PoolEachStep",
     "SilenceByResidual",
     "SplitClips",
+    "SnapToGrid",
     "SplitSigned",
     "StaggerWindows",
     "Threshold",

@@ -105,7 +105,7 @@ def rescaled(op: Op, into: Tensor, out: Tensor) -> Op:
         factor = into / out if op.scale is None else op.scale.double() * into / out
         shift = None if op.shift is None else compact(op.shift.double() / out).to(op.shift.dtype)
         dtype = (op.scale if op.scale is not None else op.shift if op.shift is not None else factor).dtype
-        return Affine(compact(factor).to(dtype), shift)
+        return Affine(compact(factor).to(dtype), shift, None if op.original is None else rescaled(op.original, into, out))
     assert isinstance(op, Weighted)
     weight = op.weight.double()
     tail = [1] * (weight.ndim - 2)
@@ -115,4 +115,6 @@ def rescaled(op: Op, into: Tensor, out: Tensor) -> Op:
     else:  # weight [out, in/groups, ...]
         new = grouped(weight / out.reshape(-1, 1, *tail), groups) * into.reshape(groups, 1, -1, *tail)
     bias = None if op.bias is None else (op.bias.double() / out).to(op.bias.dtype)
-    return dataclasses.replace(op, weight=new.reshape(weight.shape).to(op.weight.dtype), bias=bias)
+    changed = dataclasses.replace(op, weight=new.reshape(weight.shape).to(op.weight.dtype), bias=bias)
+    original = getattr(op, "original", None)
+    return changed if original is None else dataclasses.replace(changed, original=rescaled(original, into, out))

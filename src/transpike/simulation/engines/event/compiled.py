@@ -1,0 +1,143 @@
+"""A spiking network as the kernels hold it."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping, Sequence
+from ctypes import byref, c_double
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from transpike.network import Network
+from transpike.neurons import Neuron, Ternary
+from transpike.parts import Decoder
+from transpike.simulation.engines.event.library import Library, Request, address, pointers, whole_numbers
+from transpike.simulation.engines.event.linear import Kernel
+from transpike.simulation.engines.event.lowering import Stage
+
+FIRE, TERNARY, READ_OUT = 0, 1, 2
+EVENT, DENSE = 0, 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the kernels need to know of a network: its stages, and their currents where these do not change with the sample.
+
+    `settled` are currents [channels] that are the same at all places, None for 0; `constants` [1, height, width, channels]
+    those that are not. `integer` says whether all sums are of whole numbers, and exact.
+    """
+
+    network: Network
+    stages: tuple[Stage, ...]
+    settled: Mapping[str, Tensor | None]
+    constants: Mapping[str, Tensor]
+    integer: bool
+
+
+class Compiled:
+    """A plan in the memory of the kernels, freed with this object."""
+
+    def __init__(self, library: Library, plan: Plan, traced: Sequence[str]) -> None:
+        self.library, self.plan = library, plan
+        self.handle = allocated(library.new(0 if plan.integer else 1))
+        weakref.finalize(self, library.delete, self.handle)
+        self.kernels = [EVENT] * len(plan.stages)
+        self.measured = False
+        numbers = {stage.name: number for number, stage in enumerate(plan.stages)}
+        for stage in plan.stages:
+            self.add(stage, traced=stage.name in traced)
+            if stage.name in plan.settled:
+                self.library.settle(self.handle, numbers[stage.name], address(plan.settled[stage.name]))
+            for source, kernel in stage.terms:
+                self.connect(numbers[stage.name], numbers[source], kernel)
+        self.lay_out(self.kernels)
+
+    def add(self, stage: Stage, *, traced: bool) -> None:
+        """Add a stage."""
+        op = stage.op
+        shape = whole_numbers([*stage.shape, *stage.pool])
+        unit = float(stage.unit or 1)
+        if isinstance(op, Decoder):
+            kept: list[Tensor | None] = [None, None, None, None]
+            result = self.library.stage(self.handle, READ_OUT, shape, unit, 0, None, 0, 0, None, None, None, 0)
+        else:
+            signed = isinstance(op, Ternary)
+            threshold = stage.spread(op.threshold)
+            table = None if op.bias is None or len(op.bias) == 1 else stage.channel_rows(op.bias)
+            returns = threshold * op.retract if isinstance(op, Ternary) else None
+            kept = [table, stage.spread(op.threshold * op.initial), threshold, returns]
+            addresses = [address(tensor) for tensor in kept]
+            forgives = int(isinstance(op, Ternary) and op.forgives_debt)
+            rows = 1 if table is None else len(table)
+            kind = TERNARY if signed else FIRE
+            result = self.library.stage(
+                self.handle, kind, shape, unit, rows, addresses[0], op.delay, forgives, *addresses[1:], int(traced)
+            )
+        allocated(result + 1)
+
+    def connect(self, stage: int, source: int, kernel: Kernel) -> None:
+        """Let a stage listen to an earlier one."""
+        geometry = whole_numbers([*kernel.weight.shape[-2:], *kernel.stride, *kernel.offset])
+        weight = kernel.weight.float().contiguous()
+        result = self.library.source(self.handle, stage, source, geometry, int(kernel.diagonal), weight.data_ptr())
+        allocated(result + 1)
+
+    def lay_out(self, kernels: Sequence[int]) -> None:
+        """Choose the kernel of each stage."""
+        self.kernels = list(kernels)
+        allocated(self.library.lay_out(self.handle, whole_numbers(self.kernels)) + 1)
+
+    def possible(self, kernel: int) -> list[int]:
+        """Return the kernels with `kernel` wherever it can be, the event kernel elsewhere."""
+        if kernel == EVENT:
+            return [EVENT] * len(self.kernels)
+        return [DENSE if self.library.can_be_dense(self.handle, i) else EVENT for i in range(len(self.kernels))]
+
+    def run(self, run: Run, *, timed: bool = False) -> list[float]:
+        """Run samples; return the seconds that each stage took, if `timed` (on one thread)."""
+        seconds = (c_double * len(self.kernels))()
+        allocated(self.library.run(self.handle, byref(run.request), seconds if timed else None) + 1)
+        return list(seconds)
+
+
+class Run:
+    """What one run reads and writes; the tensors live as long as this object."""
+
+    def __init__(self, plan: Plan, currents: Mapping[str, Tensor], samples: int, steps: int, checkpoints: Sequence[int],
+                 traced: Sequence[str], threads: int) -> None:
+        stages = plan.stages
+        self.currents = [currents.get(stage.name) for stage in stages]
+        self.counts = {s.name: filled((len(checkpoints), samples), s, torch.float32) for s in stages if is_neuron(s)}
+        self.nets = {s.name: filled((samples,), s, torch.float32) for s in stages if isinstance(s.op, Ternary)}
+        self.trains = {s.name: filled((steps, samples), s, torch.uint8) for s in stages if s.name in traced}
+        self.answers = {s.name: filled((steps, samples), s, torch.float32) for s in stages if not is_neuron(s)}
+        self.arrays = [
+            pointers(self.currents),
+            whole_numbers([0 if current is None else len(current) for current in self.currents]),
+            whole_numbers(checkpoints),
+            *[pointers([kept.get(s.name) for s in stages]) for kept in (self.answers, self.counts, self.nets, self.trains)],
+        ]
+        currents_, rows, steps_, answers, counts, nets, trains = self.arrays
+        self.request = Request(
+            samples, steps, currents_, rows, answers, len(checkpoints), steps_, counts, nets, trains, threads
+        )
+
+
+def is_neuron(stage: Stage) -> bool:
+    """Whether a stage fires; else it is read out."""
+    return isinstance(stage.op, Neuron)
+
+
+def filled(first: tuple[int, ...], stage: Stage, dtype: torch.dtype) -> Tensor:
+    """Return room for values [..., height, width, channels] of a stage."""
+    channels, height, width = stage.shape
+    return torch.empty((*first, height, width, channels), dtype=dtype)
+
+
+def allocated(result: int | None) -> int:
+    """Return what a C function returned; raise MemoryError if it says that there was no memory."""
+    if not result:
+        raise MemoryError("The event engine found no memory for this network: use engine='layerwise'.")
+    return result

@@ -1,0 +1,303 @@
+// The event engine as a library of C functions. The same source is compiled once for each family of processors.
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <thread>
+#include <type_traits>
+
+#include "dense.hpp"
+#include "events.hpp"
+#include "layout.hpp"
+
+#if defined(__AMX_INT8__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
+using namespace transpike;
+
+namespace {
+
+struct Engine {
+    Program program;
+    std::vector<bool> traced;
+    int slots = 0;
+    
+    std::vector<std::unique_ptr<Workspace>> workspaces;
+};
+
+std::unique_ptr<Workspace> workspace(const Engine& engine) {
+    const Program& program = engine.program;
+    auto w = std::make_unique<Workspace>();
+    w->bits.resize(engine.slots), w->negatives.resize(engine.slots), w->bytes.resize(engine.slots);
+    std::size_t events = 0, taps = 0;
+    const bool integer = program.numbers == Numbers::Integer;
+    for (const Stage& s : program.stages) {
+        if (s.wants_bits && w->bits[s.slot].empty()) w->bits[s.slot] = Buffer<uint8_t>(s.bit_bytes());
+        if (s.wants_bits && s.kind == Kind::Ternary && w->negatives[s.slot].empty())
+            w->negatives[s.slot] = Buffer<uint8_t>(s.bit_bytes());
+        if (s.wants_bytes && w->bytes[s.slot].empty()) w->bytes[s.slot] = Buffer<uint8_t>(s.byte_bytes());
+        const std::size_t lanes = lanes_of(s);
+        const std::size_t currents = s.settled ? 0 : lanes;
+        w->potential.emplace_back(integer ? lanes : 0), w->current.emplace_back(integer ? currents : 0);
+        w->float_potential.emplace_back(integer ? 0 : lanes), w->float_current.emplace_back(integer ? 0 : currents);
+        w->count.emplace_back(lanes), w->net.emplace_back(s.kind == Kind::Ternary ? lanes : 0);
+        w->current_reach.push_back(0);
+        events = std::max(events, std::size_t(s.event_rows) * 2 * CHUNK);
+        std::size_t here = 0;
+        for (const Source& source : s.sources) here += source.diagonal ? std::size_t(source.kh) * source.kw * 2 * 8 : 0;
+        taps = std::max(taps, here);
+    }
+    w->events = Buffer<uint16_t>(events);
+    w->taps = Buffer<uint64_t>(taps * 2 * LINE / sizeof(uint64_t));
+    w->scratch = Buffer<int32_t>(4 * 2 * CHUNK * 16);
+    w->ends.resize(2 * CHUNK), w->checkpoint.resize(CHUNK);
+    return w;
+}
+
+int32_t reach_of_bias(const Stage& s) {
+    float bias = 0;
+    for (float b : s.bias) bias = std::max(bias, std::abs(b));
+    return int32_t(std::min(double(bias) * s.unit, double(1 << 20)));
+}
+
+// Spread the currents of a sample over the lanes of its stage.
+void start(const Program& program, const Request& request, Workspace& w, int i, int sample) {
+    const Stage& s = program.stages[i];
+    w.current_reach[i] = s.reach_of_current + reach_of_bias(s);
+    if (s.settled) return;
+    const bool integer = program.numbers == Numbers::Integer;
+    const std::size_t size = sample_size(s) * s.pool_h * s.pool_w;
+    const float* current = request.currents[i] + (request.current_samples[i] > 1 ? sample * size : 0);
+    const int width = s.width * s.pool_w;
+    int32_t largest = 0;
+    for_lanes(s, [&](std::size_t lane, int y, int x, int c) {
+        const float value = current[(std::size_t(y) * width + x) * s.channels + c];
+        if (!integer) {
+            w.float_current[i][lane] = value;
+            return;
+        }
+        w.current[i][lane] = whole(s, value);
+        largest = std::max(largest, std::abs(w.current[i][lane]));
+    });
+    w.current_reach[i] += std::min(largest, 1 << 20);
+}
+
+void run_stage(const Job& job) {
+#if defined(__AVX512VNNI__)
+    if (job.program.stages[job.stage].kernel == Kernel::Dense) return run_dense(job);
+#endif
+    run_events(job);
+}
+
+void keep_trains(const Job& job) {
+    const Stage& s = job.program.stages[job.stage];
+    const std::size_t size = sample_size(s);
+    for (int t = 0; t < job.steps; t++) {
+        uint8_t* out = job.request.trains[job.stage] + (std::size_t(job.begin + t) * job.request.samples + job.sample) * size;
+        for (int y = 0; y < s.height; y++)
+            for (int x = 0; x < s.width; x++)
+                for (int c = 0; c < s.channels; c++) {
+                    const std::size_t byte = s.bit_place(y, x) + t * s.bit_row() + c / 8;
+                    uint8_t word = job.w.bits[s.slot][byte];
+                    if (s.kind == Kind::Ternary) word |= job.w.negatives[s.slot][byte];
+                    *out++ = word >> (c % 8) & 1;
+                }
+    }
+}
+
+void keep_nets(const Program& program, const Request& request, Workspace& w, int i, int sample) {
+    const Stage& s = program.stages[i];
+    float* out = request.nets[i] + std::size_t(sample) * sample_size(s);
+    for_lanes(s, [&](std::size_t lane, int y, int x, int c) { out[(std::size_t(y) * s.width + x) * s.channels + c] = float(w.net[i][lane]); });
+}
+
+void run_sample(const Engine& engine, const Request& request, Workspace& w, int sample, double* seconds) {
+    const Program& program = engine.program;
+    const int stages = int(program.stages.size());
+    for (int i = 0; i < stages; i++) start(program, request, w, i, sample);
+    for (int begin = 0; begin < request.steps; begin += CHUNK) {
+        const int steps = std::min(CHUNK, request.steps - begin);
+        std::fill(w.checkpoint.begin(), w.checkpoint.end(), -1);
+        for (int k = 0; k < request.checkpoints; k++)
+            if (int t = request.checkpoint_steps[k] - begin - 1; t >= 0 && t < steps) w.checkpoint[t] = k;
+        for (int i = 0; i < stages; i++) {
+            const Job job{program, request, w, i, sample, begin, steps};
+            const auto from = std::chrono::steady_clock::now();
+            run_stage(job);
+            if (seconds) seconds[i] += std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
+            if (request.trains[i]) keep_trains(job);
+        }
+    }
+    for (int i = 0; i < stages; i++)
+        if (request.nets[i]) keep_nets(program, request, w, i, sample);
+}
+
+void enter() {
+#if defined(__AMX_INT8__)
+    configure_tiles();
+#endif
+}
+
+void leave() {
+#if defined(__AMX_INT8__)
+    _tile_release();
+#endif
+}
+
+}  // namespace
+
+extern "C" {
+
+// What this processor has: 1 AVX2, 2 AVX-512 with VNNI and VBMI2, 4 AMX for bytes.
+int transpike_features() {
+    int found = 0;
+#if defined(__x86_64__) && defined(__GNUC__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx2")) found |= 1;
+    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vbmi2") &&
+        __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("avx512vbmi"))
+        found |= 2;
+#endif
+    return found;
+}
+
+// Whether this build can run here, asking the system for what it must grant.
+int transpike_enable() {
+#if defined(__AMX_INT8__)
+    unsigned a, b, c, d;
+    __asm__ volatile("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "a"(7), "c"(0));
+    const bool tiles = (d >> 24 & 1) && (d >> 25 & 1);
+    constexpr long request_permission = 0x1023, tile_data = 18;
+    return tiles && syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+    return 1;
+#endif
+}
+
+int transpike_dense() {  // 0: no dense kernel, 1: for unsigned spikes, 2: for all
+#if defined(__AMX_INT8__)
+    return 2;
+#elif defined(__AVX512VNNI__)
+    return 1;
+#else
+    return 0;
+#endif
+}
+
+void* transpike_new(int numbers) {
+    try {
+        auto* engine = new Engine();
+        engine->program.numbers = Numbers(numbers);
+        return engine;
+    } catch (const std::exception&) {
+        return nullptr;
+    }
+}
+
+void transpike_delete(void* handle) { delete static_cast<Engine*>(handle); }
+
+// Add a stage; returns its number, -1 without memory. Arrays have [height][width][channels] entries, `bias` bias_rows x channels.
+int transpike_stage(void* handle, int kind, const int* shape, double unit, int bias_rows, const float* bias, int delay, int forgives,
+                    const float* initial, const float* threshold, const float* retract, int traced) {
+    try {
+        auto* engine = static_cast<Engine*>(handle);
+        Stage s{};
+        s.kind = Kind(kind), s.channels = shape[0], s.height = shape[1], s.width = shape[2], s.pool_h = shape[3], s.pool_w = shape[4];
+        s.bias_rows = bias_rows, s.delay = delay, s.forgives = forgives != 0, s.unit = unit, s.padded = padded_channels(s.channels);
+        const std::size_t size = std::size_t(s.channels) * s.height * s.width;
+        if (bias_rows > 1) s.bias.assign(bias, bias + std::size_t(bias_rows) * s.channels);
+        if (s.kind != Kind::ReadOut) s.initial.assign(initial, initial + size), s.threshold.assign(threshold, threshold + size);
+        if (s.kind == Kind::Ternary) s.retract.assign(retract, retract + size);
+        engine->program.stages.push_back(std::move(s));
+        engine->traced.push_back(traced != 0);
+        return int(engine->program.stages.size()) - 1;
+    } catch (const std::exception&) {
+        return -1;
+    }
+}
+
+// Say that the current of a stage is the same for all samples and places: [channels], or null for 0.
+void transpike_settle(void* handle, int stage, const float* current) {
+    Stage& s = static_cast<Engine*>(handle)->program.stages[stage];
+    s.settled = true;
+    s.constant.assign(s.channels, 0.0F);
+    if (current) s.constant.assign(current, current + s.channels);
+}
+
+// Let a stage listen to an earlier one. geometry: kh, kw, sh, sw, top, left. Returns 0, or -1 without memory.
+int transpike_source(void* handle, int stage, int from, const int* geometry, int diagonal, const float* weights) {
+    try {
+        Program& program = static_cast<Engine*>(handle)->program;
+        Stage& s = program.stages.at(stage);
+        Source source{};
+        source.from = from, source.channels = program.stages.at(from).channels, source.padded = padded_channels(source.channels);
+        source.kh = geometry[0], source.kw = geometry[1], source.sh = geometry[2], source.sw = geometry[3];
+        source.top = geometry[4], source.left = geometry[5], source.diagonal = diagonal != 0;
+        const std::size_t size = std::size_t(s.channels) * (diagonal ? 1 : source.channels) * source.kh * source.kw;
+        source.weights.assign(weights, weights + size);
+        if (program.numbers == Numbers::Integer)
+            for (float x : source.weights) s.narrow &= diagonal || std::abs(double(x) * s.unit) <= NARROW;
+        s.sources.push_back(std::move(source));
+        return 0;
+    } catch (const std::exception&) {
+        return -1;
+    }
+}
+
+// Whether a dense kernel can run a stage.
+int transpike_can_be_dense(void* handle, int stage) {
+    const Program& program = static_cast<Engine*>(handle)->program;
+    const Stage& s = program.stages[stage];
+    bool possible = transpike_dense() > 0 && program.numbers == Numbers::Integer && s.narrow;
+    for (const Source& source : s.sources)
+        possible &= program.stages[source.from].kind != Kind::Ternary || transpike_dense() > 1;
+    return possible;
+}
+
+// Choose the kernel of each stage and lay the program out. Returns 0, or -1 without memory.
+int transpike_lay_out(void* handle, const int* kernels) {
+    try {
+        auto* engine = static_cast<Engine*>(handle);
+        for (std::size_t i = 0; i < engine->program.stages.size(); i++) engine->program.stages[i].kernel = Kernel(kernels[i]);
+        engine->workspaces.clear();
+        engine->slots = lay_out(engine->program, engine->traced);
+        return 0;
+    } catch (const std::exception&) {
+        return -1;
+    }
+}
+
+// Run samples on some threads. `seconds` [stages], if given, gets the time of each stage. Returns 0, or -1 without memory.
+int transpike_run(void* handle, const Request* request, double* seconds) {
+    auto* engine = static_cast<Engine*>(handle);
+    try {
+        const int threads = std::max(1, std::min(request->threads, request->samples));
+        while (int(engine->workspaces.size()) < threads) engine->workspaces.push_back(workspace(*engine));
+        std::atomic<int> next{0};
+        auto work = [&](int number) {
+            enter();
+            for (int sample; (sample = next++) < request->samples;)
+                run_sample(*engine, *request, *engine->workspaces[number], sample, threads == 1 ? seconds : nullptr);
+            leave();
+        };
+        std::vector<std::thread> others;
+        for (int number = 1; number < threads; number++) others.emplace_back(work, number);
+        work(0);
+        for (auto& thread : others) thread.join();
+        return 0;
+    } catch (const std::exception&) {
+        return -1;
+    }
+}
+
+// How many tiles so far needed 32 bits after all.
+long long transpike_redone(void* handle) {
+    long long sum = 0;
+    for (const auto& w : static_cast<Engine*>(handle)->workspaces) sum += w->redone;
+    return sum;
+}
+
+}  // extern "C"

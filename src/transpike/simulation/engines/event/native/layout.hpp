@@ -1,0 +1,241 @@
+// Lay a program out for its kernels: tiles, borders, buffers, and the weights in the order in which kernels read them.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <tuple>
+
+#include "program.hpp"
+
+namespace transpike {
+
+constexpr int32_t NEVER = 32767;  // a threshold that padded lanes, whose potential stays 0, do not reach
+constexpr int32_t NARROW = 32639; // the largest weight of two signed bytes
+
+inline int32_t whole(const Stage& s, float x) { return int32_t(std::lrint(double(x) * s.unit)); }
+
+inline void choose_tiles(Stage& s) {
+    s.tile_h = s.pool_h, s.tile_w = s.pool_w;
+    if (s.kernel == Kernel::Dense) {
+        s.block = 16;
+        if (s.pixels() == 1) s.tile_w = s.width % 4 == 0 ? 4 : s.width % 2 == 0 ? 2 : 1;
+    } else if (s.pixels() > 1) {
+        s.block = s.padded >= 32 ? 32 : 16;
+    } else {
+        s.block = s.padded >= 128 ? 128 : s.padded;
+        if (s.padded <= 32 && s.width > 1) s.tile_w = 2;
+        if (s.padded <= 32 && s.height > 1) s.tile_h = 2;
+    }
+    s.blocks = (s.padded + s.block - 1) / s.block;
+}
+
+inline int tiles_of(const Stage& s) {
+    const int h = s.height * s.pool_h, w = s.width * s.pool_w;
+    return ((h + s.tile_h - 1) / s.tile_h) * ((w + s.tile_w - 1) / s.tile_w);
+}
+
+inline std::size_t lanes_of(const Stage& s) { return std::size_t(tiles_of(s)) * s.blocks * s.lanes(); }
+
+// Widen the border of the stage that a source listens to, to what its tiles read.
+inline void widen_border(const Stage& s, const Source& source, Stage& from) {
+    const int h = (s.height * s.pool_h + s.tile_h - 1) / s.tile_h * s.tile_h, w = (s.width * s.pool_w + s.tile_w - 1) / s.tile_w * s.tile_w;
+    from.above = std::max(from.above, source.top);
+    from.left = std::max(from.left, source.left);
+    from.below = std::max(from.below, (h - 1) * source.sh - source.top + source.kh - from.height);
+    from.right = std::max(from.right, (w - 1) * source.sw - source.left + source.kw - from.width);
+}
+
+// Call f(lane, y, x, channel) for every lane of a stage that stands for a value of the map before pooling.
+template <class F>
+void for_lanes(const Stage& s, F f) {
+    const int h = s.height * s.pool_h, w = s.width * s.pool_w;
+    std::size_t lane = 0;
+    for (int ty = 0; ty < h; ty += s.tile_h)
+        for (int tx = 0; tx < w; tx += s.tile_w)
+            for (int b = 0; b < s.blocks; b++)
+                for (int p = 0; p < s.pixels(); p++)
+                    for (int c = b * s.block; c < (b + 1) * s.block; c++, lane++) {
+                        const int y = ty + p / s.tile_w, x = tx + p % s.tile_w;
+                        if (y < h && x < w && c < s.channels) f(lane, y, x, c);
+                    }
+}
+
+// Whether each channel of a map [height][width][channels] has one value.
+inline bool same_everywhere(const Stage& s, const std::vector<float>& map) {
+    for (std::size_t i = s.channels; i < map.size(); i++)
+        if (map[i] != map[i - s.channels]) return false;
+    return true;
+}
+
+// Spread a map [height][width][channels] over lanes, those of one tile if it is uniform; lanes without a neuron get `rest`.
+template <class T, class F>
+Buffer<T> spread_over_lanes(const Stage& s, const std::vector<float>& map, bool uniform, T rest, F convert) {
+    Buffer<T> lanes(uniform ? std::size_t(s.blocks) * s.lanes() : lanes_of(s));
+    std::fill_n(lanes.get(), lanes.size, rest);
+    if (map.empty()) return lanes;
+    if (uniform) {
+        for (int lane = 0; lane < s.blocks * s.lanes(); lane++) {
+            const int c = lane / s.lanes() * s.block + lane % s.block;
+            if (c < s.channels) lanes[lane] = convert(map[c]);
+        }
+        return lanes;
+    }
+    for_lanes(s, [&](std::size_t lane, int y, int x, int c) {
+        lanes[lane] = convert(map[(std::size_t(y / s.pool_h) * s.width + x / s.pool_w) * s.channels + c]);
+    });
+    return lanes;
+}
+
+inline void pack_constants(const Program& program, Stage& s) {
+    s.uniform = same_everywhere(s, s.initial) && same_everywhere(s, s.threshold) && same_everywhere(s, s.retract);
+    if (program.numbers == Numbers::Integer) {
+        auto convert = [&](float x) { return whole(s, x); };
+        s.starts = spread_over_lanes<int32_t>(s, s.initial, s.uniform, 0, convert);
+        s.limits = spread_over_lanes<int32_t>(s, s.threshold, s.uniform, NEVER, convert);
+        s.returns = spread_over_lanes<int32_t>(s, s.retract, s.uniform, -NEVER, convert);
+        s.current = spread_over_lanes<int32_t>(s, s.constant, true, 0, convert);
+        s.reach_of_current = 0;
+        for (float x : s.constant) s.reach_of_current = std::max(s.reach_of_current, std::min(std::abs(whole(s, x)), 1 << 20));
+    } else {
+        auto convert = [](float x) { return x; };
+        s.float_starts = spread_over_lanes<float>(s, s.initial, s.uniform, 0.0F, convert);
+        s.float_limits = spread_over_lanes<float>(s, s.threshold, s.uniform, 1e30F, convert);
+        s.float_returns = spread_over_lanes<float>(s, s.retract, s.uniform, -1e30F, convert);
+        s.float_current = spread_over_lanes<float>(s, s.constant, true, 0.0F, convert);
+    }
+}
+
+inline float weight_of(const Source& s, int o, int i, int a, int b) {
+    return s.weights[((std::size_t(o) * s.channels + i) * s.kh + a) * s.kw + b];
+}
+
+// Call f(row, lane, weight) for the weights of a block, for tiles: a row per input under the patch.
+template <class F>
+void for_rows(const Stage& stage, const Source& s, int block, F f) {
+    for (int p = 0; p < stage.pixels(); p++)
+        for (int a = 0; a < s.kh; a++)
+            for (int b = 0; b < s.kw; b++) {
+                const int r = (p / stage.tile_w) * s.sh + a, column = (p % stage.tile_w) * s.sw + b;
+                for (int i = 0; i < s.channels; i++)
+                    for (int c = 0; c < stage.block && block * stage.block + c < stage.channels; c++)
+                        f(s.first_row + r * s.patch_bits + column * s.padded + i, p * stage.block + c,
+                          weight_of(s, block * stage.block + c, i, a, b));
+            }
+}
+
+inline void pack_rows(const Program& program, Stage& stage) {
+    stage.event_rows = 0;
+    for (Source& s : stage.sources) {
+        if (s.diagonal) continue;
+        s.patch_rows = (stage.tile_h - 1) * s.sh + s.kh;
+        s.patch_bits = ((stage.tile_w - 1) * s.sw + s.kw) * s.padded;
+        s.first_row = stage.event_rows;
+        stage.event_rows += s.patch_rows * s.patch_bits;
+    }
+    const std::size_t rows = std::size_t(stage.blocks) * stage.event_rows, size = rows * stage.lanes();
+    stage.short_rows = {}, stage.long_rows = {}, stage.float_rows = {}, stage.reach = Buffer<int32_t>(rows);
+    const bool integer = program.numbers == Numbers::Integer;
+    if (!integer) stage.float_rows = Buffer<float>(size);
+    else if (stage.narrow) stage.short_rows = Buffer<int16_t>(size);
+    else stage.long_rows = Buffer<int32_t>(size);
+    for (int block = 0; block < stage.blocks; block++)
+        for (const Source& s : stage.sources) {
+            if (s.diagonal) continue;
+            for_rows(stage, s, block, [&](int row, int lane, float weight) {
+                const std::size_t r = std::size_t(block) * stage.event_rows + row, at = r * stage.lanes() + lane;
+                if (!integer) {
+                    stage.float_rows[at] = weight;
+                    return;
+                }
+                const int32_t value = whole(stage, weight);
+                if (stage.narrow) stage.short_rows[at] = int16_t(value);
+                else stage.long_rows[at] = value;
+                stage.reach[r] = std::max(stage.reach[r], std::abs(value));
+            });
+        }
+}
+
+// Weights of 16 outputs for 64 inputs: [4 inputs][16 outputs][4 inputs], low bytes and then high bytes.
+inline void pack_tiles(const Stage& stage, Source& s) {
+    s.chunks = (s.kw * s.padded + 63) / 64;
+    s.tiles = Buffer<int8_t>(std::size_t(stage.blocks) * s.kh * s.chunks * 2048);
+    for (int o = 0; o < stage.channels; o++)
+        for (int i = 0; i < s.channels; i++)
+            for (int a = 0; a < s.kh; a++)
+                for (int b = 0; b < s.kw; b++) {
+                    const int k = b * s.padded + i, value = whole(stage, weight_of(s, o, i, a, b));
+                    const int low = int8_t(value & 255), high = (value - low) >> 8;
+                    std::size_t at = ((std::size_t(o / 16) * s.kh + a) * s.chunks + k / 64) * 2048;
+                    at += std::size_t(k % 64 / 4) * 64 + o % 16 * 4 + k % 4;
+                    s.tiles[at] = int8_t(low), s.tiles[at + 1024] = int8_t(high);
+                }
+}
+
+inline void pack_taps(const Program& program, Stage& stage, Source& s) {
+    const std::size_t size = std::size_t(s.kh) * s.kw * stage.blocks * stage.lanes();
+    const bool integer = program.numbers == Numbers::Integer;
+    s.taps = Buffer<int32_t>(integer ? size : 0), s.float_taps = Buffer<float>(integer ? 0 : size);
+    int32_t largest = 0;
+    for (int tap = 0; tap < s.kh * s.kw; tap++)
+        for (int block = 0; block < stage.blocks; block++)
+            for (int lane = 0; lane < stage.lanes(); lane++) {
+                const int c = block * stage.block + lane % stage.block;
+                if (c >= stage.channels) continue;
+                const float weight = s.weights[std::size_t(c) * s.kh * s.kw + tap];
+                const std::size_t at = (std::size_t(tap) * stage.blocks + block) * stage.lanes() + lane;
+                if (integer) s.taps[at] = whole(stage, weight), largest = std::max(largest, std::abs(s.taps[at]));
+                else s.float_taps[at] = weight;
+            }
+    stage.reach_of_current += s.kh * s.kw * std::min(largest, 1 << 20);
+}
+
+// Give stages that are never needed at once, and are laid out alike, the same buffers. Returns how many there are.
+inline int share_slots(Program& program) {
+    std::vector<int> last(program.stages.size());
+    for (std::size_t i = 0; i < program.stages.size(); i++) {
+        last[i] = int(i);
+        for (const Source& s : program.stages[i].sources) last[s.from] = int(i);
+    }
+    using Shape = std::tuple<int, int, int, int, int, int, int>;
+    std::map<Shape, std::vector<int>> free;
+    std::vector<Shape> shapes;
+    int slots = 0;
+    for (std::size_t i = 0; i < program.stages.size(); i++) {
+        Stage& s = program.stages[i];
+        shapes.push_back({s.above, s.left, s.rows(), s.columns(), s.padded, s.wants_bits, s.wants_bytes});
+        auto& list = free[shapes.back()];
+        s.slot = list.empty() ? slots++ : list.back();
+        if (!list.empty()) list.pop_back();
+        for (std::size_t j = 0; j <= i; j++)
+            if (last[j] == int(i)) free[shapes[j]].push_back(program.stages[j].slot);
+    }
+    return slots;
+}
+
+// Lay out all stages for the kernels that they have. Returns the number of slots.
+inline int lay_out(Program& program, const std::vector<bool>& traced) {
+    for (std::size_t i = 0; i < program.stages.size(); i++) {
+        Stage& s = program.stages[i];
+        s.above = s.left = s.below = s.right = 0;
+        s.wants_bits = traced[i], s.wants_bytes = false;
+        choose_tiles(s);
+    }
+    for (Stage& s : program.stages)
+        for (Source& source : s.sources) {
+            Stage& from = program.stages[source.from];
+            widen_border(s, source, from);
+            (s.kernel == Kernel::Dense && !source.diagonal ? from.wants_bytes : from.wants_bits) = true;
+        }
+    for (Stage& s : program.stages) {
+        pack_constants(program, s);
+        if (s.kernel == Kernel::Event) pack_rows(program, s);
+        for (Source& source : s.sources) {
+            if (source.diagonal) pack_taps(program, s, source);
+            else if (s.kernel == Kernel::Dense) pack_tiles(s, source);
+        }
+    }
+    return share_slots(program);
+}
+
+}  // namespace transpike

@@ -1,0 +1,246 @@
+"""Run blocks of samples on the kernels."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from transpike.data import Batch
+from transpike.network import Network
+from transpike.network.grammar import decoded, sequential
+from transpike.neurons import Neuron
+from transpike.neurons.base import row
+from transpike.parts import Decoder, Stateful
+from transpike.simulation.engines.event.compiled import DENSE, EVENT, Compiled, Plan, Run, is_neuron
+from transpike.simulation.engines.event.library import library
+from transpike.simulation.engines.event.lowering import (
+    Stage,
+    UnsupportedError,
+    drives,
+    following_inputs,
+    grid_of,
+    lowered,
+    whole_unit,
+    worth,
+)
+from transpike.simulation.recording import Block
+from transpike.simulation.task import Task
+
+BLOCK = 64
+TRIALS = 2  # samples on which kernels are compared
+PLANS: dict[int, tuple[weakref.ref, dict[Any, Any]]] = {}  # of networks that are alive: what was made of them
+
+
+def remembered(network: Network) -> dict[Any, Any]:
+    """Return what is kept for a network as long as it lives."""
+    found = PLANS.get(id(network))
+    if found is None or found[0]() is not network:
+        key = id(network)
+        found = weakref.ref(network, lambda _: PLANS.pop(key, None)), {}
+        PLANS[key] = found
+    return found[1]
+
+
+def plan_for(network: Network, time_steps: int) -> Plan:
+    """Return the plan of a network; raise UnsupportedError with the reason if there is none."""
+    kept = remembered(network)
+    if ("plan", time_steps) not in kept:
+        try:
+            kept["plan", time_steps] = made_plan(network, time_steps)
+        except UnsupportedError as error:
+            kept["plan", time_steps] = error
+    found = kept["plan", time_steps]
+    if isinstance(found, UnsupportedError):
+        raise found
+    assert isinstance(found, Plan)
+    return found
+
+
+def made_plan(network: Network, time_steps: int) -> Plan:
+    """Make the plan of a network."""
+    if sequential(network):
+        raise UnsupportedError("the layers of a sequential network take turns")
+    if "stages" not in remembered(network):
+        remembered(network)["stages"] = lowered(network)
+    stages = remembered(network)["stages"]
+    following = following_inputs(network)
+    silent = {stage.name: torch.zeros(1, *flat_shape(network, stage)) for stage in stages}
+    found = drives(network, stages, silent, {})
+    constants, units = {}, {}
+    for stage in stages:
+        constant = found[stage.drive]
+        changing = stage.drive in following
+        bits = grid_of(network, stage.drive, following) if changing else 0
+        constants[stage.name] = constant
+        units[stage.name] = 0 if bits is None else whole_unit(stage, constant, time_steps, bits)
+    integer = all(units.values())
+    if isinstance(stages, list):
+        import dataclasses
+
+        stages = tuple(dataclasses.replace(s, unit=units[s.name] if integer else 0) for s in stages)
+    still = {s.name: laid_out(with_bias(s, constants[s.name]), s) for s in stages if s.drive not in following}
+    settled = {name: value[0, 0, 0].clone() for name, value in still.items() if bool((value == value[:, :1, :1]).all())}
+    return Plan(network, stages, settled, {name: value for name, value in still.items() if name not in settled}, integer)
+
+
+def flat_shape(network: Network, stage: Stage) -> tuple[int, ...]:
+    """Return the shape of one sample of what a stage sends, as its readers want it."""
+    from transpike.network import shapes
+
+    kept = remembered(network)
+    if "shapes" not in kept:
+        kept["shapes"] = shapes(network)
+    sizes: Mapping[str, tuple[int, ...]] = kept["shapes"]
+    return sizes[stage.name]
+
+
+def with_bias(stage: Stage, current: Tensor) -> Tensor:
+    """Return a current with the bias of the neurons, if it is the same at each step."""
+    op = stage.op
+    constant = isinstance(op, Neuron) and op.bias is not None and len(op.bias) == 1
+    return current + op.bias[0] if constant else current  # type: ignore[union-attr, index]
+
+
+def laid_out(current: Tensor, stage: Stage) -> Tensor:
+    """Return a current [n, ...] as [n, height, width, channels], cut to whole windows of a pool."""
+    channels, height, width = stage.shape
+    image = current if current.ndim == 4 else current.reshape(len(current), channels, 1, 1)  # noqa: PLR2004
+    cut = image[:, :, : height * stage.pool[0], : width * stage.pool[1]]
+    return cut.permute(0, 2, 3, 1).contiguous()
+
+
+class EventRunner:
+    """A task on the kernels."""
+
+    largest_block = BLOCK
+
+    def __init__(self, task: Task) -> None:
+        self.task, self.network = task, task.network
+        self.plan = plan_for(task.network, task.time_steps)
+        for stage in self.plan.stages:
+            if isinstance(stage.op, Neuron) and stage.op.bias is not None:
+                row(stage.op.bias, task.time_steps)
+        traced = tuple(task.record.spikes)
+        kept, chosen = remembered(self.network), library()
+        assert chosen is not None
+        key = ("compiled", chosen.name, traced, task.time_steps)
+        if key not in kept:
+            kept[key] = Compiled(chosen, self.plan, traced)
+        self.compiled: Compiled = kept[key]
+        following = following_inputs(self.network)
+        self.changing = [stage for stage in self.plan.stages if stage.drive in following]
+        answers = decoded(self.network)
+        self.after = [name for name in self.network.nodes if name in answers]
+        self.needed = self.ancestors([stage.drive for stage in self.changing])
+
+    def ancestors(self, names: list[str]) -> set[str]:
+        """Return the nodes from which the currents that follow the input are computed."""
+        found, waiting = set(), list(names)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                node = self.network.nodes[name]
+                waiting += [] if isinstance(node.op, Stateful) else node.inputs
+        return found
+
+    def bytes_per_sample(self) -> int:
+        neurons = sum(s.shape[0] * s.shape[1] * s.shape[2] for s in self.plan.stages)
+        steps = self.task.time_steps if self.task.record.spikes else 0
+        return neurons * (16 + 4 * len(self.checkpoints()) + steps)
+
+    def checkpoints(self) -> list[int]:
+        """Return the steps after which spikes are counted; the last is the end."""
+        steps = () if self.task.snapshots is None else self.task.snapshots.steps
+        return sorted({*steps, self.task.time_steps})
+
+    @torch.inference_mode()
+    def run(self, batch: Batch, first_sample: int = 0) -> Block:  # noqa: ARG002 - nothing here is random
+        currents = self.currents(batch)
+        if not self.compiled.measured:
+            self.choose_kernels(currents)
+        run = self.request(currents, len(batch), torch.get_num_threads())
+        self.compiled.run(run)
+        return self.block(batch, run)
+
+    def request(self, currents: Mapping[str, Tensor], samples: int, threads: int) -> Run:
+        """Return a run of some samples."""
+        return Run(self.plan, currents, samples, self.task.time_steps, self.checkpoints(), self.task.record.spikes, threads)
+
+    def currents(self, batch: Batch) -> dict[str, Tensor]:
+        """Return the currents that do not change in time [n or 1, height, width, channels], by stage."""
+        found = dict(self.plan.constants)
+        if self.changing:
+            inputs = dict(zip(self.network.inputs, batch.inputs, strict=True))
+            silent = {s.name: torch.zeros(1, *flat_shape(self.network, s)) for s in self.plan.stages if s.name in self.needed}
+            values = drives(self.network, self.changing, silent, inputs, self.needed)
+            for stage in self.changing:
+                found[stage.name] = laid_out(with_bias(stage, values[stage.drive]), stage)
+        return found
+
+    def choose_kernels(self, currents: Mapping[str, Tensor]) -> None:
+        """Run a few samples with each kernel and keep, for each stage, the faster one; all give the same."""
+        self.compiled.measured = True
+        dense = self.compiled.possible(DENSE)
+        if DENSE not in dense:
+            return
+        few = {name: value[:TRIALS] for name, value in currents.items()}
+        samples = min((len(value) for value in few.values() if len(value) > 1), default=1)
+        run = self.request(few, samples, 1)
+        seconds = []
+        for kernels in (self.compiled.possible(EVENT), dense):
+            self.compiled.lay_out(kernels)
+            times = [self.compiled.run(run, timed=True) for _ in range(2)]
+            seconds.append([min(pair) for pair in zip(*times, strict=True)])
+        chosen = [DENSE if d and fast < slow else EVENT for d, slow, fast in zip(dense, *seconds, strict=True)]
+        self.compiled.lay_out(chosen)
+
+    def block(self, batch: Batch, run: Run) -> Block:
+        """Return the recording of a run."""
+        checkpoints = self.checkpoints()
+        counts = {s.name: self.as_values(s, run.counts[s.name]) for s in self.plan.stages if is_neuron(s)}
+        totals = {name: count[-1] for name, count in counts.items()}
+        kept: dict[int, Any] = {}
+        if self.task.snapshots is not None:
+            for step in self.task.snapshots.steps:
+                place = checkpoints.index(step)
+                kept[step] = self.task.snapshots.measure({name: count[place] for name, count in counts.items()})
+        sums = {}
+        for stage in self.plan.stages:
+            if is_neuron(stage):
+                net = run.nets.get(stage.name)
+                total = totals[stage.name] if net is None else self.as_values(stage, net[None])[0]
+                sums[stage.name] = total * worth(stage.op)
+        trains = {s.name: self.as_values(s, run.trains[s.name]).bool() for s in self.plan.stages if s.name in run.trains}
+        outputs, decided = self.answers(run)
+        return Block(batch, outputs, totals, sums, trains, {}, kept, decided)
+
+    def as_values(self, stage: Stage, values: Tensor) -> Tensor:
+        """Return values [..., n, height, width, channels] as [..., n, *shape] of the node."""
+        shape = flat_shape(self.network, stage)
+        return values.movedim(-1, -3).reshape(*values.shape[:2], *shape)
+
+    def answers(self, run: Run) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the decoded outputs after each step, and when decoders settled."""
+        network, states, steps = self.network, {}, self.task.time_steps
+        received = {s.name: self.as_values(s, run.answers[s.name]) for s in self.plan.stages if not is_neuron(s)}
+        outputs: dict[str, Tensor] = {}
+        for t in range(steps):
+            values: dict[str, Tensor] = {}
+            for name in self.after:
+                op = network.nodes[name].op
+                if isinstance(op, Decoder):
+                    x = received[name][t]
+                    states[name] = states.get(name) or op.start(x)
+                    values[name] = op.step(states[name], x)
+                else:
+                    values[name] = op(*[values[source] for source in network.nodes[name].inputs])
+            for key, name in network.outputs.items():
+                if t == 0:
+                    outputs[key] = torch.empty((steps, *values[name].shape), dtype=values[name].dtype)
+                outputs[key][t] = values[name]
+        return outputs, {name: state.decided for name, state in states.items() if state.decided is not None}
