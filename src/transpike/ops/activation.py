@@ -42,14 +42,18 @@ class LeakyRelu(Op):
 
 @dataclass(frozen=True, eq=False)
 class Rescaled(Op):
-    """y = activation(unit x) / unit: an activation in other units; `unit` is positive and broadcasts against one sample."""
+    """y = activation(unit x) / out: an activation in other units, which are positive and broadcast against one sample.
+
+    Without `out` both are the same.
+    """
 
     activation: Op
     unit: Tensor
+    out: Tensor | None = None
 
     def __call__(self, x: Tensor) -> Tensor:
         y: Tensor = self.activation(x * self.unit)
-        return y / self.unit
+        return y / (self.unit if self.out is None else self.out)
 
 
 @dataclass(frozen=True, eq=False)

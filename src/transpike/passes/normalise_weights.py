@@ -36,7 +36,8 @@ class NormaliseWeights:
 
     W' = W lambda_in / lambda_out, b' = b / lambda_out, where lambda are the thresholds of the layers before and behind;
     lambda_in of the first layer is the largest magnitude of its inputs in the samples, lambda_out of an output 1, so that the
-    answer keeps its units. Heights and bias currents of neurons are divided by their thresholds. Where a threshold meets no
+    answer keeps its units. Where spikes have another height than the threshold, that height takes the place of lambda_in behind
+    them; a table of heights stays, divided by the threshold, as do bias currents. Where a threshold meets no
     weights, as on the identity shortcut of a residual block, a scale lambda_in / lambda_out stays: the 1x1 shortcut of Hu et
     al. The network is the same: equal spike for spike, up to rounding.
     Source: Diehl et al. 2015; Rueckauer et al. 2017; Kim et al. 2020 (channels); Hu et al. 2018 (residual blocks).
@@ -128,7 +129,9 @@ class Rewriting:
         scales = [self.forms[source][0][0] for source in sources]
         if isinstance(op, Neuron):
             threshold = op.threshold.double().expand(1, *self.sizes[node.name])
-            self.write(node, normalised(op), [self.read(sources[0], threshold)], threshold)
+            height = one_height(op)
+            sent = threshold if height is None else height.double().expand(1, *self.sizes[node.name])
+            self.write(node, normalised(op), [self.read(sources[0], threshold)], sent)
         elif isinstance(op, Weighted):
             self.weighted(node, op, wanted)
         elif isinstance(op, Affine):
@@ -197,15 +200,23 @@ def cast(op: Op, dtype: torch.dtype) -> Op:
     return op.map_tensors(lambda tensor: tensor.to(dtype))
 
 
+def one_height(neuron: Neuron) -> Tensor | None:
+    """Return what a spike is worth if that is positive, the same at each step, and not the threshold; None otherwise."""
+    table = neuron.height
+    return table[0] if table is not None and len(table) == 1 and bool((table > 0).all()) else None
+
+
 def normalised(neuron: Neuron) -> Neuron:
-    """Return a neuron with threshold 1 for currents divided by its threshold; it sends what it sent, divided alike."""
-    unit = neuron.threshold
-    if bool((unit == 1).all()):
+    """Return a neuron with threshold 1 for currents divided by its threshold; it sends what it sent, divided by a spike."""
+    unit, height = neuron.threshold, one_height(neuron)
+    if height is None and bool((unit == 1).all()):
         return neuron
+    table = None if neuron.height is None or height is not None else neuron.height / unit
+    plain = height is None and isinstance(neuron.activation, Relu)
     return dataclasses.replace(
         neuron,
         threshold=torch.ones_like(unit),
-        height=None if neuron.height is None else neuron.height / unit,
+        height=table,
         bias=None if neuron.bias is None else neuron.bias / unit,
-        activation=neuron.activation if isinstance(neuron.activation, Relu) else Rescaled(neuron.activation, unit),
+        activation=neuron.activation if plain else Rescaled(neuron.activation, unit, height),
     )

@@ -13,7 +13,7 @@ from torch import Tensor
 from transpike.calibration import Samples
 from transpike.errors import ArgumentError, ConversionError
 from transpike.network import Network, Node, shapes
-from transpike.network.edit import follow, rebuilt, with_op
+from transpike.network.edit import rebuilt, with_op
 from transpike.network.grammar import decoded, place
 from transpike.neurons import (
     Burst,
@@ -33,11 +33,13 @@ from transpike.ops import (
     Add,
     Affine,
     AveragePool,
+    Identity,
     Input,
-    Linear,
     Mean,
     OnGrid,
     Pad,
+    Reshape,
+    TransposedConvolution,
     Upsample,
 )
 from transpike.parts import Decoder, Finding, Op, Stateful
@@ -79,7 +81,7 @@ class SnapToGrid:
 
     def __call__(self, network: Network, samples: Samples) -> Network:
         check_kinds(network)
-        normal = fold_heights(NormaliseWeights()(network, samples))
+        normal = NormaliseWeights()(sums_for_means(network), samples)
         snapping = Snapping(normal, self.bits)
         for node in normal.nodes.values():
             snapping.snap(node)
@@ -100,38 +102,39 @@ def check_kinds(network: Network) -> None:
             )
 
 
-def fold_heights(network: Network) -> Network:
-    """Give spikes the height 1 where it does not change from step to step: the weights behind take it over."""
-    for node in network.having(Neuron):
-        neuron = node.op
-        assert isinstance(neuron, Neuron)
-        if neuron.height is None or len(neuron.height) > 1:
+def sums_for_means(network: Network) -> Network:
+    """Turn means over other than powers of two into sums, where weights behind them can take the quotient over."""
+    for node in network.having(AveragePool, AdaptiveAveragePool, Mean):
+        count, reader = values_averaged(network, node), weighted_reader(network, node.name)
+        total = summing(node.op)
+        if count is None or count & (count - 1) == 0 or reader is None or total is None:
             continue
-        height = neuron.height[0]
-        network = with_op(network, node.name, dataclasses.replace(neuron, height=None))
-        name = f"{node.name}.height"
-        network = follow(network, node.name, Node(name, Affine(height), (node.name,), node.origin))
-        network = absorbed(network, name, node.name, height)
+        op = network.nodes[reader].op
+        assert isinstance(op, Weighted)
+        inputs, outputs = op.weight.shape[1] * getattr(op, "groups", 1), op.weight.shape[0]
+        if isinstance(op, TransposedConvolution):
+            continue
+        quotient = torch.full((inputs,), 1 / count, dtype=torch.float64)
+        network = with_op(with_op(network, node.name, total), reader, rescaled(op, quotient, torch.ones(outputs).double()))
     return network
 
 
-def absorbed(network: Network, scale: str, source: str, height: Tensor) -> Network:
-    """Let the weighted readers of the node `scale` read `source` instead, with its factor in their weights."""
-    sizes, nodes = shapes(network), []
-    for node in network.nodes.values():
-        op = node.op
-        if scale in node.inputs and isinstance(op, Weighted):
-            size = sizes[source]
-            axis = len(size) - 1 if isinstance(op, Linear) else 0
-            rows = height.double().expand(size).movedim(axis, 0).flatten(1)
-            if bool((rows == rows[:, :1]).all()):
-                outputs = torch.ones(sizes[node.name][len(sizes[node.name]) - 1 if isinstance(op, Linear) else 0])
-                changed = rescaled(op, rows[:, 0], outputs.double())
-                if hasattr(op, "original"):
-                    changed = dataclasses.replace(changed, original=op.analogue())  # type: ignore[call-arg]
-                node = dataclasses.replace(node, op=changed, inputs=(source,))  # noqa: PLW2901 - the node as it will be
-        nodes.append(node)
-    return rebuilt(network, nodes)
+def summing(op: Op) -> Op | None:
+    """Return the sum over the windows of a mean; None if there is no op for it."""
+    if isinstance(op, AveragePool):
+        return dataclasses.replace(op, divisor=1) if len(op.kernel) > 1 else None
+    if isinstance(op, Mean):
+        return dataclasses.replace(op, sum=True)
+    assert isinstance(op, AdaptiveAveragePool)
+    return Mean((2, 3), keepdim=True, sum=True) if tuple(op.size) == (1, 1) else None
+
+
+def weighted_reader(network: Network, name: str) -> str | None:
+    """Return the op with weights that alone reads a node, perhaps through a reshaping."""
+    reader = network.only_user(name)
+    while reader is not None and isinstance(network.nodes[reader].op, Reshape | Identity):
+        reader = network.only_user(reader)
+    return reader if reader is not None and isinstance(network.nodes[reader].op, Weighted) else None
 
 
 def snapped(tensor: Tensor, bits: int) -> Tensor:

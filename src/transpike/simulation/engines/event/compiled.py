@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from transpike.network import Network
 from transpike.neurons import Neuron, Ternary
 from transpike.parts import Decoder
 from transpike.simulation.engines.event.library import Library, Request, address, pointers, whole_numbers
@@ -26,14 +25,12 @@ class Plan:
     """What the kernels need to know of a network: its stages, and their currents where these do not change with the sample.
 
     `settled` are currents [channels] that are the same at all places, None for 0; `constants` [1, height, width, channels]
-    those that are not. `integer` says whether all sums are of whole numbers, and exact.
+    those that are not.
     """
 
-    network: Network
     stages: tuple[Stage, ...]
     settled: Mapping[str, Tensor | None]
     constants: Mapping[str, Tensor]
-    integer: bool
 
 
 class Compiled:
@@ -41,7 +38,7 @@ class Compiled:
 
     def __init__(self, library: Library, plan: Plan, traced: Sequence[str]) -> None:
         self.library, self.plan = library, plan
-        self.handle = allocated(library.new(0 if plan.integer else 1))
+        self.handle = allocated(library.new())
         weakref.finalize(self, library.delete, self.handle)
         self.kernels = [EVENT] * len(plan.stages)
         self.measured = False
@@ -58,7 +55,7 @@ class Compiled:
         """Add a stage."""
         op = stage.op
         shape = whole_numbers([*stage.shape, *stage.pool])
-        unit = float(stage.unit or 1)
+        unit = float(stage.unit)
         if isinstance(op, Decoder):
             kept: list[Tensor | None] = [None, None, None, None]
             result = self.library.stage(self.handle, READ_OUT, shape, unit, 0, None, 0, 0, None, None, None, 0)

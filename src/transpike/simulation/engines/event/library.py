@@ -6,7 +6,7 @@ import ctypes
 import functools
 import os
 from collections.abc import Sequence
-from ctypes import POINTER, c_double, c_int, c_longlong, c_void_p
+from ctypes import POINTER, c_double, c_int, c_void_p
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from torch import Tensor
 FOLDER = Path(__file__).parent / "native"
 BUILDS = ("amx", "avx512", "avx2", "portable")  # the faster before the slower
 NEEDS = {"amx": 2, "avx512": 2, "avx2": 1, "portable": 0}  # bits of `transpike_features`
+INTERFACE = 1  # of the functions in `native/engine.cpp`
 CHOICE = "TRANSPIKE_KERNELS"  # environment variable that names another build than the best
 
 
@@ -37,10 +38,11 @@ class Request(ctypes.Structure):
 
 
 SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
+    "interface": (c_int, []),
     "features": (c_int, []),
     "enable": (c_int, []),
     "dense": (c_int, []),
-    "new": (c_void_p, [c_int]),
+    "new": (c_void_p, []),
     "delete": (None, [c_void_p]),
     "stage": (c_int, [c_void_p, c_int, POINTER(c_int), c_double, c_int, c_void_p, c_int, c_int, c_void_p, c_void_p, c_void_p, c_int]),
     "settle": (None, [c_void_p, c_int, c_void_p]),
@@ -48,7 +50,6 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "can_be_dense": (c_int, [c_void_p, c_int]),
     "lay_out": (c_int, [c_void_p, POINTER(c_int)]),
     "run": (c_int, [c_void_p, POINTER(Request), POINTER(c_double)]),
-    "redone": (c_longlong, [c_void_p]),
 }
 
 
@@ -72,22 +73,27 @@ def path_of(build: str) -> Path:
     return FOLDER / f"kernels_{build}.so"
 
 
+def opened(build: str) -> Library | None:
+    """Return a build, or None if it was not compiled, or not from these sources."""
+    try:
+        found = Library(build, path_of(build))
+    except (OSError, AttributeError):
+        return None
+    return found if found.interface() == INTERFACE else None
+
+
 @functools.cache
 def builds() -> dict[str, Library]:
     """Return the builds that were compiled and that this processor can run, the fastest first."""
-    portable = path_of("portable")
-    if not portable.is_file():
+    portable = opened("portable")
+    if portable is None:
         return {}
-    try:
-        found = {"portable": Library("portable", portable)}
-    except OSError:
-        return {}
-    features = found["portable"].features()
+    features = portable.features()
+    found = {"portable": portable}
     for build in BUILDS[:-1]:
-        if features & NEEDS[build] and path_of(build).is_file():
-            library = Library(build, path_of(build))
-            if library.enable():
-                found[build] = library
+        other = opened(build) if features & NEEDS[build] else None
+        if other is not None and other.enable():
+            found[build] = other
     return {build: found[build] for build in BUILDS if build in found}
 
 

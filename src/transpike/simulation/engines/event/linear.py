@@ -171,14 +171,10 @@ def then_linear(first: Kernel, op: Linear, after: tuple[int, ...]) -> Kernel:
     return dataclasses.replace(convolved(first, weight, 1, (1, 1, 0, 0, 1, 1), after), flat=False)
 
 
-def then_affine(first: Kernel, op: Affine, after: tuple[int, ...]) -> Kernel:  # noqa: ARG001 - the shape stays
+def then_affine(first: Kernel, op: Affine, after: tuple[int, ...]) -> Kernel:
     if op.scale is None:
         return first
-    shape = (first.after[0] * first.after[1] * first.after[2],) if first.flat else first.after
-    scale = op.scale.double().expand(shape if len(op.scale.shape) > 1 or first.flat else (first.after[0],)).reshape(
-        first.after if op.scale.numel() > 1 and (first.flat or op.scale.ndim > 1) else (-1, 1, 1)
-    )
-    channels = scale.flatten(1)
+    channels = op.scale.double().expand(after).reshape(first.after).flatten(1)
     if bool((channels != channels[:, :1]).any()):
         raise NotLinearError("a scale that differs from place to place")
     factor = channels[:, 0].reshape(-1, *[1] * (first.weight.ndim - 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import weakref
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from transpike.data import Batch
-from transpike.network import Network
+from transpike.network import Network, shapes
 from transpike.network.grammar import decoded, sequential
 from transpike.neurons import Neuron
 from transpike.neurons.base import row
@@ -39,9 +40,9 @@ def remembered(network: Network) -> dict[Any, Any]:
     """Return what is kept for a network as long as it lives."""
     found = PLANS.get(id(network))
     if found is None or found[0]() is not network:
-        key = id(network)
-        found = weakref.ref(network, lambda _: PLANS.pop(key, None)), {}
-        PLANS[key] = found
+        found = weakref.ref(network), {}
+        PLANS[id(network)] = found
+        weakref.finalize(network, PLANS.pop, id(network), None).atexit = False
     return found[1]
 
 
@@ -77,20 +78,14 @@ def made_plan(network: Network, time_steps: int) -> Plan:
         bits = grid_of(network, stage.drive, following) if changing else 0
         constants[stage.name] = constant
         units[stage.name] = 0 if bits is None else whole_unit(stage, constant, time_steps, bits)
-    integer = all(units.values())
-    if isinstance(stages, list):
-        import dataclasses
-
-        stages = tuple(dataclasses.replace(s, unit=units[s.name] if integer else 0) for s in stages)
+    stages = tuple(dataclasses.replace(s, unit=units[s.name]) for s in stages)
     still = {s.name: laid_out(with_bias(s, constants[s.name]), s) for s in stages if s.drive not in following}
     settled = {name: value[0, 0, 0].clone() for name, value in still.items() if bool((value == value[:, :1, :1]).all())}
-    return Plan(network, stages, settled, {name: value for name, value in still.items() if name not in settled}, integer)
+    return Plan(stages, settled, {name: value for name, value in still.items() if name not in settled})
 
 
 def flat_shape(network: Network, stage: Stage) -> tuple[int, ...]:
     """Return the shape of one sample of what a stage sends, as its readers want it."""
-    from transpike.network import shapes
-
     kept = remembered(network)
     if "shapes" not in kept:
         kept["shapes"] = shapes(network)

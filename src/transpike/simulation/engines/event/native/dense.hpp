@@ -106,7 +106,7 @@ struct Sums {
     const int32_t* scratch;  // [pixel][low, high][step][16]
 
     void skip(int) {}
-    __attribute__((always_inline)) inline void add(int t, Vector<int32_t>* sum, int32_t&) const {
+    __attribute__((always_inline)) inline void add(int t, Vector<int32_t>* sum) const {
         for (int p = 0; p < P; p++) {
             const int32_t* low = scratch + std::size_t(p) * 2 * CHUNK * 16 + t * 16;
             const __m512i high = _mm512_slli_epi32(_mm512_loadu_si512(low + CHUNK * 16), 8);

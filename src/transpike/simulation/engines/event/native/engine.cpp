@@ -33,8 +33,8 @@ std::unique_ptr<Workspace> workspace(const Engine& engine) {
     auto w = std::make_unique<Workspace>();
     w->bits.resize(engine.slots), w->negatives.resize(engine.slots), w->bytes.resize(engine.slots);
     std::size_t events = 0, taps = 0;
-    const bool integer = program.numbers == Numbers::Integer;
     for (const Stage& s : program.stages) {
+        const bool integer = s.integer();
         if (s.wants_bits && w->bits[s.slot].empty()) w->bits[s.slot] = Buffer<uint8_t>(s.bit_bytes());
         if (s.wants_bits && s.kind == Kind::Ternary && w->negatives[s.slot].empty())
             w->negatives[s.slot] = Buffer<uint8_t>(s.bit_bytes());
@@ -44,7 +44,6 @@ std::unique_ptr<Workspace> workspace(const Engine& engine) {
         w->potential.emplace_back(integer ? lanes : 0), w->current.emplace_back(integer ? currents : 0);
         w->float_potential.emplace_back(integer ? 0 : lanes), w->float_current.emplace_back(integer ? 0 : currents);
         w->count.emplace_back(lanes), w->net.emplace_back(s.kind == Kind::Ternary ? lanes : 0);
-        w->current_reach.push_back(0);
         events = std::max(events, std::size_t(s.event_rows) * 2 * CHUNK);
         std::size_t here = 0;
         for (const Source& source : s.sources) here += source.diagonal ? std::size_t(source.kh) * source.kw * 2 * 8 : 0;
@@ -57,32 +56,19 @@ std::unique_ptr<Workspace> workspace(const Engine& engine) {
     return w;
 }
 
-int32_t reach_of_bias(const Stage& s) {
-    float bias = 0;
-    for (float b : s.bias) bias = std::max(bias, std::abs(b));
-    return int32_t(std::min(double(bias) * s.unit, double(1 << 20)));
-}
-
 // Spread the currents of a sample over the lanes of its stage.
 void start(const Program& program, const Request& request, Workspace& w, int i, int sample) {
     const Stage& s = program.stages[i];
-    w.current_reach[i] = s.reach_of_current + reach_of_bias(s);
     if (s.settled) return;
-    const bool integer = program.numbers == Numbers::Integer;
+    const bool integer = s.integer();
     const std::size_t size = sample_size(s) * s.pool_h * s.pool_w;
     const float* current = request.currents[i] + (request.current_samples[i] > 1 ? sample * size : 0);
     const int width = s.width * s.pool_w;
-    int32_t largest = 0;
     for_lanes(s, [&](std::size_t lane, int y, int x, int c) {
         const float value = current[(std::size_t(y) * width + x) * s.channels + c];
-        if (!integer) {
-            w.float_current[i][lane] = value;
-            return;
-        }
-        w.current[i][lane] = whole(s, value);
-        largest = std::max(largest, std::abs(w.current[i][lane]));
+        if (integer) w.current[i][lane] = whole(s, value);
+        else w.float_current[i][lane] = value;
     });
-    w.current_reach[i] += std::min(largest, 1 << 20);
 }
 
 void run_stage(const Job& job) {
@@ -151,6 +137,9 @@ void leave() {
 
 extern "C" {
 
+// Changes with the functions below, so that a library of another time is not called.
+int transpike_interface() { return 1; }
+
 // What this processor has: 1 AVX2, 2 AVX-512 with VNNI and VBMI2, 4 AMX for bytes.
 int transpike_features() {
     int found = 0;
@@ -187,11 +176,9 @@ int transpike_dense() {  // 0: no dense kernel, 1: for unsigned spikes, 2: for a
 #endif
 }
 
-void* transpike_new(int numbers) {
+void* transpike_new() {
     try {
-        auto* engine = new Engine();
-        engine->program.numbers = Numbers(numbers);
-        return engine;
+        return new Engine();
     } catch (const std::exception&) {
         return nullptr;
     }
@@ -238,7 +225,7 @@ int transpike_source(void* handle, int stage, int from, const int* geometry, int
         source.top = geometry[4], source.left = geometry[5], source.diagonal = diagonal != 0;
         const std::size_t size = std::size_t(s.channels) * (diagonal ? 1 : source.channels) * source.kh * source.kw;
         source.weights.assign(weights, weights + size);
-        if (program.numbers == Numbers::Integer)
+        if (s.integer())
             for (float x : source.weights) s.narrow &= diagonal || std::abs(double(x) * s.unit) <= NARROW;
         s.sources.push_back(std::move(source));
         return 0;
@@ -251,7 +238,7 @@ int transpike_source(void* handle, int stage, int from, const int* geometry, int
 int transpike_can_be_dense(void* handle, int stage) {
     const Program& program = static_cast<Engine*>(handle)->program;
     const Stage& s = program.stages[stage];
-    bool possible = transpike_dense() > 0 && program.numbers == Numbers::Integer && s.narrow;
+    bool possible = transpike_dense() > 0 && s.integer() && s.narrow;
     for (const Source& source : s.sources)
         possible &= program.stages[source.from].kind != Kind::Ternary || transpike_dense() > 1;
     return possible;
@@ -291,13 +278,6 @@ int transpike_run(void* handle, const Request* request, double* seconds) {
     } catch (const std::exception&) {
         return -1;
     }
-}
-
-// How many tiles so far needed 32 bits after all.
-long long transpike_redone(void* handle) {
-    long long sum = 0;
-    for (const auto& w : static_cast<Engine*>(handle)->workspaces) sum += w->redone;
-    return sum;
 }
 
 }  // extern "C"

@@ -11,7 +11,6 @@ namespace {
 
 using namespace transpike;
 
-constexpr int MOST_VECTORS = 8;
 
 // Write the places of the set bits of `word`, counted from `base`; may write up to 64 numbers past the end.
 inline uint16_t* listed(uint64_t word, uint16_t base, uint16_t* out) {
@@ -118,10 +117,10 @@ struct Diagonals {
     using Vec = Vector<Lane>;
     struct Tap {
         Vec weights;
-        const uint8_t* bits[2];  // of all lanes, or of each half of them where these are of two pixels
+        const uint8_t* bits;  // of its lanes in step 0
         std::size_t row;
         int k;
-        bool back, halves;
+        bool back;
     };
     Tap* taps;
     int count = 0;
@@ -140,29 +139,18 @@ struct Diagonals {
         const Stage &stage = tile.stage, &from = job.program.stages[s.from];
         const auto* weights = StateOf<Lane>::taps(s) + (std::size_t(tap) * stage.blocks + block) * stage.lanes();
         const uint8_t* planes = (sign ? job.w.negatives : job.w.bits)[from.slot].get();
-        Tap& t = taps[count++];
-        t = {Vec::narrowed(weights + k * Vec::lanes), {nullptr, nullptr}, from.bit_row(), k, sign != 0, stage.block < Vec::lanes};
-        for (int half = 0; half <= int(t.halves); half++) {
-            const int lane = k * Vec::lanes + half * stage.block, p = lane / stage.block, c = block * stage.block + lane % stage.block;
-            const int y = (tile.y + p / stage.tile_w) * s.sh - s.top + tap / s.kw;
-            const int x = (tile.x + p % stage.tile_w) * s.sw - s.left + tap % s.kw;
-            t.bits[half] = planes + from.bit_place(y, x) + std::min(c, from.padded - 16) / 8;
-        }
+        const int lane = k * Vec::lanes, p = lane / stage.block, c = block * stage.block + lane % stage.block;
+        const int y = (tile.y + p / stage.tile_w) * s.sh - s.top + tap / s.kw;
+        const int x = (tile.x + p % stage.tile_w) * s.sw - s.left + tap % s.kw;
+        const uint8_t* bits = planes + from.bit_place(y, x) + std::min(c, from.padded - 16) / 8;
+        taps[count++] = {Vec::load(weights + k * Vec::lanes), bits, from.bit_row(), k, sign != 0};
     }
 
     __attribute__((always_inline)) inline void arrive(int t, Vec* sum) const {
         for (int i = 0; i < count; i++) {
             const Tap& tap = taps[i];
-            uint64_t hit;
-            if (tap.halves) {
-                uint16_t low, high;
-                std::memcpy(&low, tap.bits[0] + t * tap.row, 2), std::memcpy(&high, tap.bits[1] + t * tap.row, 2);
-                hit = low | uint32_t(high) << 16;
-            } else {
-                uint32_t word;
-                std::memcpy(&word, tap.bits[0] + t * tap.row, 4);
-                hit = Vec::lanes == 32 ? word : word & 0xffff;
-            }
+            uint16_t hit;
+            std::memcpy(&hit, tap.bits + t * tap.row, 2);
             Vec& into = sum[tap.k];
             into = tap.back ? into.subtract_where(hit, tap.weights) : into.add_where(hit, tap.weights);
         }
@@ -194,7 +182,8 @@ inline void copy_bits(uint8_t* out, const uint8_t* bits, int bytes) {
 // Where the spikes of a tile and block of channels go: a place for each of its pixels.
 template <class Lane, int V>
 struct Sender {
-    using Mask = std::conditional_t<Vector<Lane>::lanes == 32, uint32_t, uint16_t>;
+    using Mask = uint16_t;  // of the 16 lanes of a vector
+    static_assert(Vector<Lane>::lanes == 16);
     struct Place {
         int from;  // byte of the masks
         uint8_t *bits, *negatives, *bytes;
@@ -263,6 +252,8 @@ inline std::size_t sample_size(const Stage& s) { return std::size_t(s.height) * 
 // What arrives at a tile by events: the rows of weights of all spikes under it. Between steps it keeps which comes next.
 template <class Lane, class Weight, int V>
 struct Events {
+    using Vec = Vector<Weight>;
+    static constexpr int W = V * Vector<Lane>::lanes / Vec::lanes;  // vectors of a row
     const Weight* rows;
     const int32_t* reach;
     const uint16_t* events;
@@ -275,23 +266,47 @@ struct Events {
 
     void skip(int t) { event = ends[2 * t + 1]; }
 
-    // Add to `sum` what arrives in step t, and its largest possible magnitude to `total`.
-    __attribute__((always_inline)) inline void add(int t, Vector<Lane>* out, int32_t& total) {
-        using Vec = Vector<Lane>;
-        constexpr bool checked = std::is_same_v<Lane, int16_t>;
-        Vec sum[V];
-        for (int k = 0; k < V; k++) sum[k] = out[k];
-        for (const uint32_t end = ends[2 * t]; event < end; event++) {
-            const Weight* row = rows + std::size_t(events[event]) * (V * Vec::lanes);
-            if constexpr (checked) total += reach[events[event]];
-            for (int k = 0; k < V; k++) sum[k] = sum[k] + Vec::load(row + k * Vec::lanes);
+    // Add what arrives in step t to `out`.
+    __attribute__((always_inline)) inline void add(int t, Vector<Lane>* out) {
+        if constexpr (std::is_same_v<Lane, Weight>) {
+            gather<false>(ends[2 * t], out);
+            gather<true>(ends[2 * t + 1], out);
+        } else {
+            Vec sum[W];
+            while (event < ends[2 * t + 1]) {
+                for (int k = 0; k < W; k++) sum[k] = Vec::zero();
+                int32_t total = 0;
+                gather_short<false>(ends[2 * t], sum, total);
+                gather_short<true>(ends[2 * t + 1], sum, total);
+                for (int k = 0; k < W; k++)
+                    for (int half = 0; half < 2; half++) out[2 * k + half] = out[2 * k + half] + Vector<Lane>::half(sum[k], half);
+            }
         }
-        for (const uint32_t end = ends[2 * t + 1]; event < end; event++) {
-            const Weight* row = rows + std::size_t(events[event]) * (V * Vec::lanes);
-            if constexpr (checked) total += reach[events[event]];
-            for (int k = 0; k < V; k++) sum[k] = sum[k] - Vec::load(row + k * Vec::lanes);
+    }
+
+    template <bool Back>
+    __attribute__((always_inline)) inline void gather(uint32_t end, Vec* out) {
+        Vec sum[W];
+        for (int k = 0; k < W; k++) sum[k] = out[k];
+        for (; event < end; event++) {
+            const Weight* row = rows + std::size_t(events[event]) * (W * Vec::lanes);
+            for (int k = 0; k < W; k++) sum[k] = Back ? sum[k] - Vec::load(row + k * Vec::lanes) : sum[k] + Vec::load(row + k * Vec::lanes);
         }
-        for (int k = 0; k < V; k++) out[k] = sum[k];
+        for (int k = 0; k < W; k++) out[k] = sum[k];
+    }
+
+    // As above in 16 bits, as long as these are sure to hold the sum.
+    template <bool Back>
+    __attribute__((always_inline)) inline void gather_short(uint32_t end, Vec* out, int32_t& total) {
+        Vec sum[W];
+        for (int k = 0; k < W; k++) sum[k] = out[k];
+        for (; event < end; event++) {
+            const uint16_t at = events[event];
+            if ((total += reach[at]) > 32767) break;
+            const Weight* row = rows + std::size_t(at) * (W * Vec::lanes);
+            for (int k = 0; k < W; k++) sum[k] = Back ? sum[k] - Vec::load(row + k * Vec::lanes) : sum[k] + Vec::load(row + k * Vec::lanes);
+        }
+        for (int k = 0; k < W; k++) out[k] = sum[k];
     }
 };
 
@@ -301,9 +316,7 @@ template <class Lane, int V, class Arrivals>
 struct TileRun {
     using Vec = Vector<Lane>;
     using State = StateOf<Lane>;
-    using Stored = std::conditional_t<std::is_same_v<Lane, float>, float, int32_t>;
     static constexpr int N = Vec::lanes;
-    static constexpr bool checked = std::is_same_v<Lane, int16_t>;
 
     const Job& job;
     const Tile& tile;
@@ -312,7 +325,7 @@ struct TileRun {
     const int block, first;
     const std::size_t at;
     const bool ternary, pooled;
-    Vec v[V], limit[V], fixed[V], count[V], net[V], back[V], low, high;
+    Vec v[V], limit[V], fixed[V], count[V], net[V], back[V];
     uint64_t up[V], down[V];
     Arrivals arrivals;
     Sender<Lane, V> sender;
@@ -321,47 +334,41 @@ struct TileRun {
     TileRun(const Job& job, const Tile& tile, int block, Arrivals arrivals)
         : job(job), tile(tile), s(tile.stage), w(job.w), block(block), first(block * s.block),
           at((tile.number * s.blocks + block) * s.lanes()), ternary(s.kind == Kind::Ternary),
-          pooled(s.pool_h * s.pool_w > 1), arrivals(arrivals), sender(job, tile, block),
-          diagonals(job, tile, block) {}
+          pooled(s.pool_h * s.pool_w > 1), arrivals(arrivals), sender(job, tile, block), diagonals(job, tile, block) {}
 
-    // Load the state before the first step, or between chunks; false if it does not fit the lanes.
-    bool load() {
+    // Load the state before the first step, or between chunks.
+    void load() {
         const std::size_t constant = s.uniform ? std::size_t(block) * s.lanes() : at;
-        const Stored* potential = job.begin ? State::potential(w, job.stage) + at : State::starts(s) + constant;
-        const Stored* current = s.settled ? State::settled(s) + std::size_t(block) * s.lanes() : State::current(w, job.stage) + at;
-        if constexpr (checked)
-            for (int k = 0; k < V * N; k++)
-                if (potential[k] > 32767 || potential[k] < -32768) return false;
+        const Lane* potential = job.begin ? State::potential(w, job.stage) + at : State::starts(s) + constant;
+        const Lane* current = s.settled ? State::settled(s) + std::size_t(block) * s.lanes() : State::current(w, job.stage) + at;
         for (int k = 0; k < V; k++) {
-            v[k] = Vec::narrowed(potential + k * N);
-            fixed[k] = Vec::narrowed(current + k * N);
-            limit[k] = Vec::narrowed(State::limits(s) + constant + k * N);
+            v[k] = Vec::load(potential + k * N);
+            fixed[k] = Vec::load(current + k * N);
+            limit[k] = Vec::load(State::limits(s) + constant + k * N);
             count[k] = net[k] = back[k] = Vec::zero();
             up[k] = down[k] = 0;
             if (ternary) {
-                back[k] = Vec::narrowed(State::returns(s) + constant + k * N);
-                alignas(64) Stored nets[N];
-                for (int i = 0; i < N; i++) nets[i] = job.begin ? Stored(w.net[job.stage][at + k * N + i]) : Stored(0);
-                net[k] = Vec::narrowed(nets);
+                back[k] = Vec::load(State::returns(s) + constant + k * N);
+                alignas(64) Lane nets[N];
+                for (int i = 0; i < N; i++) nets[i] = job.begin ? Lane(w.net[job.stage][at + k * N + i]) : Lane(0);
+                net[k] = Vec::load(nets);
             }
         }
-        low = high = Vec::zero();
-        return true;
     }
 
     // Keep the state for the next chunk; after the last one only what is asked for.
     void save() const {
-        alignas(64) Stored lanes[N];
+        alignas(64) Lane lanes[N];
         if (ternary)
             for (int k = 0; k < V; k++) {
-                net[k].widened(lanes);
+                net[k].store(lanes);
                 for (int i = 0; i < N; i++) w.net[job.stage][at + k * N + i] = int32_t(lanes[i]);
             }
         if (job.begin + job.steps == job.request.steps) return;
-        Stored* potential = State::potential(w, job.stage) + at;
+        Lane* potential = State::potential(w, job.stage) + at;
         for (int k = 0; k < V; k++) {
-            v[k].widened(potential + k * N);
-            count[k].widened(lanes);
+            v[k].store(potential + k * N);
+            count[k].store(lanes);
             for (int i = 0; i < N; i++) {
                 int32_t& total = w.count[job.stage][at + k * N + i];
                 total = (job.begin ? total : 0) + int32_t(lanes[i]);
@@ -370,12 +377,12 @@ struct TileRun {
     }
 
     void add_bias(int t, Vec* sum) const {
-        alignas(64) Stored row[V * N] = {};
+        alignas(64) Lane row[V * N] = {};
         for (int k = 0; k < s.lanes(); k++) {
             int c = first + k % s.block;
             if (c < s.channels) row[k] = State::bias(s, s.bias[std::size_t(job.begin + t) * s.channels + c]);
         }
-        for (int k = 0; k < V; k++) sum[k] = sum[k] + Vec::narrowed(row + k * N);
+        for (int k = 0; k < V; k++) sum[k] = sum[k] + Vec::load(row + k * N);
     }
 
     inline void fire() {
@@ -414,8 +421,8 @@ struct TileRun {
 
     void note_counts(int t) const {
         if (w.checkpoint[t] < 0 || !job.request.counts[job.stage]) return;
-        alignas(64) Stored lanes[V * N];
-        for (int i = 0; i < V; i++) count[i].widened(lanes + i * N);
+        alignas(64) Lane lanes[V * N];
+        for (int i = 0; i < V; i++) count[i].store(lanes + i * N);
         const std::size_t row = std::size_t(w.checkpoint[t]) * job.request.samples + job.sample;
         float* out = job.request.counts[job.stage] + row * sample_size(s);
         const int32_t* before = w.count[job.stage].get() + at;
@@ -425,129 +432,100 @@ struct TileRun {
     }
 
     void answer(int t, const Vec* sum) const {
-        alignas(64) Stored lanes[V * N];
-        for (int k = 0; k < V; k++) sum[k].widened(lanes + k * N);
+        alignas(64) Lane lanes[V * N];
+        for (int k = 0; k < V; k++) sum[k].store(lanes + k * N);
         const double unit = std::is_same_v<Lane, float> ? 1.0 : s.unit;
         float* out = job.request.answers[job.stage] + (std::size_t(job.begin + t) * job.request.samples + job.sample) * sample_size(s);
         for_neurons(tile, first, [&](int lane, std::size_t place) { out[place] = float(lanes[lane] / unit); });
     }
 
-    // Run all steps; false, with the state as it was, if 16 bits do not suffice.
-    bool run() {
-        if (!load()) return false;
-        const bool special = ternary || pooled || s.kind == Kind::ReadOut || s.bias_rows > 1 || job.begin < s.delay;
-        if (!(special ? run_special() : run_plain())) return false;
-        if constexpr (checked)
-            for (int k = 0; k < N; k++)
-                if (lane_of(low, k) == -32768 || lane_of(high, k) == 32767) return false;
+    // Run all steps.
+    void run() {
+        load();
+        const bool special = ternary || s.kind == Kind::ReadOut || s.bias_rows > 1 || job.begin < s.delay;
+        if (special) run_special();
+        else if (!pooled) run_plain<1>();
+        else if (s.pixels() == 2) run_plain<V % 2 == 0 ? 2 : 1>();
+        else run_plain<V % 4 == 0 ? 4 : 1>();
         save();
-        return true;
     }
 
-    // Neurons that fire single positive spikes, for currents that events or sums give: what most stages are.
-    bool run_plain() {
-        Vec u[V], most[V], still[V], sent[V], least = low, largest = high;
-        for (int k = 0; k < V; k++) u[k] = v[k], most[k] = limit[k], still[k] = fixed[k], sent[k] = count[k];
+    // Neurons that fire single positive spikes, each for P currents of which the largest sum counts: what most stages are.
+    template <int P>
+    void run_plain() {
+        constexpr int M = V / P;  // vectors of neurons
+        Vec u[V], most[M], still[V], sent[M];
+        for (int k = 0; k < V; k++) u[k] = v[k], still[k] = fixed[k];
+        for (int k = 0; k < M; k++) most[k] = limit[k], sent[k] = count[k];
         const Vec one = Vec::all(1);
         const Sender<Lane, V> out = sender;
-        const int reach = checked ? w.current_reach[job.stage] : 0;
+        uint64_t fired[V] = {};
         for (int t = 0; t < job.steps; t++) {
-            Vec sum[V];
-            int32_t total = reach;
-            for (int k = 0; k < V; k++) sum[k] = still[k];
-            arrivals.add(t, sum, total);
-            if (total > 32767) return false;
-            diagonals.arrive(t, sum);
-            uint64_t fired[V];
-            for (int k = 0; k < V; k++) {
-                u[k] = u[k].plus(sum[k]);
-                if constexpr (checked) least = least.smaller(u[k]), largest = largest.larger(u[k]);
-                fired[k] = u[k].at_least(most[k]);
-                u[k] = u[k].subtract_where(fired[k], most[k]);
+            for (int k = 0; k < V; k++) u[k] = u[k] + still[k];
+            arrivals.add(t, u);
+            diagonals.arrive(t, u);
+            for (int k = 0; k < M; k++) {
+                Vec largest = u[k];
+                for (int p = 1; p < P; p++) largest = largest.larger(u[p * M + k]);
+                fired[k] = largest.at_least(most[k]);
+                for (int p = 0; p < P; p++) u[p * M + k] = u[p * M + k].subtract_where(fired[k], most[k]);
                 sent[k] = sent[k].add_where(fired[k], one);
             }
             out.send(t, fired);
             if (w.checkpoint[t] >= 0) {
-                for (int k = 0; k < V; k++) count[k] = sent[k];
+                for (int k = 0; k < M; k++) count[k] = sent[k];
                 note_counts(t);
             }
         }
-        for (int k = 0; k < V; k++) v[k] = u[k], count[k] = sent[k];
-        low = least, high = largest;
-        return true;
+        for (int k = 0; k < V; k++) v[k] = u[k];
+        for (int k = 0; k < M; k++) count[k] = sent[k];
     }
 
-    bool run_special() {
+    void run_special() {
         for (int t = 0; t < job.steps; t++) {
             if (job.begin + t < s.delay && s.kind != Kind::ReadOut) {
                 arrivals.skip(t);
             } else {
                 Vec sum[V];
-                int32_t total = checked ? w.current_reach[job.stage] : 0;
                 for (int k = 0; k < V; k++) sum[k] = fixed[k];
-                arrivals.add(t, sum, total);
-                if (total > 32767) return false;
+                arrivals.add(t, sum);
                 diagonals.arrive(t, sum);
                 if (s.bias_rows > 1) add_bias(t, sum);
                 if (s.kind == Kind::ReadOut) {
                     answer(t, sum);
                     continue;
                 }
-                for (int k = 0; k < V; k++) {
-                    v[k] = v[k].plus(sum[k]);
-                    if constexpr (checked) low = low.smaller(v[k]), high = high.larger(v[k]);
-                }
+                for (int k = 0; k < V; k++) v[k] = v[k] + sum[k];
                 ternary ? fire_signed() : pooled ? fire_pooled() : fire();
             }
             sender.send(t, up);
             if (ternary) sender.send_back(t, down);
             note_counts(t);
         }
-        return true;
-    }
-
-    static int lane_of(const Vec& x, int k) {
-        alignas(64) Lane lanes[N];
-        std::memcpy(lanes, &x, 64);
-        return int(lanes[k]);
     }
 };
 
 template <class Lane, class Weight, int V>
-bool run_vectors(const Job& job, const Tile& tile, int block) {
+void run_vectors(const Job& job, const Tile& tile, int block) {
     TileRun<Lane, V, Events<Lane, Weight, V>> run(job, tile, block, {job, tile.stage, block});
-    return run.run();
+    run.run();
 }
 
 // Run a tile with as many vectors as its lanes need.
 template <class Lane, class Weight>
-bool run_tile(const Job& job, const Tile& tile, int block) {
+void run_tile(const Job& job, const Tile& tile, int block) {
     switch (tile.stage.lanes() / Vector<Lane>::lanes) {
-        case 1: return run_vectors<Lane, Weight, 1>(job, tile, block);
         case 2: return run_vectors<Lane, Weight, 2>(job, tile, block);
         case 4: return run_vectors<Lane, Weight, 4>(job, tile, block);
         default: return run_vectors<Lane, Weight, 8>(job, tile, block);
     }
 }
 
-// Whether 16-bit lanes suit a stage: read-outs sum without bound, and a vector must not hold several pixels of a window.
-inline bool fits_short(const Stage& s) {
-    constexpr int N = Vector<int16_t>::lanes;
-    return s.kind != Kind::ReadOut && s.lanes() >= N && (s.pool_h * s.pool_w == 1 || s.block >= N);
-}
-
 inline void run_any(const Job& job, const Tile& tile, int block) {
     const Stage& s = tile.stage;
-    if (job.program.numbers == Numbers::Float) {
-        run_tile<float, float>(job, tile, block);
-    } else if (!s.narrow) {
-        run_tile<int32_t, int32_t>(job, tile, block);
-    } else if (!fits_short(s)) {
-        run_tile<int32_t, int16_t>(job, tile, block);
-    } else if (!run_tile<int16_t, int16_t>(job, tile, block)) {
-        job.w.redone++;
-        run_tile<int32_t, int16_t>(job, tile, block);
-    }
+    if (!s.integer()) run_tile<float, float>(job, tile, block);
+    else if (s.narrow) run_tile<int32_t, int16_t>(job, tile, block);
+    else run_tile<int32_t, int32_t>(job, tile, block);
 }
 
 // Run a stage by events.

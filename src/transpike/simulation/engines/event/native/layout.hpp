@@ -23,9 +23,10 @@ inline void choose_tiles(Stage& s) {
     } else if (s.pixels() > 1) {
         s.block = s.padded >= 32 ? 32 : 16;
     } else {
-        s.block = s.padded >= 128 ? 128 : s.padded;
-        if (s.padded <= 32 && s.width > 1) s.tile_w = 2;
+        s.block = s.padded >= 128 ? 128 : std::max(s.padded, s.height * s.width == 1 ? 32 : 16);
+        if (s.padded <= 64 && s.width > 1) s.tile_w = 2;
         if (s.padded <= 32 && s.height > 1) s.tile_h = 2;
+        if (s.lanes() == 16) s.block = 32;  // rows of 16-bit weights fill a vector
     }
     s.blocks = (s.padded + s.block - 1) / s.block;
 }
@@ -87,16 +88,14 @@ Buffer<T> spread_over_lanes(const Stage& s, const std::vector<float>& map, bool 
     return lanes;
 }
 
-inline void pack_constants(const Program& program, Stage& s) {
+inline void pack_constants(Stage& s) {
     s.uniform = same_everywhere(s, s.initial) && same_everywhere(s, s.threshold) && same_everywhere(s, s.retract);
-    if (program.numbers == Numbers::Integer) {
+    if (s.integer()) {
         auto convert = [&](float x) { return whole(s, x); };
         s.starts = spread_over_lanes<int32_t>(s, s.initial, s.uniform, 0, convert);
         s.limits = spread_over_lanes<int32_t>(s, s.threshold, s.uniform, NEVER, convert);
         s.returns = spread_over_lanes<int32_t>(s, s.retract, s.uniform, -NEVER, convert);
         s.current = spread_over_lanes<int32_t>(s, s.constant, true, 0, convert);
-        s.reach_of_current = 0;
-        for (float x : s.constant) s.reach_of_current = std::max(s.reach_of_current, std::min(std::abs(whole(s, x)), 1 << 20));
     } else {
         auto convert = [](float x) { return x; };
         s.float_starts = spread_over_lanes<float>(s, s.initial, s.uniform, 0.0F, convert);
@@ -124,7 +123,7 @@ void for_rows(const Stage& stage, const Source& s, int block, F f) {
             }
 }
 
-inline void pack_rows(const Program& program, Stage& stage) {
+inline void pack_rows(Stage& stage) {
     stage.event_rows = 0;
     for (Source& s : stage.sources) {
         if (s.diagonal) continue;
@@ -135,7 +134,7 @@ inline void pack_rows(const Program& program, Stage& stage) {
     }
     const std::size_t rows = std::size_t(stage.blocks) * stage.event_rows, size = rows * stage.lanes();
     stage.short_rows = {}, stage.long_rows = {}, stage.float_rows = {}, stage.reach = Buffer<int32_t>(rows);
-    const bool integer = program.numbers == Numbers::Integer;
+    const bool integer = stage.integer();
     if (!integer) stage.float_rows = Buffer<float>(size);
     else if (stage.narrow) stage.short_rows = Buffer<int16_t>(size);
     else stage.long_rows = Buffer<int32_t>(size);
@@ -172,11 +171,10 @@ inline void pack_tiles(const Stage& stage, Source& s) {
                 }
 }
 
-inline void pack_taps(const Program& program, Stage& stage, Source& s) {
+inline void pack_taps(const Stage& stage, Source& s) {
     const std::size_t size = std::size_t(s.kh) * s.kw * stage.blocks * stage.lanes();
-    const bool integer = program.numbers == Numbers::Integer;
+    const bool integer = stage.integer();
     s.taps = Buffer<int32_t>(integer ? size : 0), s.float_taps = Buffer<float>(integer ? 0 : size);
-    int32_t largest = 0;
     for (int tap = 0; tap < s.kh * s.kw; tap++)
         for (int block = 0; block < stage.blocks; block++)
             for (int lane = 0; lane < stage.lanes(); lane++) {
@@ -184,10 +182,9 @@ inline void pack_taps(const Program& program, Stage& stage, Source& s) {
                 if (c >= stage.channels) continue;
                 const float weight = s.weights[std::size_t(c) * s.kh * s.kw + tap];
                 const std::size_t at = (std::size_t(tap) * stage.blocks + block) * stage.lanes() + lane;
-                if (integer) s.taps[at] = whole(stage, weight), largest = std::max(largest, std::abs(s.taps[at]));
+                if (integer) s.taps[at] = whole(stage, weight);
                 else s.float_taps[at] = weight;
             }
-    stage.reach_of_current += s.kh * s.kw * std::min(largest, 1 << 20);
 }
 
 // Give stages that are never needed at once, and are laid out alike, the same buffers. Returns how many there are.
@@ -228,10 +225,10 @@ inline int lay_out(Program& program, const std::vector<bool>& traced) {
             (s.kernel == Kernel::Dense && !source.diagonal ? from.wants_bytes : from.wants_bits) = true;
         }
     for (Stage& s : program.stages) {
-        pack_constants(program, s);
-        if (s.kernel == Kernel::Event) pack_rows(program, s);
+        pack_constants(s);
+        if (s.kernel == Kernel::Event) pack_rows(s);
         for (Source& source : s.sources) {
-            if (source.diagonal) pack_taps(program, s, source);
+            if (source.diagonal) pack_taps(s, source);
             else if (s.kernel == Kernel::Dense) pack_tiles(s, source);
         }
     }

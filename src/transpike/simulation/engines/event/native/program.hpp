@@ -46,7 +46,6 @@ Buffer<T>::Buffer(std::size_t count) : size(count) {
     data.reset(static_cast<T*>(memory));
 }
 
-enum class Numbers : int { Integer = 0, Float = 1 };
 enum class Kind : int { Fire = 0, Ternary = 1, ReadOut = 2 };
 enum class Kernel : int { Event = 0, Dense = 1 };
 
@@ -77,7 +76,7 @@ struct Stage {
     int pool_h, pool_w;                        // the window of a maximum of accumulated currents before the neurons; 1: none
     int bias_rows, delay;
     bool forgives;
-    double unit;                               // integers are multiples of 1 / unit
+    double unit;                               // its numbers are multiples of 1 / unit, kept as integers; 0: floats
     int padded;                                // channels with those that never fire
     std::vector<float> bias;                   // [bias_rows][channels], where it changes from step to step
     std::vector<float> initial, threshold, retract;  // [height][width][channels]
@@ -96,7 +95,6 @@ struct Stage {
     Buffer<float> float_starts, float_limits, float_returns;
     Buffer<int32_t> current;
     Buffer<float> float_current;
-    int32_t reach_of_current = 0;
 
     Kernel kernel = Kernel::Event;
     int slot = 0;                              // which buffers of a workspace hold its spikes
@@ -104,6 +102,7 @@ struct Stage {
     int above = 0, left = 0, below = 0, right = 0;    // the border of its planes
     int tile_h = 1, tile_w = 1, block = 0, blocks = 0;
 
+    bool integer() const { return unit > 0; }
     int pixels() const { return tile_h * tile_w; }
     int lanes() const { return pixels() * block; }
     int rows() const { return height + above + below; }
@@ -140,19 +139,15 @@ struct Workspace {
     std::vector<Buffer<uint8_t>> bits, negatives, bytes;
     std::vector<Buffer<int32_t>> potential, current, count, net;   // by lane, kept between chunks
     std::vector<Buffer<float>> float_potential, float_current;
-    std::vector<int32_t> current_reach;                            // the largest magnitude of currents and biases
     Buffer<uint16_t> events;
     std::vector<uint32_t> ends;                                    // of the events of each step, positive and negative
     std::vector<int> checkpoint;                                   // of each step of the chunk: its number, or -1
     Buffer<int32_t> scratch;                                       // sums of a dense kernel
     Buffer<uint64_t> taps;                                         // of diagonal maps
-    long long redone = 0;
 };
 
 struct Program {
-    Numbers numbers;
     std::vector<Stage> stages;
-    long long redone = 0;               // tiles that needed 32 bits after all
 };
 
 // What is run: a stage of one sample, from step `begin` on.

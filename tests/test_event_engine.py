@@ -1,0 +1,287 @@
+"""The event engine against the literal simulator and the stepwise engine: bit for bit where arithmetic is exact."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+import transpike as tp
+from helpers import MODELS
+from random_networks import models
+from reference import simulate_literally
+from transpike.errors import ArgumentError, ConversionError
+from transpike.simulation import Record, Snapshots, blocks, counting_nodes
+from transpike.simulation.engines import EventEngine, Task
+from transpike.simulation.engines.event import runner as event_runner
+from transpike.simulation.engines.event.compiled import DENSE, EVENT
+from transpike.simulation.engines.event.library import CHOICE, builds
+
+pytestmark = pytest.mark.skipif(not builds(), reason="the kernels are not compiled here")
+BUILDS = list(builds())
+# Recipes of neurons that the engine knows, and what is special in each.
+EXACT = {
+    "rate": "channel-wise thresholds",
+    "rate-basic": "one threshold per layer, no initial potential",
+    "thesis-extended": "neurons that are held at the start, a late read-out",
+    "light": "a bias per channel",
+    "potential": "an initial potential per neuron",
+    "ftbc": "a bias per step",
+    "sbg": "heights of spikes",
+    "ls": "other weights than the ANN",
+    "ternary": "spikes that are taken back",
+    "snm": "and debts",
+    "ternary-sbg": "and heights",
+}
+TEMPLATES = ["resnet", "lenet", "mlp"]
+
+
+def exact(name, recipe, time_steps):
+    """Return (inputs, network in exact arithmetic) of a model in the lists."""
+    model, samples = MODELS[name]()
+    inputs = tuple(x.float() for x in (samples if isinstance(samples, tuple) else (samples,)))
+    with quiet():
+        return inputs, tp.convert(model.float(), inputs, recipe, time_steps=time_steps, exact=True)
+
+
+@contextlib.contextmanager
+def quiet():
+    """Few calibration samples are enough here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", tp.errors.TranspikeWarning)
+        yield
+
+
+def traced(network, inputs, time_steps, engine):
+    run = tp.simulate(network, inputs, time_steps, engine=engine, record=Record(spikes=counting_nodes(network)))
+    outputs = {"output": run.outputs} if isinstance(run.outputs, torch.Tensor) else run.outputs
+    return run, outputs
+
+
+def assert_identical(network, inputs, time_steps, engine="event"):
+    wanted, answers = traced(network, inputs, time_steps, "stepwise")
+    found, given_ = traced(network, inputs, time_steps, engine)
+    for name, train in wanted.spikes.items():
+        assert torch.equal(found.spikes[name], train), name
+        assert torch.equal(found.spike_counts[name], wanted.spike_counts[name]), name
+    for key, answer in answers.items():
+        assert torch.equal(given_[key], answer), key
+
+
+POOLED = {"lenet": {"thesis-extended", "ternary", "snm", "ternary-sbg"}}  # which do not fit max-pools before neurons
+
+
+@pytest.mark.parametrize(("name", "recipe"), [(n, r) for n in TEMPLATES for r in EXACT if r not in POOLED.get(n, ())])
+def test_exact_networks_send_the_same_bits(name, recipe):
+    inputs, network = exact(name, recipe, 9)
+    few = tuple(x[:3] for x in inputs)
+    assert EventEngine().refusal(Task(network, 9)) is None
+    assert_identical(network, few, 9)
+
+
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("recipe", ["rate", "ternary", "ftbc"])
+def test_every_build_sends_the_same_bits(build, recipe, monkeypatch):
+    monkeypatch.setenv(CHOICE, build)
+    inputs, network = exact("resnet", recipe, 40)
+    assert_identical(network, tuple(x[:3] for x in inputs), 40)
+
+
+@pytest.mark.parametrize("kernel", [EVENT, DENSE])
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_kernels_send_the_same_bits(name, build, kernel, monkeypatch):
+    monkeypatch.setenv(CHOICE, build)
+    inputs, network = exact(name, "rate", 33)
+    forced(network, kernel, 33)
+    assert_identical(network, tuple(x[:2] for x in inputs), 33)
+
+
+def forced(network, kernel, time_steps):
+    """Let all stages of a network run on one kind of kernel, where they can."""
+    task = Task(network, time_steps, Record(spikes=counting_nodes(network)))
+    compiled = EventEngine().prepare(task).compiled
+    compiled.lay_out(compiled.possible(kernel))
+    compiled.measured = True
+
+
+@given(models(), st.sampled_from(["rate", "rate-basic", "ternary"]), st.integers(1, 40), st.sampled_from(BUILDS), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_random_networks_send_the_same_bits(drawn, recipe, time_steps, build, dense):
+    model, shape = drawn
+    calibration, inputs = torch.rand(40, *shape), 1.2 * torch.rand(3, *shape)
+    with quiet():
+        network = tp.convert(model.float(), calibration, recipe, exact=True)
+    if EventEngine().refusal(Task(network, time_steps)) is not None:
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(CHOICE, build)
+        forced(network, DENSE if dense else EVENT, time_steps)
+        assert_identical(network, (inputs,), time_steps)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_exact_networks_agree_with_the_literal_simulator_to_the_bit(name):
+    inputs, network = exact(name, "rate", 12)
+    few = tuple(x[:2] for x in inputs)
+    _, outputs = traced(network, few, 12, "event")
+    wanted, trains = simulate_literally(network.to(dtype=torch.float64), tuple(x.double() for x in few), 12)
+    run, _ = traced(network, few, 12, "event")
+    for node, train in trains.items():
+        np.testing.assert_array_equal(run.spikes[node].numpy(), train, err_msg=node)
+    for key, values in wanted.items():
+        np.testing.assert_allclose(outputs[key].double().numpy(), values, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_networks_in_floats_agree_up_to_rounding(name):
+    """Sums in another order may move a spike by a step: the answers of 64 steps differ by a few spikes at most."""
+    model, samples = MODELS[name]()
+    inputs = (samples if isinstance(samples, tuple) else (samples,))[0].float()
+    network = tp.convert(model.float(), inputs, "rate")
+    assert EventEngine().refusal(Task(network, 64)) is None
+    these, those = (tp.simulate(network, inputs[:8], 64, engine=engine) for engine in ("event", "stepwise"))
+    for node, count in those.spike_counts.items():
+        assert (these.spike_counts[node] - count).abs().max() <= max(2, 0.01 * float(count.max())), node
+
+
+def test_batches_threads_and_blocks_do_not_matter():
+    inputs, network = exact("resnet", "rate", 20)
+    whole = tp.simulate(network, inputs, 20, engine="event")
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        others = tp.simulate(network, inputs, 20, engine="event", block=3)
+    finally:
+        torch.set_num_threads(threads)
+    assert torch.equal(whole.outputs, others.outputs)
+    assert all(torch.equal(whole.spike_counts[name], count) for name, count in others.spike_counts.items())
+
+
+def test_snapshots_count_what_the_stepwise_engine_counts():
+    inputs, network = exact("resnet", "ternary", 70)
+    steps = (1, 2, 31, 32, 33, 64, 70)
+    measure = Snapshots(steps, lambda counts: {name: count.clone() for name, count in counts.items()})
+
+    def run(engine):
+        stream = iter([tp.simulation.recording.Batch((inputs[0][:3],))])
+        return next(blocks(network, stream, 70, snapshots=measure, engine=engine))
+
+    these, those = run("event"), run("stepwise")
+    for step in steps:
+        for name, count in those.snapshots[step].items():
+            assert torch.equal(these.snapshots[step][name], count), (step, name)
+    for name, sent in those.sums.items():
+        assert torch.equal(these.sums[name], sent), name
+
+
+def test_max_pools_before_neurons_run_on_events():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(2, 40, 3, padding=1), nn.ReLU(), nn.Conv2d(40, 20, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Conv2d(20, 33, 3), nn.MaxPool2d((2, 1)), nn.ReLU(), nn.Flatten(), nn.Linear(33 * 1 * 3, 5),
+    ).eval()  # fmt: skip
+    samples = torch.rand(200, 2, 10, 10)
+    network = tp.convert(model, samples, "rate", exact=True)
+    assert EventEngine().refusal(Task(network, 16)) is None
+    for kernel in (EVENT, DENSE):
+        forced(network, kernel, 50)
+        assert_identical(network, (samples[:3],), 50)
+
+
+def test_grouped_dilated_and_strided_convolutions():
+    torch.manual_seed(1)
+    model = nn.Sequential(
+        nn.Conv2d(3, 24, 3), nn.ReLU(), nn.Conv2d(24, 24, 3, padding=1, groups=24), nn.ReLU(),
+        nn.Conv2d(24, 36, 3, padding=2, dilation=2, groups=3), nn.ReLU(), nn.Conv2d(36, 70, (3, 2), stride=(2, 1), padding=(1, 0)),
+        nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(70, 4),
+    ).eval()  # fmt: skip
+    samples = torch.rand(200, 3, 11, 9)
+    network = tp.convert(model, samples, "rate", exact=True)
+    assert EventEngine().refusal(Task(network, 16)) is None
+    for kernel in (EVENT, DENSE):
+        forced(network, kernel, 35)
+        assert_identical(network, (samples[:3],), 35)
+
+
+def test_sums_beyond_sixteen_bits_are_right():
+    """A neuron with a strong negative drive leaves the range of 16-bit potentials: those tiles run in 32 bits."""
+    model = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3)).eval()
+    with torch.no_grad():
+        model[2].weight[::2] -= 2.0
+    samples = torch.rand(200, 4)
+    network = tp.convert(model, samples, "rate", exact=True)
+    forced(network, EVENT, 100)
+    assert_identical(network, (samples[:4],), 100)
+
+
+REFUSED = {
+    "overlapping pool": (nn.MaxPool2d(3, 2, 1), "rate", "no form for the max-pool"),
+    "other neurons": (nn.ReLU(), "burst", "no form for Burst"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_the_engine_cannot_run_is_said(case):
+    layer, recipe, words = REFUSED[case]
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Conv2d(4, 4, 3), nn.ReLU(), layer, nn.Flatten(), nn.LazyLinear(3))
+    samples = torch.rand(200, 1, 9, 9)
+    model(samples)
+    network = tp.convert(model.eval(), samples, recipe)
+    with pytest.raises(ArgumentError, match=words):
+        tp.simulate(network, samples[:2], 4, engine="event")
+    assert tp.simulate(network, samples[:2], 4).outputs.shape == (4, 2, 3)
+
+
+def test_potentials_are_left_to_other_engines():
+    inputs, network = exact("mlp", "rate", 4)
+    name = counting_nodes(network)[0]
+    record = Record(potentials=[name])
+    with pytest.raises(ArgumentError, match="keeps no potentials"):
+        tp.simulate(network, inputs, 4, engine="event", record=record)
+    assert tp.simulate(network, inputs, 4, record=record).potentials[name].shape[0] == 4
+
+
+def test_without_kernels_another_engine_runs_and_the_reason_is_said(monkeypatch):
+    inputs, network = exact("mlp", "rate", 4)
+    monkeypatch.setattr("transpike.simulation.engines.event.library", lambda: None)
+    with pytest.raises(ArgumentError, match="install a C\\+\\+ compiler and then transpike again"):
+        tp.simulate(network, inputs, 4, engine="event")
+    assert tp.simulate(network, inputs, 4).outputs.shape[0] == 4
+
+
+def test_nothing_is_kept_of_a_network_that_is_gone():
+    inputs, network = exact("mlp", "rate", 4)
+    tp.simulate(network, inputs, 4, engine="event")
+    key = id(network)
+    assert key in event_runner.PLANS
+    del network
+    assert key not in event_runner.PLANS
+
+
+@pytest.mark.parametrize("recipe", ["lif", "dcgs", "sequential"])
+def test_arithmetic_that_is_no_sum_cannot_be_exact(recipe):
+    with pytest.raises(ConversionError, match="cannot be exact"):
+        exact("mlp", recipe, 4)
+
+
+@pytest.mark.parametrize("bits", [3, 15, 8.0, True])
+def test_grid_bits_are_checked(bits):
+    with pytest.raises(ArgumentError, match="from 4 to 14"):
+        tp.passes.SnapToGrid(bits)
+
+
+def test_the_change_is_reported():
+    _, network = exact("lenet", "rate", 4)
+    finding = next(finding for finding in network.findings if finding.kind == "exact-arithmetic")
+    assert "multiples of 2^-10" in finding.message
+    assert finding.node in network.nodes
+    assert dataclasses.asdict(finding)["advice"].startswith("Sums are exact for")
