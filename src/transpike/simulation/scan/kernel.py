@@ -34,7 +34,7 @@ def steps_of(  # type: ignore[no-untyped-def]
     FORGIVES: tl.constexpr,  # noqa: N803
     ACCUMULATES: tl.constexpr,  # noqa: N803
     WIDTH: tl.constexpr,  # noqa: N803
-):  # noqa: ANN201
+) -> None:
     """Step one block of neurons through all steps."""
     place = tl.program_id(0).to(tl.int64) * WIDTH + tl.arange(0, WIDTH)
     inside = place < neurons
