@@ -21,7 +21,7 @@ from transpike.data import Batch
 from transpike.network import Network, Node
 from transpike.neurons import IntegrateAndFire, Integrator, Ternary
 from transpike.ops import Add, Affine, Constant, Convolution, Input, Relu, Reshape
-from transpike.simulation import Record, counting_nodes, scan
+from transpike.simulation import Record, counting_nodes, scan, whole
 from transpike.simulation.engines import LayerwiseEngine, StepwiseEngine, Task
 from transpike.simulation.engines.layerwise import STRETCH
 from transpike.simulation.playing import Stepped, player
@@ -258,3 +258,86 @@ def compare_players(op, current):
         seen[name] = [*sent, *looks, one.state.potential, one.state.count, one.state.transmitted()]
     assert len(seen["scanned"]) == len(seen["stepped"])
     assert all(torch.equal(a, b) for a, b in zip(seen["scanned"], seen["stepped"], strict=True))
+
+
+needs_bytes = pytest.mark.skipif(not whole.available(), reason="this build of torch cannot convolve bytes into floats")
+
+
+@st.composite
+def convolutions(draw):
+    """Draw a convolution of spikes on a grid, the height of its spikes, and spikes."""
+    generator = torch.Generator().manual_seed(draw(st.integers(0, 10_000)))
+    inputs, outputs, kernel = draw(st.integers(1, 20)), draw(st.integers(1, 20)), draw(st.sampled_from([1, 2, 3]))
+    bits, unit = draw(st.sampled_from([1, 7, 13])), 2.0 ** draw(st.integers(-20, 4))
+    stride, padding, dilation = (draw(st.integers(low, 2)) for low in (1, 0, 1))
+    height = 2.0 ** torch.randint(-3, 3, (draw(st.sampled_from([1, inputs])),), generator=generator)
+    weight = unit * torch.randint(-(2**bits), 2**bits, (outputs, inputs, kernel, kernel), generator=generator).float()
+    bias = unit * torch.randint(-50, 50, (outputs,), generator=generator).float() if draw(st.booleans()) else None
+    op = Convolution(weight / height.reshape(1, -1, 1, 1), bias, (stride, stride), (padding, padding), (dilation, dilation))
+    spikes = torch.randint(0, 2, (3, inputs, 7, 6), generator=generator) * height.reshape(-1, 1, 1)
+    return op, height, channels_last(spikes)
+
+
+@needs_bytes
+@given(convolutions())
+def test_convolution_in_whole_numbers_equals_that_in_floats_to_the_bit(drawn):
+    op, height, spikes = drawn
+    found = whole.whole_convolution(op, height)
+    if found is None:
+        assert not op.weight.any()
+        assert op.bias is None or not op.bias.any()
+    else:
+        assert torch.equal(found(spikes), op(spikes))
+
+
+def grid_network(weights_unit, threshold, dtype=torch.float32):
+    """Return a small residual network whose weights lie on a grid, and samples."""
+    generator = torch.Generator().manual_seed(2)
+
+    def convolution():
+        weight = (torch.randn(8, 8, 3, 3, generator=generator) / 4 / weights_unit).round() * weights_unit
+        return Convolution(weight.to(dtype), torch.full((8,), 8 * weights_unit, dtype=dtype), (1, 1), (1, 1), (1, 1))
+
+    spiking = IntegrateAndFire(torch.tensor(threshold, dtype=dtype), torch.tensor(0.5, dtype=dtype), Relu())
+    name = str(dtype).removeprefix("torch.")
+    nodes = [
+        Node("x", Input((8, 6, 6), name)),
+        neurons(spiking, "x"),
+        Node("first", convolution(), ("x.neurons",)),
+        neurons(spiking, "first"),
+    ]
+    nodes += [
+        Node("second", convolution(), ("first.neurons",)),
+        Node("sum", Add(), ("second", "x.neurons")),
+        neurons(spiking, "sum"),
+    ]
+    nodes += [Node("decoded", Integrator(), ("sum.neurons",))]
+    inputs = (64 * torch.rand(5, 8, 6, 6, generator=generator)).round().to(dtype) / 64
+    return Network({node.name: node for node in nodes}, {"output": "decoded"}), (inputs,)
+
+
+@needs_bytes
+def test_engines_agree_to_the_bit_on_networks_on_a_grid():
+    network, inputs = grid_network(2.0**-8, 0.5)
+    assert set(whole.whole_convolutions(network)) == {"first", "second"}
+    steps = recorded(network, inputs, StepwiseEngine(), 20)
+    assert sum(float(value.sum()) for (_, kind, name), value in steps.items() if kind == "totals") > 1000
+    for engine in STRETCHES:
+        layers = recorded(network, inputs, engine, 20)
+        assert all(torch.equal(layers[key], value) for key, value in steps.items())
+
+
+@pytest.mark.parametrize(
+    ("unit", "threshold", "dtype"),
+    [(2.0**-8, 0.3, torch.float32), (2.0**-20, 0.5, torch.float32), (2.0**-8, 0.5, torch.float64)],
+)
+def test_other_convolutions_stay_in_floats(unit, threshold, dtype):
+    """Heights off the grid, weights of too many bits, and another precision."""
+    assert whole.whole_convolutions(grid_network(unit, threshold, dtype)[0]) == {}
+
+
+def test_without_the_operators_convolutions_stay_in_floats(monkeypatch):
+    monkeypatch.setattr(whole, "whole_convolution", lambda *_: (_ for _ in ()).throw(RuntimeError("no such operator")))
+    assert not whole.available.__wrapped__()
+    monkeypatch.setattr(whole, "available", lambda: False)
+    assert whole.whole_convolutions(grid_network(2.0**-8, 0.5)[0]) == {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 
@@ -14,6 +14,7 @@ from transpike.parts import Stateful
 from transpike.simulation.playing import Player, player
 from transpike.simulation.stages import Stage, Stages
 from transpike.simulation.stepper import channels_last
+from transpike.simulation.whole import WholeConvolution
 
 
 class Observer:
@@ -37,9 +38,18 @@ class Layers:
     Values that pass by between two kept ones are computed `tile` bytes at a time.
     """
 
-    def __init__(self, network: Network, stages: Stages, inputs: Sequence[Tensor], first_sample: int, tile: int) -> None:
+    def __init__(
+        self,
+        network: Network,
+        stages: Stages,
+        whole: Mapping[str, WholeConvolution],
+        inputs: Sequence[Tensor],
+        first_sample: int,
+        tile: int,
+    ) -> None:
         self.network = network
         self.stages = stages
+        self.whole = whole
         self.first_sample = first_sample
         self.tile = tile // (inputs[0].shape[0] * inputs[0].element_size())
         self.players: dict[str, Player] = {}
@@ -98,7 +108,7 @@ class Layers:
         values = {source: self.value(source, begin, end) for source in node.inputs}
         batch = max(value.shape[1] for value in values.values())
         folded = [self.folded(source, values[source], batch) for source in node.inputs]
-        result = folded[0].add_(folded[1]) if self.adds_in_place(node) else node.op(*folded)
+        result = folded[0].add_(folded[1]) if self.adds_in_place(node) else self.whole.get(name, node.op)(*folded)
         return result.unflatten(0, (end - begin, batch))
 
     def folded(self, name: str, value: Tensor, batch: int) -> Tensor:

@@ -18,6 +18,7 @@ from transpike.simulation.recording import Block
 from transpike.simulation.stages import staged
 from transpike.simulation.stepper import laid_out
 from transpike.simulation.task import Runner, Task
+from transpike.simulation.whole import whole_convolutions
 
 TILE = 2 << 20  # bytes that pass from one op to the next at once: they stay in the cache of one core
 STRETCH = 16 << 20  # bytes of all values that are kept at once while a stretch of time passes through the layers
@@ -55,26 +56,31 @@ class LayerwiseRunner:
         self.task = task
         self.network = laid_out(task.network)
         self.stages = staged(self.network)
+        self.whole = whole_convolutions(self.network)
         self.tile = tile
         self.stretch = stretch
         item = max((getattr(torch, op.dtype).itemsize for op in self.network.inputs.values()), default=4)
         self.bytes_per_step = max(1, self.stages.width * item)  # of one sample
         self.at_once = max(FEWEST, STRETCH // self.bytes_per_step)
-        self.largest_block = min(block_on(self.network.device), max(1, self.at_once // min(task.time_steps, STEPS)))
+        samples = max(1, self.at_once // min(task.time_steps, STEPS))
+        self.largest_block = min(block_on(self.network.device), 1 << (samples.bit_length() - 1))
 
     def bytes_per_sample(self) -> int:
         beyond = (self.steps(1) - 1) * self.bytes_per_step - STRETCH
         return bytes_per_sample(self.network) + max(0, beyond)
 
     def steps(self, samples: int) -> int:
-        """Return how many steps to take at once."""
-        return min(self.stretch or max(1, self.at_once // samples), self.task.time_steps)
+        """Return how many steps to take at once, in stretches that are about equal."""
+        if self.stretch is not None:
+            return self.stretch
+        stretches = -(-self.task.time_steps // max(1, self.at_once // samples))
+        return -(-self.task.time_steps // stretches)
 
     @torch.inference_mode()
     def run(self, batch: Batch, first_sample: int = 0) -> Block:
         keep_freed_memory()
         inputs = [tensor.to(self.network.device) for tensor in batch.inputs]
-        layers = Layers(self.network, self.stages, inputs, first_sample, self.tile)
+        layers = Layers(self.network, self.stages, self.whole, inputs, first_sample, self.tile)
         tape = BlockTape(self.task, self.network, layers)
         stretch = self.steps(len(batch))
         while layers.steps < self.task.time_steps:

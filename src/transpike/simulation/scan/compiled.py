@@ -44,6 +44,13 @@ def gather(total: Floats, sent: Floats) -> None:
 
 
 @compiled
+def mark(values: Floats, marks: npt.NDArray[Any], sign: int) -> None:
+    """Write `sign` where a value is not 0, and 0 elsewhere."""
+    for i in range(values.shape[0]):
+        marks[i] = sign if values[i] != 0 else 0
+
+
+@compiled
 def binary(
     current: Floats,
     bias: Floats | None,
