@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from transpike.network import Network, shapes
+from transpike.network import Network
 from transpike.parts import Stateful
 from transpike.simulation.stepper import temporal_nodes
 
@@ -36,10 +36,9 @@ class Stages:
     width: int  # the most elements that are kept at once, per sample and step
 
 
-def staged(network: Network) -> Stages:
-    """Cut a network into stages."""
+def staged(network: Network, sizes: Mapping[str, int]) -> Stages:
+    """Cut a network into stages; `sizes` are the elements of each node's value for one sample."""
     temporal = temporal_nodes(network)
-    sizes = {name: math.prod(shape) for name, shape in shapes(network).items()}
     users, outputs = network.users, set(network.outputs.values())
     kept = [
         name

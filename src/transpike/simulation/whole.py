@@ -87,14 +87,14 @@ def whole_convolution(op: Convolution, height: Tensor) -> WholeConvolution | Non
     weight = op.weight
     if weight.ndim != IMAGES or op.groups != 1 or weight.dtype != torch.float32 or weight.device.type != "cpu":
         return None
-    weight = weight.double() * height.double().reshape(1, -1, 1, 1)
-    bias = weight.new_zeros(len(weight)) if op.bias is None else op.bias.double()
-    unit = step_of(torch.cat([weight.flatten(), bias]))
+    exact = weight.double() * height.double().reshape(1, -1, 1, 1)
+    bias = torch.zeros(len(weight)) if op.bias is None else op.bias
+    if grid(exact[:1], bias[:1]) is None:  # what is off the grid mostly shows in the first channel
+        return None
+    unit = grid(exact, bias)
     if unit is None:
         return None
-    steps, most = weight / unit, (weight.abs().sum((1, 2, 3)) + bias.abs()) / unit
-    if float(steps.abs().max()) > LARGEST or float(most.max()) >= EXACT:
-        return None
+    steps = exact / unit
     low = (steps + LOW // 2).remainder(LOW) - LOW // 2
     both = torch.stack([(steps - low) / LOW, low], 2).flatten(1, 2).to(torch.int8)
     scale = torch.full((len(both),), unit, dtype=torch.float32)
@@ -102,18 +102,26 @@ def whole_convolution(op: Convolution, height: Tensor) -> WholeConvolution | Non
     return WholeConvolution(op, packed, scale)
 
 
-def step_of(values: Tensor) -> float | None:
-    """Return the largest power of two that divides all values exactly, or None if there is none that floats can use.
+def grid(weight: Tensor, bias: Tensor) -> float | None:
+    """Return the step of the grid of weights and bias, or None if one has too many steps, or a channel in sum."""
+    unit = step_of(torch.cat([weight.flatten(), bias.double()]))
+    if unit is None or float(weight.abs().max()) > LARGEST * unit:
+        return None
+    most = weight.abs().sum((1, 2, 3)) + bias.double().abs()
+    return unit if float(most.max()) < EXACT * unit else None
 
-    >>> step_of(torch.tensor([0.75, -2.0, 0.0], dtype=torch.float64)), step_of(torch.zeros(1, dtype=torch.float64))
+
+def step_of(values: Tensor) -> float | None:
+    """Return the largest power of two that divides all values exactly (1 if all are 0), or None if it is too small to use.
+
+    >>> step_of(torch.tensor([0.75, -2.0, 0.0])), step_of(torch.tensor([1e-40]))
     (0.25, None)
     """
     mantissa, exponent = torch.frexp(values[values != 0].double())
     whole = (mantissa * 2.0**53).to(torch.int64).abs()
     lowest = torch.log2((whole & -whole).double()).long() + exponent - 53
-    if not len(lowest) or int(lowest.min()) < FINEST:
-        return None
-    return 2.0 ** int(lowest.min())
+    power = int(lowest.min()) if len(lowest) else 0
+    return 2.0**power if power >= FINEST else None
 
 
 @cache

@@ -13,7 +13,7 @@ from transpike.data import Batch
 from transpike.network import Network
 from transpike.network.grammar import sequential
 from transpike.simulation.layers import Layers, Observer
-from transpike.simulation.memory import block_on, bytes_per_sample
+from transpike.simulation.memory import block_on, bytes_per_sample, sizes_of
 from transpike.simulation.recording import Block
 from transpike.simulation.stages import staged
 from transpike.simulation.stepper import laid_out
@@ -55,7 +55,8 @@ class LayerwiseRunner:
     def __init__(self, task: Task, stretch: int | None, tile: int) -> None:
         self.task = task
         self.network = laid_out(task.network)
-        self.stages = staged(self.network)
+        sizes = sizes_of(self.network)
+        self.stages = staged(self.network, sizes)
         self.whole = whole_convolutions(self.network)
         self.tile = tile
         self.stretch = stretch
@@ -63,11 +64,12 @@ class LayerwiseRunner:
         self.bytes_per_step = max(1, self.stages.width * item)  # of one sample
         self.at_once = max(FEWEST, STRETCH // self.bytes_per_step)
         samples = max(1, self.at_once // min(task.time_steps, STEPS))
+        beyond = (self.steps(1) - 1) * self.bytes_per_step - STRETCH
+        self.need = bytes_per_sample(self.network, sizes) + max(0, beyond)
         self.largest_block = min(block_on(self.network.device), 1 << (samples.bit_length() - 1))
 
     def bytes_per_sample(self) -> int:
-        beyond = (self.steps(1) - 1) * self.bytes_per_step - STRETCH
-        return bytes_per_sample(self.network) + max(0, beyond)
+        return self.need
 
     def steps(self, samples: int) -> int:
         """Return how many steps to take at once, in stretches that are about equal."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 import triton
 import triton.language as tl
 from torch import Tensor
@@ -12,28 +13,36 @@ BLOCK = 256  # neurons of one program
 
 
 @triton.jit
+def fired(v, n, limit, lower, SIGNED: tl.constexpr):  # type: ignore[no-untyped-def]
+    """Return the spikes of a step."""
+    spike = (v >= limit).to(v.dtype)
+    if SIGNED:
+        spike = tl.where((v <= lower) & (n > 0), -1.0, spike).to(v.dtype)
+    return spike
+
+
+@triton.jit
 def steps_of(  # type: ignore[no-untyped-def]
-    current,  # noqa: ANN001 - pointers, sizes and constants of Triton's own language
-    bias,  # noqa: ANN001
-    threshold,  # noqa: ANN001
-    floor,  # noqa: ANN001
-    height,  # noqa: ANN001
-    potential,  # noqa: ANN001
-    count,  # noqa: ANN001
-    net,  # noqa: ANN001
-    accumulated,  # noqa: ANN001
-    sent,  # noqa: ANN001
-    neurons,  # noqa: ANN001
-    size,  # noqa: ANN001
-    steps,  # noqa: ANN001
-    current_stride,  # noqa: ANN001
-    bias_stride,  # noqa: ANN001
-    height_stride,  # noqa: ANN001
-    BIASED: tl.constexpr,  # noqa: N803 - constants
-    SIGNED: tl.constexpr,  # noqa: N803
-    FORGIVES: tl.constexpr,  # noqa: N803
-    ACCUMULATES: tl.constexpr,  # noqa: N803
-    WIDTH: tl.constexpr,  # noqa: N803
+    current,
+    bias,
+    threshold,
+    floor,
+    height,
+    potential,
+    count,
+    net,
+    accumulated,
+    sent,
+    neurons,
+    size,
+    steps,
+    current_stride,
+    bias_stride,
+    height_stride,
+    SIGNED: tl.constexpr,
+    FORGIVES: tl.constexpr,
+    ACCUMULATES: tl.constexpr,
+    WIDTH: tl.constexpr,
 ) -> None:
     """Step one block of neurons through all steps."""
     place = tl.program_id(0).to(tl.int64) * WIDTH + tl.arange(0, WIDTH)
@@ -50,11 +59,9 @@ def steps_of(  # type: ignore[no-untyped-def]
         total = tl.load(accumulated + place, mask=inside, other=0.0)
     for _ in range(steps):
         v += tl.load(current + place, mask=inside, other=0.0)
-        if BIASED:
-            v += tl.load(bias + unit, mask=inside, other=0.0)
-        spike = (v >= limit).to(v.dtype)
+        v += tl.load(bias + unit, mask=inside, other=0.0)
+        spike = fired(v, n, limit, lower, SIGNED)
         if SIGNED:
-            spike = tl.where((v <= lower) & (n > 0), -1.0, spike).to(v.dtype)
             n += spike
         v -= spike * limit
         if FORGIVES:
@@ -98,7 +105,7 @@ def scan(
     launch: Any = steps_of[(triton.cdiv(neurons, BLOCK),)]
     launch(
         current,
-        current if bias is None else bias,
+        torch.zeros_like(threshold) if bias is None else bias,
         threshold,
         retract * threshold,
         height,
@@ -113,7 +120,6 @@ def scan(
         stride(current),
         stride(bias),
         stride(height),
-        BIASED=bias is not None,
         SIGNED=net is not None,
         FORGIVES=net is not None and forgives_debt,
         ACCUMULATES=accumulated is not None,
