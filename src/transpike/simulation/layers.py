@@ -108,7 +108,7 @@ class Layers:
         values = {source: self.value(source, begin, end) for source in node.inputs}
         batch = max(value.shape[1] for value in values.values())
         folded = [self.folded(source, values[source], batch) for source in node.inputs]
-        result = folded[0].add_(folded[1]) if self.adds_in_place(node) else self.whole.get(name, node.op)(*folded)
+        result = folded[0].add_(folded[1]) if self.adds_in_place(node, values) else self.whole.get(name, node.op)(*folded)
         return result.unflatten(0, (end - begin, batch))
 
     def folded(self, name: str, value: Tensor, batch: int) -> Tensor:
@@ -117,11 +117,11 @@ class Layers:
             return self.static[name]
         return value.expand(value.shape[0], batch, *value.shape[2:]).flatten(0, 1)
 
-    def adds_in_place(self, node: Node) -> bool:
-        """Whether a sum may overwrite its first summand: a new tensor that nobody else reads."""
+    def adds_in_place(self, node: Node, values: Mapping[str, Tensor]) -> bool:
+        """Whether a sum may overwrite its first summand: a new tensor of its size that nobody else reads."""
         if not isinstance(node.op, Add) or node.op.scale != 1:
             return False
         first, second = node.inputs
-        maker = self.network.nodes[first].op
         passes = not {first, second} & self.stages.static and first not in self.stages.kept
-        return passes and isinstance(maker, Linear | Convolution)
+        new = passes and isinstance(self.network.nodes[first].op, Linear | Convolution)
+        return new and values[first].shape == values[second].shape
