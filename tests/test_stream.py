@@ -45,7 +45,7 @@ def test_steps_continue_where_they_stopped(name):
 def test_the_past_does_not_depend_on_the_future(steps):
     inputs, network = converted("vgg-bn", tp.recipes["rate"])
     short, long = (tp.simulate(network, inputs[0][:3], t).outputs for t in (steps[0], sum(steps)))
-    assert torch.equal(long[: steps[0]], short)
+    torch.testing.assert_close(long[: steps[0]], short, rtol=0, atol=1e-12)  # sums over more steps at once, in another order
 
 
 def test_mean_of_changing_input_is_what_a_linear_network_answers():

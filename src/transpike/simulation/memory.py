@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import psutil
 import torch
@@ -25,9 +26,12 @@ def default_budget(device: torch.device) -> int:
     return int(psutil.virtual_memory().available) // 4
 
 
-def bytes_per_sample(network: Network) -> int:
-    """Estimate the memory that simulating one sample needs: states, static values, and values alive within a step."""
-    sizes = {name: math.prod(shape) for name, shape in shapes(network).items()}
+def bytes_per_sample(network: Network, sizes: Mapping[str, int] | None = None) -> int:
+    """Estimate the memory that simulating one sample needs: states, static values, and values alive within a step.
+
+    `sizes` are those of the values of one sample by node, if they are known already.
+    """
+    sizes = sizes_of(network) if sizes is None else sizes
     temporal = temporal_nodes(network)
     item = max((getattr(torch, op.dtype).itemsize for op in network.inputs.values()), default=4)
     state = 0
@@ -42,6 +46,11 @@ def bytes_per_sample(network: Network) -> int:
         peak = max(peak, alive)
         alive -= sum(sizes[done] for done in frees.get(name, ()) if done in temporal)
     return item * (state + static + peak)
+
+
+def sizes_of(network: Network) -> dict[str, int]:
+    """Return the number of elements of every node's value for one sample."""
+    return {name: math.prod(shape) for name, shape in shapes(network).items()}
 
 
 def block_on(device: torch.device) -> int:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from transpike.errors import ArgumentError, choose
 from transpike.simulation.engines.event import EventEngine
+from transpike.simulation.engines.layerwise import LayerwiseEngine
 from transpike.simulation.engines.stepwise import StepwiseEngine
 from transpike.simulation.engines.windows import WindowEngine
 from transpike.simulation.task import Engine, Runner, Task
 
 AUTO = "auto"
-ENGINES: tuple[Engine, ...] = (WindowEngine(), EventEngine(), StepwiseEngine())  # the faster before the slower
+ENGINES: tuple[Engine, ...] = (WindowEngine(), EventEngine(), LayerwiseEngine(), StepwiseEngine())  # the faster before the slower
 
 
 def engine_for(task: Task, wanted: str | Engine = AUTO) -> Engine:
@@ -27,4 +28,4 @@ def engine_for(task: Task, wanted: str | Engine = AUTO) -> Engine:
     return engine
 
 
-__all__ = ["AUTO", "ENGINES", "Engine", "Runner", "StepwiseEngine", "Task", "WindowEngine", "engine_for"]
+__all__ = ["AUTO", "ENGINES", "Engine", "LayerwiseEngine", "Runner", "StepwiseEngine", "Task", "WindowEngine", "engine_for"]

@@ -1,0 +1,127 @@
+"""Walk a spiking network layer by layer, each through a stretch of time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
+from itertools import chain
+
+from torch import Tensor
+
+from transpike.network import Network, Node
+from transpike.ops import Add, Convolution, Input, Linear
+from transpike.parts import Stateful
+from transpike.simulation.playing import Player, player
+from transpike.simulation.stages import Stage, Stages
+from transpike.simulation.stepper import channels_last
+from transpike.simulation.whole import WholeConvolution
+
+
+class Observer:
+    """Sees a walk; this one wants to see nothing."""
+
+    def stops(self, name: str) -> Collection[int]:  # noqa: ARG002 - nowhere
+        """Return the steps, counted from 1, after which to see the state of a node."""
+        return ()
+
+    def look(self, name: str, step: int) -> None:
+        """See the state of a node after a step."""
+
+    def keep(self, name: str, value: Tensor) -> None:
+        """See what a node sends [time, batch, ...] in the steps of a stretch; only kept values are seen."""
+
+
+class Layers:
+    """The state of a spiking network for one block of samples between two stretches of time.
+
+    A static value is [batch, ...], a temporal one [time, batch, ...]; ops without a state see time folded into the batch.
+    Values that pass by between two kept ones are computed `tile` bytes at a time.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        stages: Stages,
+        whole: Mapping[str, WholeConvolution],
+        inputs: Sequence[Tensor],
+        first_sample: int,
+        tile: int,
+    ) -> None:
+        self.network = network
+        self.stages = stages
+        self.whole = whole
+        self.first_sample = first_sample
+        self.tile = tile // (inputs[0].shape[0] * inputs[0].element_size())
+        self.players: dict[str, Player] = {}
+        self.steps = 0
+        self.values: dict[str, Tensor] = {}
+        given = dict(zip(network.inputs, map(channels_last, inputs), strict=True))
+        self.static: dict[str, Tensor] = {}
+        for name, node in network.nodes.items():
+            if name in stages.static:
+                sources = [self.static[source] for source in node.inputs]
+                self.static[name] = given[name] if isinstance(node.op, Input) else node.op(*sources)
+
+    def advance(self, steps: int, observer: Observer) -> None:
+        """Advance by a stretch of `steps` time steps, of which the observer sees all."""
+        for stage in self.stages.order:
+            stateful = isinstance(self.network.nodes[stage.name].op, Stateful)
+            value = self.play(stage, steps, observer) if stateful else self.combined(stage.name, 0, steps)
+            observer.keep(stage.name, value)
+            self.values[stage.name] = value
+            for done in stage.frees:
+                del self.values[done]
+        self.steps += steps
+
+    def play(self, stage: Stage, steps: int, observer: Observer) -> Tensor:
+        """Return what an op with a state sends [time, batch, ...]."""
+        node = self.network.nodes[stage.name]
+        assert isinstance(node.op, Stateful)
+        tiles = self.tiles(node.inputs[0], steps, max(1, self.tile // stage.width))
+        first = next(tiles)
+        if stage.name not in self.players:
+            self.players[stage.name] = player(node.op, first[0], self.first_sample)
+        before = self.steps
+        stops = [step - before for step in observer.stops(stage.name) if before < step <= before + steps]
+        look = partial(self.seen, observer, stage.name)
+        return self.players[stage.name].play(chain([first], tiles), steps, stops, look)
+
+    def seen(self, observer: Observer, name: str, step: int) -> None:
+        """Let the observer look at a state after a step of this stretch."""
+        observer.look(name, self.steps + step)
+
+    def tiles(self, name: str, steps: int, tile: int) -> Iterator[Tensor]:
+        """Yield the value [time, batch, ...] of a node in this stretch, `tile` steps at a time; a static one at once."""
+        size = steps if name in self.stages.static else tile
+        for begin in range(0, steps, size):
+            yield self.value(name, begin, min(begin + size, steps))
+
+    def value(self, name: str, begin: int, end: int) -> Tensor:
+        """Return the value [time, batch, ...] of a node in the steps `begin` to `end` of this stretch."""
+        if name in self.stages.static:
+            return self.static[name].expand(end - begin, *self.static[name].shape)
+        return self.values[name][begin:end] if name in self.stages.kept else self.combined(name, begin, end)
+
+    def combined(self, name: str, begin: int, end: int) -> Tensor:
+        """Return the value [time, batch, ...] of an op without a state, computed for all these steps at once."""
+        node = self.network.nodes[name]
+        values = {source: self.value(source, begin, end) for source in node.inputs}
+        batch = max(value.shape[1] for value in values.values())
+        folded = [self.folded(source, values[source], batch) for source in node.inputs]
+        result = folded[0].add_(folded[1]) if self.adds_in_place(node, values) else self.whole.get(name, node.op)(*folded)
+        return result.unflatten(0, (end - begin, batch))
+
+    def folded(self, name: str, value: Tensor, batch: int) -> Tensor:
+        """Return [time, batch, ...] as [time * batch, ...]; a static value of one sample repeats by itself."""
+        if name in self.stages.static and value.shape[1] == 1:
+            return self.static[name]
+        return value.expand(value.shape[0], batch, *value.shape[2:]).flatten(0, 1)
+
+    def adds_in_place(self, node: Node, values: Mapping[str, Tensor]) -> bool:
+        """Whether a sum may overwrite its first summand: a new tensor of its size that nobody else reads."""
+        if not isinstance(node.op, Add) or node.op.scale != 1:
+            return False
+        first, second = node.inputs
+        passes = not {first, second} & self.stages.static and first not in self.stages.kept
+        new = passes and isinstance(self.network.nodes[first].op, Linear | Convolution)
+        return new and values[first].shape == values[second].shape
