@@ -16,6 +16,7 @@ from transpike.neurons import (
     DifferenceMaxPool,
     DifferenceNeuron,
     EvenFiring,
+    EarlyExit,
     FirstToMargin,
     GatedMaxPool,
     IntegrateAndFire,
@@ -154,6 +155,7 @@ def test_every_stateful_op_names_the_op_that_it_approaches():
     others = [
         Integrator(),
         FirstToMargin(1.0),
+        EarlyExit(1.0),
         DifferenceDecoder(),
         DifferenceMaxPool(tiles),
         WinnerTakeAll(tiles, one),

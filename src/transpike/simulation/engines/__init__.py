@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from transpike.errors import ArgumentError, choose
 from transpike.simulation.engines.stepwise import StepwiseEngine
+from transpike.simulation.engines.stopping import StoppingEngine
 from transpike.simulation.engines.windows import WindowEngine
 from transpike.simulation.task import Engine, Runner, Task
 
 AUTO = "auto"
-ENGINES: tuple[Engine, ...] = (WindowEngine(), StepwiseEngine())  # the faster before the slower
+ENGINES: tuple[Engine, ...] = (WindowEngine(), StoppingEngine(), StepwiseEngine())  # the faster before the slower
 
 
 def engine_for(task: Task, wanted: str | Engine = AUTO) -> Engine:
@@ -26,4 +27,4 @@ def engine_for(task: Task, wanted: str | Engine = AUTO) -> Engine:
     return engine
 
 
-__all__ = ["AUTO", "ENGINES", "Engine", "Runner", "StepwiseEngine", "Task", "WindowEngine", "engine_for"]
+__all__ = ["AUTO", "ENGINES", "Engine", "Runner", "StepwiseEngine", "StoppingEngine", "Task", "WindowEngine", "engine_for"]
