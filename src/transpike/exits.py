@@ -47,7 +47,7 @@ def early_exit(
     by no more than that share. The bound is exact for any distribution and needs no grid of margins.
 
     If n is too small for any k, nothing can be promised: the margin is infinite, no sample exits early, and a finding says
-    how many samples it takes (2,995 for loss 0.001 at 0.95). Raises ArgumentError, DataError, and ConversionError for an
+    how many samples it takes (2,995 for loss 0.001 at 0.95); this also warns. Raises ArgumentError, DataError, and ConversionError for an
     answer that is not one value for each of several classes. Sources: the one-sided tolerance limit of Wilks 1941, applied
     to an early decision; the lead of the sum because the error of a rate-coded sum does not grow with t.
 
@@ -204,21 +204,27 @@ def broken(changed: int, samples: int, loss: float, confidence: float) -> bool:
 
 def worded(rule: EarlyExit, changed: int) -> Finding:
     """Say what a calibrated margin promises, or why it cannot."""
-    asked = f"{100 * rule.loss:g} points at {100 * rule.confidence:g} % confidence"
     if math.isinf(rule.margin):
-        least = 100 * smallest_loss(rule.samples, rule.confidence)
-        return Finding(
-            KIND,
-            f"A loss of at most {asked} cannot be promised from {rule.samples:,} calibration samples: no sample exits early.",
-            f"Calibrate on at least {samples_needed(rule.loss, rule.confidence):,} samples (labels are not needed), or "
-            f"promise {math.ceil(100 * least) / 100:g} points, which these are enough for.",
-            severity="warning",
-        )
+        return shortfall(rule.samples, rule.loss, rule.confidence)
     return Finding(
         KIND,
-        f"A sample exits once its first class leads by {rule.margin:.4g} (sum of the outputs). Promised: at most "
-        f"{100 * rule.loss:g} % of decisions differ from those after {rule.time_steps} steps, so at most {asked} are lost; "
-        f"{changed} of {rule.samples:,} calibration samples differ.",
-        "The promise is for samples like those that calibrated it. Samples that the ANN was trained on are decided sooner "
-        "and more surely than new ones: calibrate on samples that it has not seen, which need no labels.",
+        f"A sample exits once its first class leads by {rule.margin:.4g} (sum of the outputs). Promised with "
+        f"{100 * rule.confidence:g} % confidence: at most {100 * rule.loss:g} % of decisions differ from those after "
+        f"{rule.time_steps} steps, so accuracy falls by at most {100 * rule.loss:g} points; {changed} of {rule.samples:,} "
+        "calibration samples differ.",
+        "The promise is for samples like those that calibrated it. Samples that the ANN was trained on may be decided more "
+        "surely than new ones: if you can, calibrate on samples that it has not seen, which need no labels.",
+    )
+
+
+def shortfall(samples: int, loss: float, confidence: float) -> Finding:
+    """Say that so many calibration samples cannot promise a loss, and what could."""
+    least = math.ceil(1e4 * smallest_loss(samples, confidence)) / 100
+    return Finding(
+        KIND,
+        f"A loss of at most {100 * loss:g} points at {100 * confidence:g} % confidence cannot be promised from {samples:,} "
+        "calibration samples: no sample exits early.",
+        f"Calibrate on at least {samples_needed(loss, confidence):,} samples (labels are not needed), or ask for {least:g} "
+        "points, which these are enough for.",
+        severity="warning",
     )

@@ -36,7 +36,7 @@ SAVE_EVERY = 5.0  # seconds
 
 @dataclass(frozen=True)
 class Subject:
-    """What is evaluated: the spiking network, the ANN as reference, the steps; the causes of the loss, and early exit, if any."""
+    """What is evaluated: the spiking network, the ANN as reference, the steps; causes of the loss and early exit, if any."""
 
     network: Network
     reference: Reference

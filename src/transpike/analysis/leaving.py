@@ -48,7 +48,8 @@ class Leaver:
         assert isinstance(rule, EarlyExit)
         counts = tally["exit.steps"]
         mean = float((counts * torch.arange(len(counts))).sum()) / tally.samples
-        costs = {name: float(tally.mean(f"exit.operations.{name}")) for name in self.work.fan_out if has(tally, name)}
+        sums = ((name, f"exit.operations.{name}") for name in self.work.fan_out)
+        costs = {name: float(tally.mean(key)) for name, key in sums if key in tally.sums}
         accumulates = sum(value * accumulates_of(self.network.nodes[name].op) for name, value in costs.items())
         firing = [node.name for node in self.network.having(Neuron) if node.name in costs]
         spikes = sum(float(tally.mean(f"exit.spikes.{name}")) for name in firing)
@@ -67,11 +68,6 @@ class Leaver:
             synaptic_operations=sum(costs.values()),
             energy=energies(self.work.ann_connections, self.work.static_macs, self.work.current_macs, accumulates, mean),
         )
-
-
-def has(tally: Tally, name: str) -> bool:
-    """Say whether the operations that a node causes were counted."""
-    return f"exit.operations.{name}" in tally.sums
 
 
 def percentile(counts: Tensor, share: float) -> int:
