@@ -46,10 +46,10 @@ def early_exit(
     a share of at most `loss` of all samples from the same source decide otherwise than after `time_steps`. Accuracy changes
     by no more than that share. The bound is exact for any distribution and needs no grid of margins.
 
-    If n is too small for any k, nothing can be promised: the margin is infinite, no sample exits early, and a finding says
-    how many samples it takes (2,995 for loss 0.001 at 0.95); this also warns. Raises ArgumentError, DataError, and ConversionError for an
-    answer that is not one value for each of several classes. Sources: the one-sided tolerance limit of Wilks 1941, applied
-    to an early decision; the lead of the sum because the error of a rate-coded sum does not grow with t.
+    If n is too small for any k, nothing can be promised: the margin is infinite, no sample exits early, and a finding, which
+    is warned of, says how many samples it takes (2,995 for loss 0.001 at 0.95). Raises ArgumentError, DataError, and
+    ConversionError for an answer that is not one value for each of several classes. Sources: the one-sided tolerance limit of
+    Wilks 1941, applied to an early decision; the lead of the sum because the error of a rate-coded sum does not grow with t.
 
     >>> from transpike import convert, simulate
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval()
@@ -60,6 +60,22 @@ def early_exit(
     positive_whole("time_steps", time_steps)
     fraction("loss", loss)
     fraction("confidence", confidence)
+    critical = simulated_margins(network, samples, time_steps, memory=memory, progress=progress)
+    hastened, finding = with_exit(network, critical, time_steps, loss, confidence)
+    if finding.severity == "warning":
+        warnings.warn(f"{finding.message} {finding.advice}", TranspikeWarning, stacklevel=2)
+    return hastened
+
+
+def simulated_margins(
+    network: Network,
+    samples: Any,
+    time_steps: int,
+    *,
+    memory: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> Tensor:
+    """Return the critical margin of each sample [n], found by simulating it for all steps; see `early_exit`."""
     full = without_exit(network)
     node = one_decoder(full)
     stream = checked(batches(samples, len(full.inputs), CALIBRATION), full.inputs, CALIBRATION)
@@ -69,16 +85,20 @@ def early_exit(
         found.append(critical_margins(leads(node, part.potentials[node.name]), answers))
         if progress is not None:
             progress(len(part))
-    critical = torch.cat(found)
-    margin = least_margin(critical, loss, confidence)
+    return torch.cat(found)
+
+
+def with_exit(network: Network, critical: Tensor, time_steps: int, loss: float, confidence: float) -> tuple[Network, Finding]:
+    """Return the network with the margin that critical margins [n] allow, and what is promised of it."""
+    full = without_exit(network)
+    node = one_decoder(full)
     assert isinstance(node.op, Integrator)
+    margin = least_margin(critical, loss, confidence)
     rule = EarlyExit(
         margin, delay=node.op.delay, time_steps=time_steps, loss=loss, confidence=confidence, samples=len(critical)
     )
     finding = worded(rule, int((critical >= margin).sum()))
-    if finding.severity == "warning":
-        warnings.warn(f"{finding.message} {finding.advice}", TranspikeWarning, stacklevel=2)
-    return dataclasses.replace(with_op(full, node.name, rule), findings=(*full.findings, finding))
+    return dataclasses.replace(with_op(full, node.name, rule), findings=(*full.findings, finding)), finding
 
 
 def fraction(name: str, value: object) -> None:
