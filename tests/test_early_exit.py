@@ -274,6 +274,14 @@ def test_a_report_says_what_early_exit_did(setting, tmp_path):
     assert "Early exit" not in page(plain)
 
 
+def test_diagnosis_and_prediction_are_of_the_whole_run(setting):
+    model, network, x, labels = setting
+    early = tp.early_exit(network, x, 12, loss=0.02)
+    assert tp.diagnose(model, early, (x, labels), 12) == tp.diagnose(model, network, (x, labels), 12)
+    predicted = [tp.predict(one, (x, labels), 12, simulated=32).over_time for one in (early, network)]
+    assert predicted[0] == predicted[1]
+
+
 def test_an_interrupted_evaluation_goes_on(setting, tmp_path):
     model, network, x, labels = setting
     early = tp.early_exit(network, x, 12, loss=0.02)
