@@ -51,7 +51,8 @@ def diagnose(
 
     Errors are also followed against their bound, the product of the norms of the ops that they pass, see
     `analysis.growth.bounds`. `model` and `samples` are as in `evaluate`; layers are compared with the network's own
-    analogue; samples run to the end, early exit or not. Raises ArgumentError, DataError, and ConversionError for an op whose mean no sum gives.
+    analogue; samples run to the end, early exit or not. Raises ArgumentError, DataError, and ConversionError for an op
+    whose mean no sum gives.
     Source: the three errors Bu et al. 2022; the bound is the textbook one.
 
     >>> import torch
