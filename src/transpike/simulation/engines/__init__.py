@@ -9,7 +9,8 @@ from transpike.simulation.engines.windows import WindowEngine
 from transpike.simulation.task import Engine, Runner, Task
 
 AUTO = "auto"
-ENGINES: tuple[Engine, ...] = (WindowEngine(), StoppingEngine(), StepwiseEngine())  # the faster before the slower
+# The faster before the slower; the one that stops samples before all that would run them to the end.
+ENGINES: tuple[Engine, ...] = (WindowEngine(), StoppingEngine(), StepwiseEngine())
 
 
 def engine_for(task: Task, wanted: str | Engine = AUTO) -> Engine:
