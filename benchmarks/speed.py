@@ -284,7 +284,10 @@ def images(count: int) -> None:
         {"engine": "evaluate (auto)", "simulate s": f"{time.perf_counter() - started:.1f}",
          "accuracy %": f"{100 * report.accuracy[-1]:.2f}", "ANN %": f"{100 * report.reference_accuracy:.2f}"}
     )  # fmt: skip
-    show(f"{count} CIFAR-10 test images, ResNet-20, T = {STEPS}, {torch.get_num_threads()} threads; conversion {converted:.1f} s", rows)
+    show(
+        f"{count} CIFAR-10 test images, ResNet-20, T = {STEPS}, {torch.get_num_threads()} threads; conversion {converted:.1f} s",
+        rows,
+    )
     keep(f"speed-images-{count}", {"rows": rows, "conversion_seconds": converted})
 
 

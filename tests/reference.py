@@ -18,6 +18,7 @@ from transpike.neurons import (
     DifferenceDecoder,
     DifferenceMaxPool,
     DifferenceNeuron,
+    EarlyExit,
     FirstToMargin,
     GatedMaxPool,
     Integrator,
@@ -374,6 +375,7 @@ def difference_max_pool(op, memory, x):
 RULES = {
     Regular: regular,
     FirstToMargin: first_to_margin,
+    EarlyExit: first_to_margin,
     StepMaxPool: step_max_pool,
     GatedMaxPool: gated_max_pool,
     WinnerTakeAll: winner_take_all,

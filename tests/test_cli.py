@@ -93,6 +93,26 @@ def test_where_the_loss_comes_from(folder):
     assert diagnosis["layers"][0]["unevenness"]["mean_square"] == 0
 
 
+def test_samples_may_exit_early(folder):
+    converted()
+    arguments = ("hasten", "net", "--data", "digits", "--time-steps", 8, "--points", 1, "--confidence", 90)
+    output = " ".join(call(*arguments, "--out", "quick").output.split())
+    assert "at most 1 % of decisions differ from those after 8 steps" in output
+    assert "run transpike evaluate quick --time-steps 8" in output
+    output = " ".join(call("evaluate", "quick", "--data", "digits", "--time-steps", 8).output.split())
+    assert "Early exit" in output
+    assert "Promised from 1,437 calibration samples, with 90 % confidence" in output.replace("\u00a0", " ")
+    exits = json.loads((folder / "quick" / "report.json").read_text())["exits"]
+    assert exits["mean_steps"] <= exits["steps_99"] <= 8
+    call("report", "quick")
+    assert '<h2 id="leaving">Early exit</h2>' in (folder / "quick" / "report.html").read_text()
+    values = json.loads(call(*arguments, "--out", "quick", "--json").stdout)
+    assert (values["time_steps"], values["loss"], values["samples"]) == (8, 0.01, 1437)
+    values = json.loads(call("hasten", "net", "--data", "digits", "--samples", 50, "--out", "none", "--json").stdout)
+    assert values["margin"] is None
+    assert "at least 2,995 samples" in values["findings"][-1]["advice"]
+
+
 def test_json_everywhere(folder):
     assert json.loads(call("inspect", "models.py:small", "--shape", "1,8,8", "--json").stdout)["converts"] is True
     result = call("convert", "models.py:small", "--data", "digits", "--out", "net", "--json", "--samples", 100)
@@ -182,6 +202,9 @@ def test_inspect_lists_every_obstacle(folder):
         (("convert", "models.py:small", "--data", "digits", "--out", "models.py"), "in the way"),
         (("evaluate", "absent", "--data", "digits"), "holds no network"),
         (("report", "absent"), "Cannot read the report"),
+        (("hasten", "absent", "--data", "digits", "--out", "net"), "holds no network"),
+        (("hasten", "absent", "--data", "digits", "--out", "net", "--points", 0), "--points must lie between 0 and 100, not 0"),
+        (("hasten", "absent", "--data", "digits", "--out", "net", "--confidence", 100), "--confidence must lie between 0 and"),
     ],
 )
 def test_mistakes_are_one_sentence(folder, arguments, words):

@@ -21,7 +21,12 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
     (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
     x = torch.rand(40, 4)
-    names = {"model": model, "samples": x, "inputs": x, "test_loader": [(x, torch.zeros(40, dtype=torch.long))]}
+    names = {
+        "model": model,
+        "samples": torch.rand(300, 4),
+        "inputs": x,
+        "test_loader": [(x, torch.zeros(40, dtype=torch.long))],
+    }
     exec(code, names)
     assert names["run"].outputs.shape == (64, 40, 3)
     assert len(names["report"].accuracy) == 64

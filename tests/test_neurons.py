@@ -15,6 +15,7 @@ from transpike.neurons import (
     DifferenceDecoder,
     DifferenceMaxPool,
     DifferenceNeuron,
+    EarlyExit,
     EvenFiring,
     FirstToMargin,
     GatedMaxPool,
@@ -154,6 +155,7 @@ def test_every_stateful_op_names_the_op_that_it_approaches():
     others = [
         Integrator(),
         FirstToMargin(1.0),
+        EarlyExit(1.0),
         DifferenceDecoder(),
         DifferenceMaxPool(tiles),
         WinnerTakeAll(tiles, one),

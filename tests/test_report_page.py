@@ -12,7 +12,7 @@ import matplotlib as mpl
 import pytest
 from matplotlib.figure import Figure
 
-from transpike.analysis import Checkpoint, Diagnosis, Layer, LayerLoss, Raster, Report
+from transpike.analysis import Checkpoint, Diagnosis, Exits, Layer, LayerLoss, Raster, Report
 from transpike.analysis.diagnosis import CAUSES, Norm, Part, Stage
 from transpike.analysis.energy import energies
 from transpike.errors import ArchiveError, ArgumentError
@@ -21,6 +21,7 @@ from transpike.report import FIGURES, page, save_figure, write_page
 from transpike.report.causes import by_cause, by_stage
 from transpike.report.curves import accuracy_against_energy, accuracy_over_time, operations_over_time
 from transpike.report.layers import firing_rates, layer_errors, spike_raster
+from transpike.report.leaving import with_exit
 from transpike.report.losses import error_growth, loss_by_layer
 from transpike.report.style import rendered
 from transpike.report.tables import by_layer, over_time
@@ -106,10 +107,16 @@ def unlabelled(report: Report) -> Report:
     return dataclasses.replace(report, accuracy=None, reference_accuracy=None, latency={}, checkpoints=points)
 
 
+def make_exits(**changes) -> Exits:
+    costs = energies(MACS, FIRST_LAYER, 0, 6e7, 13.7)
+    made = Exits(3.25, 0.001, 0.95, 4000, 32, 13.7, 31, 0.954, 0.0005, 0.9215, 1.93, 6e7, costs)
+    return dataclasses.replace(made, **changes)
+
+
 LONG_NAME = "model.transformer.encoder.layers.11.feed_forward.intermediate.activation"
 REPORTS = {
-    "full": make_report(diagnosis=make_diagnosis(make_report().layers)),
-    "no labels": unlabelled(make_report()),
+    "full": make_report(diagnosis=make_diagnosis(make_report().layers), exits=make_exits()),
+    "no labels": unlabelled(make_report(exits=make_exits(accuracy=None, margin=None))),
     "no labels, no classes": unlabelled(make_report(agreement=None)),
     "one layer, no rasters": make_report(layers=1, rasters=()),
     "no layers": make_report(layers=0, rasters=(), neurons=0, spikes_per_neuron=0.0, findings=()),
@@ -263,6 +270,15 @@ def test_growth_is_drawn_against_its_bound():
     assert drawn["bound: product of norms"] == [10.0**place for place in range(6)]
     assert lines(figure, 1)["measured"] == [0.5] * 6
     assert figure.axes[1].get_yscale() == "log"
+
+
+def test_early_exit_has_its_own_section(pages):
+    row = [cell.text for cell in with_exit(REPORTS["full"]).rows[1].cells]
+    assert row[:6] == ["each to its exit", "13.7", "31", "92.2", "0.05", "1.93"]
+    text = " ".join("".join(Elements(pages["full"]).text).split())
+    assert "at most 0.1 % of decisions differ from those after 32 steps" in text
+    assert "too few to promise a loss of at most 0.1 points" in pages["no labels"]
+    assert "Early exit" not in pages["one step"]
 
 
 def test_the_diagnosis_has_its_own_section(pages):

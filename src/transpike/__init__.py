@@ -8,6 +8,7 @@ from transpike.analysis import Report as Report
 from transpike.analysis import diagnose as diagnose
 from transpike.analysis import evaluate as evaluate
 from transpike.conversion import convert as convert
+from transpike.exits import early_exit as early_exit
 from transpike.network import Network as Network
 from transpike.network.archive import load as load
 from transpike.network.archive import save as save

@@ -58,9 +58,23 @@ class State:
     `decided` is the step [batch] at which a decoder settled on its answer, 0 while it has not.
     """
 
+    shared: ClassVar[frozenset[str]] = frozenset()  # names of tensors in it that belong to no sample
+
     count: Tensor | None = None
     potential: Tensor | None = None
     decided: Tensor | None = None
+
+    def keep(self, rows: Tensor, batch: int) -> None:
+        """Go on with the samples at `rows` [kept] of the `batch` so far, and forget the others.
+
+        Tensors with an entry for each sample are cut; two names of one tensor remain two names of one.
+        """
+        cut: dict[int, Tensor] = {}
+        for name, value in list(vars(self).items()):
+            if isinstance(value, Tensor) and name not in self.shared and value.ndim and len(value) == batch:
+                if id(value) not in cut:
+                    cut[id(value)] = rows_of(value, rows)
+                setattr(self, name, cut[id(value)])
 
     def transmitted(self) -> Tensor | None:
         """Return the sum of what each neuron sent so far, or since it restarted [batch, ...]; None where no neuron is."""
@@ -125,6 +139,11 @@ class Method:
     bits_per_spike: int = 1
     limits: str = ""
     extra_steps: int = 0
+
+
+def rows_of(values: Tensor, rows: Tensor) -> Tensor:
+    """Return the entries `rows` [kept] of a tensor [batch, ...], laid out in memory as it is."""
+    return torch.index_select(values, 0, rows, out=torch.empty_like(values[: len(rows)]))
 
 
 def full_map(values: Tensor, like: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""What the command line does before a simulation: predict, and search what to convert with."""
+"""What the command line does before a simulation: predict, search what to convert with, let samples exit early."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from pathlib import Path
 
 from transpike.conversion import convert
 from transpike.errors import TranspikeWarning
+from transpike.exits import early_exit
 from transpike.files import write_text
 from transpike.jobs import NETWORK, DataChoice, Watch, unwatched
+from transpike.network import Network
 from transpike.network.archive import load, save
 from transpike.prediction import Prediction, predict
 from transpike.report import predicted_over_time, save_figure, search_front
@@ -47,6 +49,26 @@ def predict_network(
     for suffix in (".svg", ".png"):
         save_figure(predicted_over_time(prediction), Path(out) / f"predicted_over_time{suffix}")
     return prediction
+
+
+def hasten_network(
+    network: str | Path,
+    data: DataChoice,
+    time_steps: int,
+    out: str | Path,
+    *,
+    loss: float,
+    confidence: float,
+    watch: Watch = unwatched,
+) -> Network:
+    """Let the samples of a saved network exit early, calibrated on `data`, and save it in the folder `out`."""
+    loaded, samples = load(network), data.load("train")
+    advance = watch(f"Simulating {time_steps} steps", len(samples))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TranspikeWarning)  # they are findings of the network, which are shown
+        hastened = early_exit(loaded, samples, time_steps, loss=loss, confidence=confidence, progress=advance)
+    save(hastened, out)
+    return hastened
 
 
 def search_recipe(

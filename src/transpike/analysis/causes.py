@@ -17,6 +17,7 @@ from transpike.analysis.tally import Tally
 from transpike.capture import check_model
 from transpike.data import batches, checked
 from transpike.errors import positive_whole
+from transpike.exits import without_exit
 from transpike.network import Network, Node
 from transpike.network.grammar import check_spiking
 from transpike.neurons import Neuron
@@ -50,7 +51,8 @@ def diagnose(
 
     Errors are also followed against their bound, the product of the norms of the ops that they pass, see
     `analysis.growth.bounds`. `model` and `samples` are as in `evaluate`; layers are compared with the network's own
-    analogue. Raises ArgumentError, DataError, and ConversionError for an op whose mean no sum gives.
+    analogue; samples run to the end, early exit or not. Raises ArgumentError, DataError, and ConversionError for an op
+    whose mean no sum gives.
     Source: the three errors Bu et al. 2022; the bound is the textbook one.
 
     >>> import torch
@@ -61,7 +63,7 @@ def diagnose(
     (0.0, 0.0)
     """
     positive_whole("time_steps", time_steps)
-    check_spiking(network)
+    network = without_exit(check_spiking(network))
     if model is not None:
         check_model(model)
     examiner, reference, tally = Examiner(network, time_steps), Reference(network, model), Tally()

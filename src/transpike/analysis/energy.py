@@ -44,7 +44,7 @@ class Energy:
         return self.snn / self.ann if self.ann else float("nan")
 
 
-def energies(ann_macs: float, static_macs: float, current_macs: float, acs: float, time_steps: int) -> tuple[Energy, ...]:
+def energies(ann_macs: float, static_macs: float, current_macs: float, acs: float, time_steps: float) -> tuple[Energy, ...]:
     """Return the energy under each model from operations per sample: E = mac * MACs + ac * ACs, in microjoule."""
     return tuple(
         Energy(

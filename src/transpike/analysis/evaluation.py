@@ -15,6 +15,7 @@ from torch import nn
 from transpike.analysis.attribution import Examiner
 from transpike.analysis.causes import diagnosis
 from transpike.analysis.findings import find
+from transpike.analysis.leaving import Leaver
 from transpike.analysis.operations import Work, count_work
 from transpike.analysis.progress import Progress, fingerprint
 from transpike.analysis.raster import rasters
@@ -25,6 +26,7 @@ from transpike.analysis.tally import Tally, add_answers, add_layers, add_operati
 from transpike.capture import check_model
 from transpike.data import Batch, batches, checked
 from transpike.errors import positive_whole
+from transpike.exits import exit_of, without_exit
 from transpike.network import Network
 from transpike.network.grammar import check_spiking
 from transpike.simulation import Block, Snapshots, blocks
@@ -34,13 +36,14 @@ SAVE_EVERY = 5.0  # seconds
 
 @dataclass(frozen=True)
 class Subject:
-    """What is evaluated: the spiking network, the ANN as reference, the steps; with an examiner the causes of the loss."""
+    """What is evaluated: the spiking network, the ANN as reference, the steps; causes of the loss and early exit, if any."""
 
     network: Network
     reference: Reference
     time_steps: int
     work: Work
     examiner: Examiner | None
+    leaver: Leaver | None
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ def evaluate(
     the first counts. `samples` are inputs with or without labels, as in `convert`; with labels the report has accuracies
     at every step. `raster` names the layers (see `analysis.raster`) whose
     spikes on the first sample are kept (default: the first, the middle and the last). `diagnose` adds where the loss comes
-    from, see `transpike.diagnose`. With `folder` the evaluation can
+    from, see `transpike.diagnose`. A network of `transpike.early_exit` runs twice, to the end and to the exit of each
+    sample, and `report.exits` compares. With `folder` the evaluation can
     be interrupted, and `resume=True` goes on where it stopped. Raises ArgumentError, DataError, ArchiveError.
 
     >>> import torch
@@ -87,17 +91,22 @@ def evaluate(
     check_spiking(network)
     if model is not None:
         check_model(model)
-    examiner = Examiner(network, time_steps) if diagnose else None
-    subject = Subject(network, Reference(network, model), time_steps, count_work(network), examiner)
+    full = without_exit(network)
+    examiner = Examiner(full, time_steps) if diagnose else None
+    work = count_work(full)
+    leaver = Leaver(network, time_steps, work) if exit_of(network) else None
+    subject = Subject(full, Reference(full, model), time_steps, work, examiner, leaver)
     keeper = Progress(None if folder is None else Path(folder), fingerprint(network, time_steps, diagnosed=diagnose))
     tally, done = keeper.load() if resume else (Tally(), "")
     stream = checked(batches(samples, len(network.inputs), "samples"), network.inputs, "samples")
     rest = skipped(stream, tally.samples, keeper, done)
     run(subject, rest, tally, keeper, Limits(memory, block), progress)
     first = next(checked(batches(samples, len(network.inputs), "samples"), network.inputs, "samples"))
-    report = summarise(subject.network, subject.work, tally, time_steps, title, rasters(network, first, time_steps, raster))
+    report = summarise(subject.network, subject.work, tally, time_steps, title, rasters(full, first, time_steps, raster))
     if examiner is not None:
         report = dataclasses.replace(report, diagnosis=diagnosis(examiner, tally))
+    if leaver is not None:
+        report = dataclasses.replace(report, exits=leaver.summary(tally, report))
     keeper.clear()
     return find(report, subject.work)
 
@@ -149,6 +158,8 @@ def add_block(subject: Subject, part: Block, tally: Tally) -> None:
         add_operations(tally, sums, step)
     if subject.examiner is not None:
         subject.examiner.add(tally, part, reference, labels)
+    if subject.leaver is not None:
+        subject.leaver.add(tally, part, labels)
     tally.samples += len(part)
 
 

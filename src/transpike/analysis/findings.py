@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 
 from transpike.analysis.operations import Work
 from transpike.analysis.report import Checkpoint, Layer, Report
+from transpike.exits import broken, shortfall
 from transpike.parts import Finding
 
 LOSS = 0.01  # a loss of more than one point is worth a warning
@@ -194,6 +195,32 @@ def unfinished(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001
         )
 
 
+def early_exit(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001
+    exits = report.exits
+    if exits is None:
+        return
+    seen = round(exits.changed * report.samples)
+    if exits.margin is None:
+        yield shortfall(exits.calibrated, exits.loss, exits.confidence)
+    elif exits.time_steps != report.time_steps:
+        yield Finding(
+            "other-time-steps",
+            f"The margin of early exit was calibrated for {exits.time_steps} steps, but the run has {report.time_steps}: "
+            "nothing is promised of its decisions.",
+            f"Simulate {exits.time_steps} steps, or calibrate again with time_steps={report.time_steps}.",
+            severity="warning",
+        )
+    elif broken(seen, report.samples, exits.loss, exits.confidence):
+        yield Finding(
+            "broken-promise",
+            f"Early exit changed {seen} of {report.samples:,} decisions, more than the {100 * exits.loss:g} % that were "
+            "promised and than chance explains.",
+            "These samples differ from those that calibrated the margin, which the ANN may have been trained on: calibrate on "
+            "samples like these; labels are not needed.",
+            severity="warning",
+        )
+
+
 def merged_dead(findings: tuple[Finding, ...]) -> Iterator[Finding]:
     """Yield findings of the conversion, those about dead channels as one."""
     dead = [finding for finding in findings if finding.kind == "dead-channels"]
@@ -221,4 +248,5 @@ FINDERS: tuple[Callable[[Report, Work], Iterator[Finding]], ...] = (
     dense_currents,
     silence,
     energy,
+    early_exit,
 )

@@ -56,6 +56,25 @@ class Raster:
 
 
 @dataclass(frozen=True)
+class Exits:
+    """What early exit promised and did; per sample. A sample that never exits has the latency of the whole run."""
+
+    margin: float | None  # the calibrated lead; None where nothing could be promised and no sample exits
+    loss: float  # promised: the most decisions, as a fraction, that differ from those after `time_steps`
+    confidence: float  # of the promise
+    calibrated: int  # samples that calibrated the margin
+    time_steps: int  # that the promise is for
+    mean_steps: float
+    steps_99: int  # at most this many steps for 99 % of the samples
+    exited: float  # share of samples that were decided before the last step
+    changed: float  # share of samples that decided otherwise than after the last step
+    accuracy: float | None
+    spikes_per_neuron: float
+    synaptic_operations: float
+    energy: tuple[Energy, ...]
+
+
+@dataclass(frozen=True)
 class Report:
     """What the conversion of a network cost. Accuracies are fractions; lists over time start after step 1."""
 
@@ -81,6 +100,7 @@ class Report:
     findings: tuple[Finding, ...]
     version: str
     diagnosis: Diagnosis | None = None  # where the loss comes from, if that was asked for
+    exits: Exits | None = None  # of a network whose samples end early; all else is of the whole run
 
     @property
     def final(self) -> Checkpoint:
@@ -137,7 +157,7 @@ def from_values(values: dict[str, Any]) -> Report:
         return tuple(frozen(item) for item in value) if isinstance(value, list) else value
 
     def checkpoint(value: dict[str, Any]) -> Checkpoint:
-        return Checkpoint(**{**value, "energy": tuple(Energy(**energy) for energy in value["energy"])})
+        return Checkpoint(**{**value, "energy": energies_from(value)})
 
     def record(kind: type, value: dict[str, Any]) -> Any:
         return kind(**{key: frozen(item) for key, item in value.items()})
@@ -150,4 +170,11 @@ def from_values(values: dict[str, Any]) -> Report:
     plain["findings"] = tuple(Finding(**value) for value in values["findings"])
     if plain.get("diagnosis") is not None:
         plain["diagnosis"] = diagnosis_from(values["diagnosis"])
+    if plain.get("exits") is not None:
+        plain["exits"] = Exits(**{**values["exits"], "energy": energies_from(values["exits"])})
     return Report(**plain)
+
+
+def energies_from(values: dict[str, Any]) -> tuple[Energy, ...]:
+    """Return the energies among the values of a checkpoint or of an early exit."""
+    return tuple(Energy(**energy) for energy in values["energy"])

@@ -181,6 +181,7 @@ def report(
 
 app.command()(planning.predict)
 app.command()(planning.search)
+app.command()(planning.hasten)
 
 
 def main() -> None:

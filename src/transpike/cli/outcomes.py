@@ -1,8 +1,13 @@
-"""Tables of predictions and searches."""
+"""Tables of predictions and searches, and what early exit comes to."""
 
 from __future__ import annotations
 
+import math
+from dataclasses import asdict
+
 from transpike.cli import show
+from transpike.exits import exit_of
+from transpike.network import Network
 from transpike.prediction import Estimate, Prediction
 from transpike.selection import NoiseChoice, Selection, Trial
 
@@ -69,3 +74,12 @@ def noise(choice: NoiseChoice, time_steps: int) -> None:
         rows.add_row(f"{row.percentile:g}", show.percent(row.loss), f"{row.divergence:.4f}", style=look)
     show.out.print(rows)
     show.out.print(f"Convert with --percentile {choice.best.percentile:g}.")
+
+
+def exit_values(network: Network) -> dict[str, object]:
+    """Return the promise of a network whose samples exit early as plain values; the margin is None if there is none."""
+    rule = exit_of(network)
+    assert rule is not None
+    values = {name: getattr(rule, name) for name in ("time_steps", "loss", "confidence", "samples")}
+    margin = None if math.isinf(rule.margin) else rule.margin
+    return {"margin": margin, **values, "findings": [asdict(finding) for finding in network.findings]}

@@ -1,4 +1,4 @@
-"""The commands before a simulation: predict and search."""
+"""The commands before a simulation: predict, search and hasten."""
 
 from __future__ import annotations
 
@@ -89,3 +89,32 @@ def search(
             model, weights, chosen, limits, out, recipes=recipe, trials=trials, seed=seed, resume=resume, watch=watch
         )
     show.as_json(result.to_json()) if as_json else outcomes.selection(result, out)
+
+
+@sentence
+def hasten(
+    network: Annotated[str, typer.Argument(help="Folder that convert wrote.")],
+    data: Data,
+    out: Annotated[str, typer.Option(help="Folder for the network whose samples exit early.")],
+    time_steps: Steps = 64,
+    points: Annotated[float, typer.Option(help="Lose at most so many points of accuracy.")] = 0.1,
+    confidence: Annotated[float, typer.Option(help="How sure that must be, in percent.")] = 95.0,
+    samples: Samples = None,
+    mean: Numbers = None,
+    std: Numbers = None,
+    as_json: Json = False,
+) -> None:
+    """Let each sample exit early, once its decision is safe by a calibrated margin: labels are not needed."""
+    for name, value in (("--points", points), ("--confidence", confidence)):
+        if not 0 < value < 100:  # noqa: PLR2004 - percent
+            raise ArgumentError(f"{name} must lie between 0 and 100, not {value:g}.")
+    chosen = choice(data, samples, mean, std)
+    with show.watching(quiet=as_json) as watch:
+        limits = {"loss": points / 100, "confidence": confidence / 100}
+        hastened = plans.hasten_network(network, chosen, time_steps, out, **limits, watch=watch)
+    if as_json:
+        show.as_json({"out": out, **outcomes.exit_values(hastened)})
+        return
+    show.findings(hastened.findings)
+    saved = show.escaped(out)
+    show.out.print(f"Saved in {saved}: run [bold]transpike evaluate {saved} --time-steps {time_steps}[/bold] on test data.")

@@ -12,12 +12,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from transpike.analysis import Diagnosis, Report
+from transpike.analysis import Diagnosis, Exits, Report
 from transpike.analysis.diagnosis import CAUSES
 from transpike.jobs import Inspection
 from transpike.network import Network
 from transpike.neurons import Neuron
 from transpike.parts import Finding
+from transpike.report.leaving import promise
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -105,10 +106,27 @@ def report(result: Report) -> None:
         out.print(f"{share} of the ANN's accuracy: {reached}.")
     if result.agreement:
         out.print(f"Same answer as the ANN after {result.time_steps} steps: {percent(result.agreement[-1])} of samples.")
+    if result.exits:
+        exits(result.exits, result)
     out.print(f"[dim]Energy per sample, {ann.model}. {ann.assumptions}[/dim]")
     findings(result.findings)
     if result.diagnosis:
         diagnosis(result.diagnosis)
+
+
+def exits(found: Exits, result: Report) -> None:
+    """Print what early exit promised, changed and saved."""
+    columns = ("mean steps", "99 % within", "accuracy", "spikes per neuron", "energy")
+    rows = table("Early exit, per sample", "run", *columns)
+    accuracy = result.accuracy[-1] if result.accuracy else None
+    for name, steps, within, right, spent in (
+        ("whole", float(result.time_steps), result.time_steps, accuracy, result.final),
+        ("to its exit", found.mean_steps, found.steps_99, found.accuracy, found),
+    ):
+        costs = (f"{spent.spikes_per_neuron:.2f}", f"{spent.energy[0].snn:.3g} uJ")
+        rows.add_row(name, f"{steps:.1f}", str(within), percent(right), *costs)
+    out.print(rows)
+    out.print(promise(result))
 
 
 def diagnosis(found: Diagnosis) -> None:

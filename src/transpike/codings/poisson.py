@@ -21,6 +21,10 @@ class SpikeSource(State):
         self.generators = generators
         self.count: Tensor = count
 
+    def keep(self, rows: Tensor, batch: int) -> None:
+        super().keep(rows, batch)
+        self.generators = [self.generators[row] for row in rows.tolist()]
+
 
 @dataclass(frozen=True, eq=False)
 class Poisson(RateCode):

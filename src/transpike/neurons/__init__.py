@@ -12,7 +12,7 @@ from transpike.neurons.integrator import Integrator
 from transpike.neurons.leaky import LeakyIntegrateAndFire, PreciseLeaky
 from transpike.neurons.leaky_cell import Drive, LeakyCell, fitted_drive
 from transpike.neurons.look_ahead import LookAhead
-from transpike.neurons.margin import FirstToMargin
+from transpike.neurons.margin import EarlyExit, FirstToMargin
 from transpike.neurons.max_pool import AccumulatedMaxPool, GatedMaxPool, StepMaxPool, TemporalMaxPool
 from transpike.neurons.multi_threshold import MultiThreshold
 from transpike.neurons.refractory import Refractory
@@ -38,7 +38,7 @@ SPIKING: tuple[type[Neuron], ...] = (
     LookAhead,
 )
 DIFFERENTIAL: tuple[type[Stateful], ...] = (DifferenceNeuron, DifferenceMaxPool, DifferenceDecoder)
-DECODERS: tuple[type[Decoder], ...] = (Integrator, FirstToMargin)
+DECODERS: tuple[type[Decoder], ...] = (Integrator, FirstToMargin, EarlyExit)
 MAX_POOLS: tuple[type[Stateful], ...] = (AccumulatedMaxPool, StepMaxPool, GatedMaxPool, WinnerTakeAll)
 NEURONS: tuple[type[Stateful], ...] = (*SPIKING, EvenFiring, *DECODERS, *MAX_POOLS, *DIFFERENTIAL, Delayed)
 CELLS: tuple[type[Op], ...] = (LeakyCell,)  # what neurons are made of
@@ -57,6 +57,7 @@ __all__ = [
     "DifferenceMaxPool",
     "DifferenceNeuron",
     "Drive",
+    "EarlyExit",
     "EvenFiring",
     "FirstToMargin",
     "GatedMaxPool",

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from transpike.errors import positive_whole
 from transpike.ops import Identity
-from transpike.parts import Op, State, Stateful
+from transpike.parts import Op, State, Stateful, rows_of
 
 
 class Line(State):
@@ -20,6 +20,10 @@ class Line(State):
     def __init__(self, waiting: deque[Tensor], empty: Tensor) -> None:
         self.waiting = waiting
         self.sent = empty
+
+    def keep(self, rows: Tensor, batch: int) -> None:
+        super().keep(rows, batch)
+        self.waiting = deque(rows_of(signal, rows) for signal in self.waiting)
 
 
 @dataclass(frozen=True, eq=False)

@@ -42,6 +42,11 @@ class FirstToMargin(Integrator):
         if not self.margin > 0:
             raise ArgumentError(f"margin must be above 0, not {self.margin}: nobody leads at a margin of 0.")
 
+    def lead(self, potential: Tensor) -> Tensor:
+        """Return by how much the first class leads the second [...], of potentials [..., classes]."""
+        first, second = potential.topk(2, dim=-1).values.unbind(-1)
+        return first - second
+
     def start(self, x: Tensor, first_sample: int = 0) -> Race:  # noqa: ARG002 - deterministic
         return Race(torch.zeros_like(x))
 
@@ -49,7 +54,20 @@ class FirstToMargin(Integrator):
         undecided = state.decided == 0
         running = super().step(state, x)
         state.answer = torch.where(undecided[:, None], running, state.answer)
-        first, second = state.potential.topk(2, dim=1).values.unbind(1)
         if state.steps > self.delay:
-            state.decided.masked_fill_(undecided & (first - second >= self.margin), state.steps)
+            state.decided.masked_fill_(undecided & (self.lead(state.potential) >= self.margin), state.steps)
         return state.answer
+
+
+@dataclass(frozen=True, eq=False)
+class EarlyExit(FirstToMargin):
+    """`FirstToMargin` that ends the simulation of a sample at its decision, with what was promised of its margin.
+
+    With the given `confidence` at most a share `loss` of all samples like the `samples` that calibrated it decide otherwise
+    than after `time_steps` steps; see `transpike.early_exit`. With an infinite margin no sample ends early.
+    """
+
+    time_steps: int = 1
+    loss: float = 0.0
+    confidence: float = 0.0
+    samples: int = 0

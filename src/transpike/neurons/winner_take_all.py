@@ -21,6 +21,8 @@ class Circuit(State):
     `places` are the inputs of each window (see `windows`), `count` the excitatory spikes of each window so far.
     """
 
+    shared: ClassVar[frozenset[str]] = frozenset({"places", "absent"})
+
     def __init__(self, x: Tensor, places: Tensor, threshold: Tensor, count: Tensor) -> None:
         shape = (len(x), *threshold.shape[1:-2], *places.shape)
         self.places = places

@@ -172,7 +172,9 @@ class Snapping:
             return
         exponent = max((self.exponent[source] for source in node.inputs), default=0)
         bound = max((self.bound[source] for source in node.inputs), default=1.0)
-        if isinstance(op, Input) or (node.inputs and all(source in self.static for source in node.inputs) and not is_stateful(op)):
+        if isinstance(op, Input) or (
+            node.inputs and all(source in self.static for source in node.inputs) and not is_stateful(op)
+        ):
             self.static.add(node.name)
         if isinstance(op, Input):
             self.write(node, op, 0, 1.0)
@@ -186,7 +188,9 @@ class Snapping:
             self.added(node, op, exponent)
         elif isinstance(op, Pad) and op.mode == "constant":
             value = float(snapped(torch.tensor(op.value), self.bits))
-            self.write(node, dataclasses.replace(op, value=value), max(exponent, self.bits if value else 0), max(bound, abs(value)))
+            self.write(
+                node, dataclasses.replace(op, value=value), max(exponent, self.bits if value else 0), max(bound, abs(value))
+            )
         else:
             self.write(node, op, exponent, bound)
 
@@ -268,8 +272,7 @@ class Snapping:
         return Finding(
             "exact-arithmetic",
             f"Weights, biases and thresholds are multiples of 2^-{self.bits} thresholds. The weights changed by "
-            f"{100 * change:.2g} % of their norm at most"
-            + ("." if worst is None else f" (in {worst!r})."),
+            f"{100 * change:.2g} % of their norm at most" + ("." if worst is None else f" (in {worst!r})."),
             f"Sums are exact for {steps} time steps whatever the input, and beyond as long as no potential exceeds "
             f"{2 ** (MANTISSA - 1 - self.bits):,} thresholds.",
             node=worst,

@@ -12,6 +12,7 @@ from transpike.analysis.reference import Reference
 from transpike.capture import check_model
 from transpike.data import Batch, batches, check_labels, checked
 from transpike.errors import ArgumentError, ConversionError, DataError, positive_whole
+from transpike.exits import without_exit
 from transpike.network import Network, forward
 from transpike.network.grammar import check_spiking, differential
 from transpike.parts import Finding
@@ -51,7 +52,7 @@ def predict(
 
     `samples` are inputs with or without labels, as in `convert`: labels give accuracies, otherwise there is the agreement
     with the ANN. `model` is the ANN; None takes the network's own analogue. `progress` is called with the number of
-    samples done. Raises ArgumentError, DataError, or ConversionError for differential coding.
+    samples done. Early exit is left out. Raises ArgumentError, DataError, or ConversionError for differential coding.
 
     >>> import torch
     >>> from transpike import convert
@@ -61,7 +62,7 @@ def predict(
     [1, 2, 3, 4, 6, 8, 11, 16, 23, 32]
     """
     positive_whole("time_steps", time_steps)
-    check_spiking(network)
+    network = without_exit(check_spiking(network))
     if differential(network):
         raise ConversionError(
             "The walk in leaps takes the mean of what neurons send, but under differential coding a spike changes the decoded "

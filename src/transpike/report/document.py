@@ -16,6 +16,7 @@ from transpike.files import write_text
 from transpike.parts import Finding
 from transpike.report.causes import by_cause, by_stage
 from transpike.report.figures import FIGURES, Drawing
+from transpike.report.leaving import promise, with_exit
 from transpike.report.svg import inline
 from transpike.report.tables import by_layer, over_time, work_scale
 from transpike.report.verdict import steps, verdict
@@ -67,6 +68,8 @@ def context(report: Report) -> dict[str, Any]:
         "cause_figures": [image(name, one, report) for name, one in drawn.items() if one.needs == "diagnosis"],
         "by_stage": None if diagnosed is None else by_stage(diagnosed),
         "by_cause": None if diagnosed is None else by_cause(diagnosed),
+        "leaving": None if report.exits is None else with_exit(report),
+        "promise": "" if report.exits is None else promise(report),
         "over_time": over_time(report),
         "by_layer": by_layer(report),
         "macs": macs_sentence(report),

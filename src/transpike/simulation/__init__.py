@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transpike.simulation.engines import ENGINES, Engine
+from transpike.simulation.engines import ENGINES, Engine, StoppingEngine, Task
 from transpike.simulation.recording import Block, Record, Recording, Snapshots, counting_nodes
 from transpike.simulation.repeated import Density, density
 from transpike.simulation.run import blocks, simulate
@@ -16,7 +16,9 @@ __all__ = [
     "Record",
     "Recording",
     "Snapshots",
+    "StoppingEngine",
     "Stream",
+    "Task",
     "blocks",
     "counting_nodes",
     "density",

@@ -49,7 +49,7 @@ def keeping(network: Network, what: str) -> list[str]:
 
 @dataclass(frozen=True)
 class Recording:
-    """The result of a simulation.
+    """The result of a simulation; of samples that end early, up to their exits.
 
     `outputs` [time, batch, ...] is the decoded answer after each step (a mapping from key to tensor where the model has
     several). `spike_counts` gives, per spiking node, the spikes of each sample [batch]. `spikes` [time, batch, ...]

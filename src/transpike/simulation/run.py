@@ -34,7 +34,8 @@ def simulate(
     quarter of what is free), or of exactly `block` samples. `engine` names what computes it (see `transpike.engines`);
     "auto" takes the fastest that can. `progress` is called with the number of samples done. Raises
     ArgumentError or DataError. In float64 the spikes do not depend on the blocks; in float32 sums of another block size
-    may differ in the last bit, and so a spike that is due within that bit of the threshold may come a step later.
+    may differ in the last bit, and so a spike that is due within that bit of the threshold may come a step later. Samples of a
+    network of `transpike.early_exit` end at their exits: `decided` in the recording has the steps, and nothing spikes later.
 
     >>> import torch
     >>> from transpike import convert

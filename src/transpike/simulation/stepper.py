@@ -10,7 +10,7 @@ from torch import Tensor
 from transpike.network import Network
 from transpike.network.value import last_uses
 from transpike.ops import Input
-from transpike.parts import State, Stateful
+from transpike.parts import State, Stateful, rows_of
 
 
 def temporal_nodes(network: Network, changing_inputs: bool = False) -> set[str]:
@@ -24,6 +24,15 @@ def temporal_nodes(network: Network, changing_inputs: bool = False) -> set[str]:
         if changing or any(source in temporal for source in node.inputs):
             temporal.add(name)
     return temporal
+
+
+def nodes_of_samples(network: Network) -> set[str]:
+    """Return the nodes whose value has an entry for each sample: whatever follows an input; the rest are constants."""
+    found: set[str] = set()
+    for name, node in network.nodes.items():
+        if isinstance(node.op, Input) or any(source in found for source in node.inputs):
+            found.add(name)
+    return found
 
 
 def laid_out(network: Network) -> Network:
@@ -84,6 +93,16 @@ class Stepper:
                 del values[done]
         self.sent = values
         return {key: values[name] for key, name in self.network.outputs.items()}
+
+    @torch.inference_mode()
+    def keep(self, rows: Tensor) -> None:
+        """Go on with the samples at `rows` [kept] of the batch only."""
+        batch = len(next(iter(self.inputs.values())))
+        for state in self.states.values():
+            state.keep(rows, batch)
+        cut = nodes_of_samples(self.network)
+        self.inputs = {name: rows_of(value, rows) for name, value in self.inputs.items()}
+        self.static = {name: rows_of(value, rows) if name in cut else value for name, value in self.static.items()}
 
 
 def channels_last(x: Tensor) -> Tensor:

@@ -6,11 +6,13 @@ from transpike.errors import ArgumentError, choose
 from transpike.simulation.engines.event import EventEngine
 from transpike.simulation.engines.layerwise import LayerwiseEngine
 from transpike.simulation.engines.stepwise import StepwiseEngine
+from transpike.simulation.engines.stopping import StoppingEngine
 from transpike.simulation.engines.windows import WindowEngine
 from transpike.simulation.task import Engine, Runner, Task
 
 AUTO = "auto"
-ENGINES: tuple[Engine, ...] = (WindowEngine(), EventEngine(), LayerwiseEngine(), StepwiseEngine())  # the faster before the slower
+# The faster before the slower; the one that stops samples before all that would run them to the end.
+ENGINES: tuple[Engine, ...] = (WindowEngine(), StoppingEngine(), EventEngine(), LayerwiseEngine(), StepwiseEngine())
 
 
 def engine_for(task: Task, wanted: str | Engine = AUTO) -> Engine:
@@ -28,4 +30,16 @@ def engine_for(task: Task, wanted: str | Engine = AUTO) -> Engine:
     return engine
 
 
-__all__ = ["AUTO", "ENGINES", "Engine", "LayerwiseEngine", "Runner", "StepwiseEngine", "Task", "WindowEngine", "engine_for"]
+__all__ = [
+    "AUTO",
+    "ENGINES",
+    "Engine",
+    "EventEngine",
+    "LayerwiseEngine",
+    "Runner",
+    "StepwiseEngine",
+    "StoppingEngine",
+    "Task",
+    "WindowEngine",
+    "engine_for",
+]

@@ -102,8 +102,16 @@ class Compiled:
 class Run:
     """What one run reads and writes; the tensors live as long as this object."""
 
-    def __init__(self, plan: Plan, currents: Mapping[str, Tensor], samples: int, steps: int, checkpoints: Sequence[int],
-                 traced: Sequence[str], threads: int) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        currents: Mapping[str, Tensor],
+        samples: int,
+        steps: int,
+        checkpoints: Sequence[int],
+        traced: Sequence[str],
+        threads: int,
+    ) -> None:
         stages = plan.stages
         self.currents = [currents.get(stage.name) for stage in stages]
         self.counts = {s.name: filled((len(checkpoints), samples), s, torch.float32) for s in stages if is_neuron(s)}

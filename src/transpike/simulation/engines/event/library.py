@@ -44,7 +44,10 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "dense": (c_int, []),
     "new": (c_void_p, []),
     "delete": (None, [c_void_p]),
-    "stage": (c_int, [c_void_p, c_int, POINTER(c_int), c_double, c_int, c_void_p, c_int, c_int, c_void_p, c_void_p, c_void_p, c_int]),
+    "stage": (
+        c_int,
+        [c_void_p, c_int, POINTER(c_int), c_double, c_int, c_void_p, c_int, c_int, c_void_p, c_void_p, c_void_p, c_int],
+    ),
     "settle": (None, [c_void_p, c_int, c_void_p]),
     "source": (c_int, [c_void_p, c_int, c_int, POINTER(c_int), c_int, c_void_p]),
     "can_be_dense": (c_int, [c_void_p, c_int]),
@@ -117,4 +120,3 @@ def whole_numbers(values: Sequence[int]) -> Any:
 def address(tensor: Tensor | None) -> int | None:
     """Return where a tensor lies, or None."""
     return None if tensor is None else tensor.data_ptr()
-

@@ -134,7 +134,9 @@ def full_weight(weight: Tensor, groups: int) -> Tensor:
     return full
 
 
-def averaged(first: Kernel, size: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int], count: int, after: tuple[int, ...]) -> Kernel:
+def averaged(
+    first: Kernel, size: tuple[int, int], stride: tuple[int, int], padding: tuple[int, int], count: int, after: tuple[int, ...]
+) -> Kernel:
     """Return the kernel of means over windows of `size`, as sums over `count`."""
     channels = first.after[0]
     weight = torch.full((channels, 1, *size), 1 / count, dtype=torch.float64)

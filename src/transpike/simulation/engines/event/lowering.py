@@ -151,7 +151,9 @@ class Lowering:
         scaled = [(s, dataclasses.replace(k, weight=k.weight * op.scale)) for s, k in parts[1]] if op.scale != 1 else parts[1]
         return (*parts[0], *scaled)
 
-    def joined(self, op: Concatenate, inputs: Iterable[str], parts: list, after: tuple[int, ...]) -> tuple[tuple[str, Kernel], ...]:
+    def joined(
+        self, op: Concatenate, inputs: Iterable[str], parts: list, after: tuple[int, ...]
+    ) -> tuple[tuple[str, Kernel], ...]:
         """Return the terms of channels that are joined."""
         if op.axis != 1:
             raise NotLinearError("a concatenation along other axes than the channels")
@@ -215,7 +217,11 @@ def check_forms(network: Network, stages: list[Stage]) -> None:
 
 
 def drives(
-    network: Network, stages: list[Stage], spikes: Mapping[str, Tensor], inputs: Mapping[str, Tensor], only: set[str] | None = None
+    network: Network,
+    stages: list[Stage],
+    spikes: Mapping[str, Tensor],
+    inputs: Mapping[str, Tensor],
+    only: set[str] | None = None,
 ) -> dict[str, Tensor]:
     """Return the current of each stage [n, ...] for given spikes of the stages; inputs that are not given are zero.
 
@@ -241,7 +247,11 @@ def whole_unit(stage: Stage, constant: Tensor, time_steps: int, coarsest: int = 
     values = [kernel.weight for _, kernel in stage.terms] + [constant.double()]
     if isinstance(stage.op, Neuron):
         retract = stage.op.retract if isinstance(stage.op, Ternary) else 0.0
-        values += [stage.op.threshold.double(), (stage.op.initial * stage.op.threshold).double(), stage.op.threshold.double() * retract]
+        values += [
+            stage.op.threshold.double(),
+            (stage.op.initial * stage.op.threshold).double(),
+            stage.op.threshold.double() * retract,
+        ]
         values += [] if stage.op.bias is None else [stage.op.bias.double()]
     for bits in range(coarsest, FINEST + 1):
         if all(bool((value * 2**bits == (value * 2**bits).round()).all()) for value in values):
