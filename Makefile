@@ -4,13 +4,19 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test check format clean
+.PHONY: demo test sanitize check format clean
 
 demo: $(VENV)/.run
 	$(BIN)/transpike demo
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2
+
+# The kernels of the event engine under the address sanitizer; afterwards they are compiled as before.
+sanitize: $(VENV)/.dev
+	CXXFLAGS="-O1 -g -fsanitize=address" $(PIP) --no-deps --editable .
+	LD_PRELOAD=$$($${CXX:-g++} -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
+		$(BIN)/python -m pytest tests/test_event_engine.py; status=$$?; $(PIP) --no-deps --editable .; exit $$status
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import sys
@@ -30,7 +31,8 @@ def compile_build(command: str, root: Path, build: str) -> str | None:
     """Compile one build; return None, or what the compiler says."""
     target = root / NATIVE / f"kernels_{build}.so"
     made = target.with_suffix(".new")
-    arguments = [command, *COMMON, *BUILDS[build], str(root / NATIVE / "engine.cpp"), "-o", str(made)]
+    extra = shlex.split(os.environ.get("CXXFLAGS", ""))
+    arguments = [command, *COMMON, *BUILDS[build], *extra, str(root / NATIVE / "engine.cpp"), "-o", str(made)]
     result = subprocess.run(arguments, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
     if result.returncode:
         made.unlink(missing_ok=True)

@@ -200,8 +200,8 @@ def test_grouped_dilated_and_strided_convolutions():
     torch.manual_seed(1)
     model = nn.Sequential(
         nn.Conv2d(3, 24, 3), nn.ReLU(), nn.Conv2d(24, 24, 3, padding=1, groups=24), nn.ReLU(),
-        nn.Conv2d(24, 36, 3, padding=2, dilation=2, groups=3), nn.ReLU(), nn.Conv2d(36, 70, (3, 2), stride=(2, 1), padding=(1, 0)),
-        nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(70, 4),
+        nn.Conv2d(24, 36, 3, padding=2, dilation=2, groups=3), nn.ReLU(),
+        nn.Conv2d(36, 70, (3, 2), stride=(2, 1), padding=(1, 0)), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(70, 4),
     ).eval()  # fmt: skip
     samples = torch.rand(200, 3, 11, 9)
     network = tp.convert(model, samples, "rate", exact=True)

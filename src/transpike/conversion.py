@@ -61,9 +61,9 @@ def convert(
     DataLoader; labels in it are ignored. `time_steps` is what the network will run for: some recipes need it. Recipe "auto"
     takes the one that comes closest to the ANN within these steps, among those with binary spikes unless `graded`; see
     `transpike.choice`. With `exact` all sums of the network are exact, so that it sends the same spikes on every engine, batch
-    size and device (see `passes.SnapToGrid`). `progress` is called with the number of samples read, each time that a pass of the recipe reads
-    them. Nothing is trained and the model is not changed. Raises ArgumentError, DataError, CaptureError or ConversionError
-    with the reason; warns if there are few samples.
+    size and device (see `passes.SnapToGrid`). `progress` is called with the number of samples read, each time that a pass of
+    the recipe reads them. Nothing is trained and the model is not changed. Raises ArgumentError, DataError, CaptureError
+    or ConversionError with the reason; warns if there are few samples.
 
     >>> import torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval()

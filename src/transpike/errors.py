@@ -40,6 +40,10 @@ class TranspikeWarning(UserWarning):
     """Something works, yet the result deserves less trust than usual."""
 
 
+class SlowEngineWarning(TranspikeWarning):
+    """A simulation runs on a slower engine than it could."""
+
+
 def choose(kind: str, name: object, choices: Iterable[str]) -> str:
     """Return `name` if it is one of `choices`, else raise with the nearest match and the whole list.
 

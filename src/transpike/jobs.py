@@ -40,6 +40,7 @@ from transpike.passes import (
 )
 from transpike.recipe import STRUCTURE, Recipe, find_recipe
 from transpike.report import FIGURES, save_figure, write_page
+from transpike.simulation import AUTO as AUTO_ENGINE
 from transpike.sources import Scaling, load_data, load_model
 
 NETWORK, REPORT, PAGE = "network", "report.json", "report.html"
@@ -190,6 +191,7 @@ def convert_model(
     *,
     time_steps: int | None = None,
     graded: bool = False,
+    exact: bool = False,
     watch: Watch = unwatched,
 ) -> Network:
     """Convert a model, calibrated on `data`, and save the network in the folder `out`; see `transpike.convert`."""
@@ -200,7 +202,7 @@ def convert_model(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)  # they are findings of the network, which are shown
         loaded = load_model(model, weights)
-        network = convert(loaded, samples, recipe, time_steps=time_steps, graded=graded, progress=advance)
+        network = convert(loaded, samples, recipe, time_steps=time_steps, graded=graded, exact=exact, progress=advance)
     save(network, out)
     return network
 
@@ -217,6 +219,7 @@ def evaluate_network(
     raster: tuple[str, ...] | None = None,
     diagnose: bool = False,
     memory: int | None = None,
+    engine: str = AUTO_ENGINE,
     watch: Watch = unwatched,
 ) -> Report:
     """Evaluate a saved network and write `report.json` into the folder `out`."""
@@ -233,6 +236,7 @@ def evaluate_network(
         folder=out,
         resume=resume,
         memory=memory,
+        engine=engine,
         progress=watch(f"Simulating {time_steps} steps", len(samples)),
     )
     report.save(Path(out) / REPORT)

@@ -29,7 +29,7 @@ from transpike.errors import positive_whole
 from transpike.exits import exit_of, without_exit
 from transpike.network import Network
 from transpike.network.grammar import check_spiking
-from transpike.simulation import Block, Snapshots, blocks
+from transpike.simulation import AUTO, Block, Engine, Snapshots, blocks
 
 SAVE_EVERY = 5.0  # seconds
 
@@ -48,10 +48,11 @@ class Subject:
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a simulation: bytes of memory, samples at once; None leaves the choice to it."""
+    """Bounds of a simulation: bytes of memory, samples at once, where None leaves the choice to it; and its engine."""
 
     memory: int | None = None
     block: int | None = None
+    engine: str | Engine = AUTO
 
 
 def evaluate(
@@ -67,6 +68,7 @@ def evaluate(
     resume: bool = False,
     memory: int | None = None,
     block: int | None = None,
+    engine: str | Engine = AUTO,
     progress: Callable[[int], None] | None = None,
 ) -> Report:
     """Simulate `network` on `samples` for `time_steps` steps and return what the conversion cost.
@@ -76,7 +78,7 @@ def evaluate(
     at every step. `raster` names the layers (see `analysis.raster`) whose
     spikes on the first sample are kept (default: the first, the middle and the last). `diagnose` adds where the loss comes
     from, see `transpike.diagnose`. A network of `transpike.early_exit` runs twice, to the end and to the exit of each
-    sample, and `report.exits` compares. With `folder` the evaluation can
+    sample, and `report.exits` compares. `engine` is as in `transpike.simulate`. With `folder` the evaluation can
     be interrupted, and `resume=True` goes on where it stopped. Raises ArgumentError, DataError, ArchiveError.
 
     >>> import torch
@@ -100,7 +102,7 @@ def evaluate(
     tally, done = keeper.load() if resume else (Tally(), "")
     stream = checked(batches(samples, len(network.inputs), "samples"), network.inputs, "samples")
     rest = skipped(stream, tally.samples, keeper, done)
-    run(subject, rest, tally, keeper, Limits(memory, block), progress)
+    run(subject, rest, tally, keeper, Limits(memory, block, engine), progress)
     first = next(checked(batches(samples, len(network.inputs), "samples"), network.inputs, "samples"))
     report = summarise(subject.network, subject.work, tally, time_steps, title, rasters(full, first, time_steps, raster))
     if examiner is not None:
@@ -131,6 +133,7 @@ def run(
             subject.time_steps,
             memory=limits.memory,
             block=limits.block,
+            engine=limits.engine,
             snapshots=snapshots,
             first_sample=tally.samples,
         ):

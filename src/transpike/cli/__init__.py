@@ -9,9 +9,10 @@ from typing import Annotated
 import typer
 
 from transpike import __version__, jobs
-from transpike.cli import planning, show
+from transpike.cli import planning, racing, show
 from transpike.cli.arguments import SETTINGS, Data, Json, Model, Numbers, Samples, Seed, Weights, choice, numbers, sentence
 from transpike.recipe import RECIPES
+from transpike.simulation import AUTO, ENGINES
 
 app = typer.Typer(
     help="Compile trained neural networks into spiking networks, run them, and see what it cost.",
@@ -81,6 +82,9 @@ def convert(
     recipe: Annotated[str, typer.Option(help=f"auto, or one of {', '.join(RECIPES)}.")] = "rate",
     time_steps: Annotated[int | None, typer.Option(help="Steps that the network will run for; some recipes fit it.")] = None,
     graded: Annotated[bool, typer.Option("--graded", help="Let --recipe auto take spikes of several bits.")] = False,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Exact arithmetic: the same spikes on every engine and device.")
+    ] = False,
     percentile: Annotated[float | None, typer.Option(help="Percentile of the thresholds, instead of the recipe's.")] = None,
     entrance: Annotated[str, typer.Option("--input", help="constant (current), or spikes: poisson, regular.")] = "constant",
     seed: Seed = 0,
@@ -106,7 +110,9 @@ def convert(
     ).recipe()
     with show.watching(quiet=as_json) as watch:
         given = choice(data, samples, mean, std)
-        network = jobs.convert_model(model, weights, given, chosen, out, time_steps=time_steps, graded=graded, watch=watch)
+        network = jobs.convert_model(
+            model, weights, given, chosen, out, time_steps=time_steps, graded=graded, exact=exact, watch=watch
+        )
     if as_json:
         show.as_json(
             {
@@ -134,6 +140,7 @@ def evaluate(
     ] = None,
     diagnose: Annotated[bool, typer.Option("--diagnose", help="Find where the loss comes from, layer by layer.")] = False,
     memory: Annotated[int | None, typer.Option(min=1, help="Memory budget in MB (default: a quarter of what is free).")] = None,
+    engine: Annotated[str, typer.Option(help=f"auto, or one of {', '.join(one.name for one in ENGINES)}.")] = AUTO,
     samples: Samples = None,
     mean: Numbers = None,
     std: Numbers = None,
@@ -153,6 +160,7 @@ def evaluate(
             raster=tuple(raster) if raster else None,
             diagnose=diagnose,
             memory=memory * 1_000_000 if memory else None,
+            engine=engine,
             watch=watch,
         )
     if as_json:
@@ -182,6 +190,7 @@ def report(
 app.command()(planning.predict)
 app.command()(planning.search)
 app.command()(planning.hasten)
+app.command()(racing.bench)
 
 
 def main() -> None:

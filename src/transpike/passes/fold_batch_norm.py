@@ -50,8 +50,8 @@ class FoldBatchNorm:
             return bypass(with_op(network, after.name, scaled_inputs(after.op, *affine)), node.name)
         if not isinstance(node.op, BatchNorm):
             return network
-        spread = [value.to(node.op.mean.dtype).reshape(-1, *[1] * (ranks[node.name] - 1)) for value in affine]
-        return with_op(network, node.name, Affine(*spread))
+        scale, shift = (value.to(node.op.mean.dtype).reshape(-1, *[1] * (ranks[node.name] - 1)) for value in affine)
+        return with_op(network, node.name, Affine(scale, shift))
 
 
 def per_channel(op: Op, rank: int) -> tuple[Tensor, Tensor] | None:

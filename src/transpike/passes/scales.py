@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -117,4 +118,10 @@ def rescaled(op: Op, into: Tensor, out: Tensor) -> Op:
     bias = None if op.bias is None else (op.bias.double() / out).to(op.bias.dtype)
     changed = dataclasses.replace(op, weight=new.reshape(weight.shape).to(op.weight.dtype), bias=bias)
     original = getattr(op, "original", None)
-    return changed if original is None else dataclasses.replace(changed, original=rescaled(original, into, out))
+    return changed if original is None else with_original(changed, rescaled(original, into, out))
+
+
+def with_original(op: Op, original: Op) -> Op:
+    """Return an op that says what the ANN has in its place."""
+    changes: dict[str, Any] = {"original": original}
+    return dataclasses.replace(op, **changes)

@@ -5,15 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from transpike.calibration import Samples
 from transpike.errors import ArgumentError, ConversionError
-from transpike.network import Network, Node, shapes
-from transpike.network.edit import rebuilt, with_op
+from transpike.network import Network, Node
+from transpike.network.edit import rebuilt
 from transpike.network.grammar import decoded, place
 from transpike.neurons import (
     Burst,
@@ -33,19 +33,17 @@ from transpike.ops import (
     Add,
     Affine,
     AveragePool,
-    Identity,
     Input,
     Mean,
     OnGrid,
     Pad,
-    Reshape,
     TransposedConvolution,
     Upsample,
 )
 from transpike.parts import Decoder, Finding, Op, Stateful
 from transpike.passes.fold_batch_norm import Weighted
+from transpike.passes.means import sums_for_means, values_averaged
 from transpike.passes.normalise_weights import NormaliseWeights
-from transpike.passes.scales import rescaled
 
 MANTISSA = 24  # bits of a float32
 TABLE_BITS = 6  # of heights that change from step to step
@@ -100,41 +98,6 @@ def check_kinds(network: Network) -> None:
                 f"{type(op).__name__} {place(node)} multiplies or divides what it received, so that its arithmetic cannot be "
                 "exact: convert without exact arithmetic, or take a recipe of integrate-and-fire neurons and constant input."
             )
-
-
-def sums_for_means(network: Network) -> Network:
-    """Turn means over other than powers of two into sums, where weights behind them can take the quotient over."""
-    for node in network.having(AveragePool, AdaptiveAveragePool, Mean):
-        count, reader = values_averaged(network, node), weighted_reader(network, node.name)
-        total = summing(node.op)
-        if count is None or count & (count - 1) == 0 or reader is None or total is None:
-            continue
-        op = network.nodes[reader].op
-        assert isinstance(op, Weighted)
-        inputs, outputs = op.weight.shape[1] * getattr(op, "groups", 1), op.weight.shape[0]
-        if isinstance(op, TransposedConvolution):
-            continue
-        quotient = torch.full((inputs,), 1 / count, dtype=torch.float64)
-        network = with_op(with_op(network, node.name, total), reader, rescaled(op, quotient, torch.ones(outputs).double()))
-    return network
-
-
-def summing(op: Op) -> Op | None:
-    """Return the sum over the windows of a mean; None if there is no op for it."""
-    if isinstance(op, AveragePool):
-        return dataclasses.replace(op, divisor=1) if len(op.kernel) > 1 else None
-    if isinstance(op, Mean):
-        return dataclasses.replace(op, sum=True)
-    assert isinstance(op, AdaptiveAveragePool)
-    return Mean((2, 3), keepdim=True, sum=True) if tuple(op.size) == (1, 1) else None
-
-
-def weighted_reader(network: Network, name: str) -> str | None:
-    """Return the op with weights that alone reads a node, perhaps through a reshaping."""
-    reader = network.only_user(name)
-    while reader is not None and isinstance(network.nodes[reader].op, Reshape | Identity):
-        reader = network.only_user(reader)
-    return reader if reader is not None and isinstance(network.nodes[reader].op, Weighted) else None
 
 
 def snapped(tensor: Tensor, bits: int) -> Tensor:
@@ -233,12 +196,11 @@ class Snapping:
 
     def on_grid(self, node: Node, op: Weighted | Affine, bits: int) -> Op:
         """Return an op with weights that are multiples of 2^-bits, noting how much they changed."""
-        changed = op.map_tensors(lambda tensor: tensor)
         names = ("scale", "shift") if isinstance(op, Affine) else ("weight", "bias")
-        values = {name: snapped(value, bits) for name in names if (value := getattr(op, name)) is not None}
-        changed = dataclasses.replace(op, **values)
+        changes: dict[str, Any] = {n: snapped(value, bits) for n in names if (value := getattr(op, n)) is not None}
         if hasattr(op, "original"):
-            changed = dataclasses.replace(changed, original=op.analogue())
+            changes["original"] = op.analogue()
+        changed = dataclasses.replace(op, **changes)
         old, new = getattr(op, names[0]), getattr(changed, names[0])
         if old is not None and float(old.norm()) > 0:
             self.changes[node.name] = float((new - old).norm() / old.norm())
@@ -291,21 +253,7 @@ def magnitude(op: Op, bound: float) -> float:
         return scale * bound + (0.0 if op.shift is None else float(op.shift.abs().max()))
     assert isinstance(op, Weighted)
     weight = op.weight.abs().double()
-    axis = 1 if type(op).__name__ == "TransposedConvolution" else 0
+    axis = 1 if isinstance(op, TransposedConvolution) else 0
     rows = weight.movedim(axis, 0).flatten(1).sum(1)
     bias = 0.0 if op.bias is None else float(op.bias.abs().max())
     return float(rows.max()) * bound + bias
-
-
-def values_averaged(network: Network, node: Node) -> int | None:
-    """Return over how many values a mean goes; None if that differs from place to place."""
-    op, sizes = node.op, shapes(network)
-    if isinstance(op, AveragePool):
-        uneven = any(op.padding) and not op.count_include_pad
-        return None if uneven or op.ceil_mode else (op.divisor or math.prod(op.kernel))
-    before, after = sizes[node.inputs[0]], sizes[node.name]
-    if isinstance(op, Mean) and op.sum:
-        return 1
-    if isinstance(op, AdaptiveAveragePool) and any(b % a for b, a in zip(before[1:], after[1:], strict=True)):
-        return None
-    return math.prod(before) // max(math.prod(after), 1)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from transpike.simulation.engines import ENGINES, Engine, StoppingEngine, Task
+from transpike.simulation.engines import AUTO, ENGINES, Engine, StoppingEngine, Task
 from transpike.simulation.recording import Block, Record, Recording, Snapshots, counting_nodes
 from transpike.simulation.repeated import Density, density
 from transpike.simulation.run import blocks, simulate
 from transpike.simulation.stream import Stream
 
 __all__ = [
+    "AUTO",
     "ENGINES",
     "Block",
     "Density",

@@ -90,8 +90,8 @@ def passed(op: Op, ends: list[Bounds]) -> Bounds:
         case Affine() if op.scale is not None:
             return by_sign(op, "scale", "shift", ends[0])
         case BatchNorm():
-            spread = [value.reshape(-1, *[1] * (ends[0][0].ndim - 2)) for value in op.affine()]
-            return by_sign(Affine(*spread), "scale", "shift", ends[0])
+            scale, shift = (value.reshape(-1, *[1] * (ends[0][0].ndim - 2)) for value in op.affine())
+            return by_sign(Affine(scale, shift), "scale", "shift", ends[0])
         case Add() if op.scale < 0:
             (low, high), (least, largest) = ends
             return op(low, largest), op(high, least)

@@ -1,4 +1,6 @@
-"""What linear ops make of spikes, as one convolution: y[o, p, q] = sum of weight[o, i, a, b] x[i, p sh - top + a, q sw - left + b].
+"""What linear ops make of spikes, as one convolution.
+
+y[o, p, q] = sum over i, a, b of weight[o, i, a, b] x[i, p sh - top + a, q sw - left + b].
 
 Everything between two layers of neurons is linear, so each path from spikes to a current is such a convolution: pools have
 equal weights, a fully connected layer has a kernel as large as its input, a shortcut is diagonal.
@@ -144,6 +146,7 @@ def averaged(
 
 
 def then_average(first: Kernel, op: AveragePool, after: tuple[int, ...]) -> Kernel:
+    """Return the kernel of means over windows."""
     if len(op.kernel) != 2 or op.ceil_mode or (any(op.padding) and not op.count_include_pad):  # noqa: PLR2004
         raise NotLinearError("a mean over windows of different size")
     kernel, stride, padding = (tuple(each) for each in (op.kernel, op.stride, op.padding))
@@ -151,6 +154,7 @@ def then_average(first: Kernel, op: AveragePool, after: tuple[int, ...]) -> Kern
 
 
 def then_adaptive(first: Kernel, op: AdaptiveAveragePool, after: tuple[int, ...]) -> Kernel:
+    """Return the kernel of means over as many windows as asked for."""
     height, width = first.after[1:]
     if len(op.size) != 2 or height % op.size[0] or width % op.size[1]:  # noqa: PLR2004
         raise NotLinearError("a mean over windows of different size")
@@ -158,7 +162,8 @@ def then_adaptive(first: Kernel, op: AdaptiveAveragePool, after: tuple[int, ...]
     return averaged(first, size, size, (0, 0), math.prod(size), after)
 
 
-def then_mean(first: Kernel, op: Mean, after: tuple[int, ...]) -> Kernel:
+def then_mean(first: Kernel, op: Mean, after: tuple[int, ...]) -> Kernel:  # noqa: ARG001 - one signature for all
+    """Return the kernel of the mean over an image."""
     if first.flat or sorted(axis % 4 for axis in op.axes) != [2, 3]:
         raise NotLinearError("a mean over other axes than those of an image")
     size = first.after[1], first.after[2]
@@ -166,6 +171,7 @@ def then_mean(first: Kernel, op: Mean, after: tuple[int, ...]) -> Kernel:
 
 
 def then_linear(first: Kernel, op: Linear, after: tuple[int, ...]) -> Kernel:
+    """Return the kernel of a fully connected layer: as large as the image."""
     channels, height, width = first.after
     if height * width > 1 and not first.flat:
         raise NotLinearError("a fully connected layer at each place")
@@ -174,6 +180,7 @@ def then_linear(first: Kernel, op: Linear, after: tuple[int, ...]) -> Kernel:
 
 
 def then_affine(first: Kernel, op: Affine, after: tuple[int, ...]) -> Kernel:
+    """Return the kernel of what `first` gives, each channel scaled."""
     if op.scale is None:
         return first
     channels = op.scale.double().expand(after).reshape(first.after).flatten(1)
@@ -184,27 +191,32 @@ def then_affine(first: Kernel, op: Affine, after: tuple[int, ...]) -> Kernel:
 
 
 def then_reshape(first: Kernel, op: Reshape, after: tuple[int, ...]) -> Kernel:  # noqa: ARG001 - one signature for all
+    """Return the same kernel, noting whether its value is now one vector."""
     if tuple(op.shape) in ((math.prod(first.after),), first.after):
         return dataclasses.replace(first, flat=len(op.shape) == 1)
-    if math.prod(first.after[1:]) == 1 and tuple(op.shape)[0] == first.after[0]:
+    if math.prod(first.after[1:]) == 1 and op.shape[0] == first.after[0]:
         return first
     raise NotLinearError(f"a reshaping to {tuple(op.shape)}")
 
 
 def then_slice(first: Kernel, op: Slice, after: tuple[int, ...]) -> Kernel:
+    """Return the kernel of some of the channels, rows or columns."""
     if first.flat:
         raise NotLinearError("a slice of a vector")
     if op.axis == 1:
         picks = slice(op.start, op.stop, op.step)
         return dataclasses.replace(first, weight=first.dense()[picks], after=image(after))
     axis = op.axis - 2
-    stride, offset = list(first.stride), list(first.offset)
-    offset[axis] -= op.start * stride[axis]
-    stride[axis] *= op.step
-    return dataclasses.replace(first, stride=tuple(stride), offset=tuple(offset), after=image(after))
+    (sh, sw), (top, left) = first.stride, first.offset
+    if axis == 0:
+        stride, offset = (sh * op.step, sw), (top - op.start * sh, left)
+    else:
+        stride, offset = (sh, sw * op.step), (top, left - op.start * sw)
+    return dataclasses.replace(first, stride=stride, offset=offset, after=image(after))
 
 
 def then_pad(first: Kernel, op: Pad, after: tuple[int, ...]) -> Kernel:
+    """Return the kernel with channels of zeros before and behind."""
     widths = (*op.widths, *[0] * (6 - len(op.widths)))
     if op.mode != "constant" or first.flat or any(widths[:4]):
         raise NotLinearError("a border that is not zero channels")

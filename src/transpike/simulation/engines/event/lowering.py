@@ -121,10 +121,7 @@ class Lowering:
         reader = self.network.only_user(name)
         after = None if reader is None else self.network.nodes[reader].op
         fits = type(after) is IntegrateAndFire and not after.delay and not op.of_spikes and not op.restarts
-        pool = op.pool
-        plain = isinstance(pool, MaxPool) and not any(pool.padding) and not pool.ceil_mode and set(pool.dilation) == {1}
-        tiles = plain and tuple(pool.kernel) == tuple(pool.stride) and tuple(pool.kernel) in WINDOWS  # type: ignore[union-attr]
-        if not fits or not tiles:
+        if not fits or not tiling(op.pool):
             raise UnsupportedError(f"it has no form for the max-pool {place(node)}")
 
     def linear(self, name: str) -> None:
@@ -169,6 +166,18 @@ class Lowering:
                 found.append((origin, dataclasses.replace(kernel, weight=weight, after=image(after))))
             first += channels
         return tuple(found)
+
+
+def tiling(pool: Op) -> bool:
+    """Whether the windows of a max-pool tile the image and fit a tile."""
+    return (
+        isinstance(pool, MaxPool)
+        and tuple(pool.kernel) == tuple(pool.stride)
+        and tuple(pool.kernel) in WINDOWS
+        and not any(pool.padding)
+        and not pool.ceil_mode
+        and set(pool.dilation) == {1}
+    )
 
 
 def lowered(network: Network) -> list[Stage]:
@@ -243,7 +252,7 @@ def drives(
 
 
 def whole_unit(stage: Stage, constant: Tensor, time_steps: int, coarsest: int = 0) -> int:
-    """Return the unit, at least 2^coarsest, in which all numbers of a stage are whole and its sums fit 32 bits; 0 if none is."""
+    """Return the unit, at least 2^coarsest, in which all numbers of a stage are whole and sums fit 32 bits; 0 if none is."""
     values = [kernel.weight for _, kernel in stage.terms] + [constant.double()]
     if isinstance(stage.op, Neuron):
         retract = stage.op.retract if isinstance(stage.op, Ternary) else 0.0

@@ -15,7 +15,7 @@ from transpike.network import Network, shapes
 from transpike.network.grammar import decoded, sequential
 from transpike.neurons import Neuron
 from transpike.neurons.base import row
-from transpike.parts import Decoder, Stateful
+from transpike.parts import Decoder, State, Stateful
 from transpike.simulation.engines.event.compiled import DENSE, EVENT, Compiled, Plan, Run, is_neuron
 from transpike.simulation.engines.event.library import library
 from transpike.simulation.engines.event.lowering import (
@@ -221,7 +221,8 @@ class EventRunner:
 
     def answers(self, run: Run) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the decoded outputs after each step, and when decoders settled."""
-        network, states, steps = self.network, {}, self.task.time_steps
+        network, steps = self.network, self.task.time_steps
+        states: dict[str, State] = {}
         received = {s.name: self.as_values(s, run.answers[s.name]) for s in self.plan.stages if not is_neuron(s)}
         outputs: dict[str, Tensor] = {}
         for t in range(steps):

@@ -14,13 +14,14 @@ namespace {
 template <class F>
 __attribute__((always_inline)) inline void for_operands(const Job& job, const Stage& s, int y, int x, int block, F f) {
     for (const Source& source : s.sources) {
-        if (source.diagonal) continue;
         const Stage& from = job.program.stages[source.from];
         const std::size_t stride = from.byte_row();
-        const int8_t* weights = source.tiles.get() + std::size_t(block) * source.kh * source.chunks * 2048;
         const uint8_t* row = job.w.bytes[from.slot].get() + from.byte_place(y * source.sh - source.top, x * source.sw - source.left);
+        const int step = source.diagonal ? from.padded : 64;  // a tap of a diagonal map brings its own 16 channels only
+        if (source.diagonal) row += block * 16;
+        const int8_t* weights = source.tiles.get() + std::size_t(block) * source.kh * source.chunks * 2048;
         for (int r = 0; r < source.kh; r++, row += CHUNK * stride)
-            for (int c = 0; c < source.chunks; c++, weights += 2048) f(row + c * 64, stride, weights);
+            for (int c = 0; c < source.chunks; c++, weights += 2048) f(row + c * step, stride, weights);
     }
 }
 
@@ -47,7 +48,7 @@ inline void multiply(const Job& job, const Stage& s, int y, int x, int block, in
     _tile_zero(3);
     for_operands(job, s, y, x, block, [](const uint8_t* spikes, std::size_t stride, const int8_t* weights) {
         _tile_loadd(4, spikes, stride);
-        _tile_loadd(5, spikes + GROUP * stride, stride);
+        _tile_loadd(5, spikes + HALF * stride, stride);
         _tile_loadd(6, weights, 64);
         _tile_loadd(7, weights + 1024, 64);
         if constexpr (Signed) {
@@ -64,8 +65,8 @@ inline void multiply(const Job& job, const Stage& s, int y, int x, int block, in
     });
     _tile_stored(0, low, 64);
     _tile_stored(1, high, 64);
-    _tile_stored(2, low + GROUP * 16, 64);
-    _tile_stored(3, high + GROUP * 16, 64);
+    _tile_stored(2, low + HALF * 16, 64);
+    _tile_stored(3, high + HALF * 16, 64);
 }
 
 #else
@@ -126,28 +127,32 @@ inline void run_window(const Job& job, const Tile& tile, int block) {
     run.run();
 }
 
+// Run a stage for some samples, block by block, so that they share the weights of a block.
 template <bool Signed>
-inline void run_dense_as(const Job& job) {
-    const Stage& s = job.program.stages[job.stage];
+inline void run_dense_as(const std::vector<Job>& jobs) {
+    const Stage& s = jobs.front().program.stages[jobs.front().stage];
     for (int block = 0; block < s.blocks; block++) {
-        std::size_t number = 0;
-        for (int y = 0; y < s.height * s.pool_h; y += s.tile_h) {
-            for (int x = 0; x < s.width * s.pool_w; x += s.tile_w, number++) {
-                const Tile tile{s, y, x, number};
-                if (s.pixels() == 1) run_window<Signed, 1>(job, tile, block);
-                if (s.pixels() == 2) run_window<Signed, 2>(job, tile, block);
-                if (s.pixels() == 4) run_window<Signed, 4>(job, tile, block);
+        for (const Job& job : jobs) {
+            std::size_t number = 0;
+            for (int y = 0; y < s.height * s.pool_h; y += s.tile_h) {
+                for (int x = 0; x < s.width * s.pool_w; x += s.tile_w, number++) {
+                    const Tile tile{s, y, x, number};
+                    if (s.pixels() == 1) run_window<Signed, 1>(job, tile, block);
+                    if (s.pixels() == 2) run_window<Signed, 2>(job, tile, block);
+                    if (s.pixels() == 4) run_window<Signed, 4>(job, tile, block);
+                }
             }
         }
     }
 }
 
-inline void run_dense(const Job& job) {
+inline void run_dense(const std::vector<Job>& jobs) {
 #if defined(__AMX_INT8__)
-    for (const Source& source : job.program.stages[job.stage].sources)
-        if (job.program.stages[source.from].kind == Kind::Ternary) return run_dense_as<true>(job);
+    const Program& program = jobs.front().program;
+    for (const Source& source : program.stages[jobs.front().stage].sources)
+        if (program.stages[source.from].kind == Kind::Ternary) return run_dense_as<true>(jobs);
 #endif
-    run_dense_as<false>(job);
+    run_dense_as<false>(jobs);
 }
 
 }  // namespace

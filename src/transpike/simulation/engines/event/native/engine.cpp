@@ -24,15 +24,18 @@ struct Engine {
     Program program;
     std::vector<bool> traced;
     int slots = 0;
+
+    // How many samples a thread runs together.
+    int group(int samples, int threads) const;
     
-    std::vector<std::unique_ptr<Workspace>> workspaces;
+    std::vector<std::vector<std::unique_ptr<Workspace>>> workspaces;  // of each thread, for each sample of a group
 };
 
 std::unique_ptr<Workspace> workspace(const Engine& engine) {
     const Program& program = engine.program;
     auto w = std::make_unique<Workspace>();
     w->bits.resize(engine.slots), w->negatives.resize(engine.slots), w->bytes.resize(engine.slots);
-    std::size_t events = 0, taps = 0;
+    std::size_t events = 0, taps = 0, waste = 0;
     for (const Stage& s : program.stages) {
         const bool integer = s.integer();
         if (s.wants_bits && w->bits[s.slot].empty()) w->bits[s.slot] = Buffer<uint8_t>(s.bit_bytes());
@@ -48,9 +51,11 @@ std::unique_ptr<Workspace> workspace(const Engine& engine) {
         std::size_t here = 0;
         for (const Source& source : s.sources) here += source.diagonal ? std::size_t(source.kh) * source.kw * 2 * 8 : 0;
         taps = std::max(taps, here);
+        waste = std::max({waste, s.bit_row(), s.byte_row()});
     }
     w->events = Buffer<uint16_t>(events);
     w->taps = Buffer<uint64_t>(taps * 2 * LINE / sizeof(uint64_t));
+    w->waste = Buffer<uint8_t>(waste * CHUNK);
     w->scratch = Buffer<int32_t>(4 * 2 * CHUNK * 16);
     w->ends.resize(2 * CHUNK), w->checkpoint.resize(CHUNK);
     return w;
@@ -71,11 +76,12 @@ void start(const Program& program, const Request& request, Workspace& w, int i, 
     });
 }
 
-void run_stage(const Job& job) {
+// Run a stage for samples at the same time steps.
+void run_stage(const std::vector<Job>& jobs) {
 #if defined(__AVX512VNNI__)
-    if (job.program.stages[job.stage].kernel == Kernel::Dense) return run_dense(job);
+    if (jobs.front().program.stages[jobs.front().stage].kernel == Kernel::Dense) return run_dense(jobs);
 #endif
-    run_events(job);
+    for (const Job& job : jobs) run_events(job);
 }
 
 void keep_trains(const Job& job) {
@@ -100,25 +106,61 @@ void keep_nets(const Program& program, const Request& request, Workspace& w, int
     for_lanes(s, [&](std::size_t lane, int y, int x, int c) { out[(std::size_t(y) * s.width + x) * s.channels + c] = float(w.net[i][lane]); });
 }
 
-void run_sample(const Engine& engine, const Request& request, Workspace& w, int sample, double* seconds) {
+// Number the steps of the chunk from `begin` on after which spikes are counted.
+void note_checkpoints(const Request& request, Workspace& w, int begin) {
+    std::fill(w.checkpoint.begin(), w.checkpoint.end(), -1);
+    for (int k = 0; k < request.checkpoints; k++)
+        if (int t = request.checkpoint_steps[k] - begin - 1; t >= 0 && t < CHUNK) w.checkpoint[t] = k;
+}
+
+// Whether samples should take turns at a stage: its weights fill the cache.
+bool heavy(const Stage& s) {
+    std::size_t bytes = 0;
+    for (const Source& source : s.sources) bytes += source.tiles.size;
+    return s.kernel == Kernel::Dense && bytes > HEAVY;
+}
+
+int Engine::group(int samples, int threads) const {
+    const bool pays = std::any_of(program.stages.begin(), program.stages.end(), heavy);
+    return pays ? std::max(1, std::min(GROUP, samples / threads)) : 1;
+}
+
+using Spaces = std::vector<std::unique_ptr<Workspace>>;
+
+// Run stages first .. last - 1 for samples, which all need light weights or all heavy ones.
+void run_stages(const Engine& engine, const Request& request, const Spaces& spaces, int sample, int count, int begin, int first,
+                int last, double* seconds) {
+    const bool together = heavy(engine.program.stages[first]);
+    const int steps = std::min(CHUNK, request.steps - begin), turns = together ? 1 : count;
+    for (int turn = 0; turn < turns; turn++)
+        for (int i = first; i < last; i++) {
+            std::vector<Job> jobs;
+            for (int k = together ? 0 : turn; k < (together ? count : turn + 1); k++)
+                jobs.push_back({engine.program, request, *spaces[k], i, sample + k, begin, steps});
+            const auto from = std::chrono::steady_clock::now();
+            run_stage(jobs);
+            if (seconds) seconds[i] += std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
+            if (request.trains[i])
+                for (const Job& job : jobs) keep_trains(job);
+        }
+}
+
+// Run `count` samples from `sample` on, each in a workspace of its own.
+void run_samples(const Engine& engine, const Request& request, const Spaces& spaces, int sample, int count, double* seconds) {
     const Program& program = engine.program;
     const int stages = int(program.stages.size());
-    for (int i = 0; i < stages; i++) start(program, request, w, i, sample);
+    for (int k = 0; k < count; k++)
+        for (int i = 0; i < stages; i++) start(program, request, *spaces[k], i, sample + k);
     for (int begin = 0; begin < request.steps; begin += CHUNK) {
-        const int steps = std::min(CHUNK, request.steps - begin);
-        std::fill(w.checkpoint.begin(), w.checkpoint.end(), -1);
-        for (int k = 0; k < request.checkpoints; k++)
-            if (int t = request.checkpoint_steps[k] - begin - 1; t >= 0 && t < steps) w.checkpoint[t] = k;
-        for (int i = 0; i < stages; i++) {
-            const Job job{program, request, w, i, sample, begin, steps};
-            const auto from = std::chrono::steady_clock::now();
-            run_stage(job);
-            if (seconds) seconds[i] += std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
-            if (request.trains[i]) keep_trains(job);
+        for (int k = 0; k < count; k++) note_checkpoints(request, *spaces[k], begin);
+        for (int first = 0, last; first < stages; first = last) {
+            for (last = first + 1; last < stages && heavy(program.stages[last]) == heavy(program.stages[first]);) last++;
+            run_stages(engine, request, spaces, sample, count, begin, first, last, seconds);
         }
     }
-    for (int i = 0; i < stages; i++)
-        if (request.nets[i]) keep_nets(program, request, w, i, sample);
+    for (int k = 0; k < count; k++)
+        for (int i = 0; i < stages; i++)
+            if (request.nets[i]) keep_nets(program, request, *spaces[k], i, sample + k);
 }
 
 void enter() {
@@ -226,7 +268,7 @@ int transpike_source(void* handle, int stage, int from, const int* geometry, int
         const std::size_t size = std::size_t(s.channels) * (diagonal ? 1 : source.channels) * source.kh * source.kw;
         source.weights.assign(weights, weights + size);
         if (s.integer())
-            for (float x : source.weights) s.narrow &= diagonal || std::abs(double(x) * s.unit) <= NARROW;
+            for (float x : source.weights) s.narrow &= std::abs(double(x) * s.unit) <= NARROW;
         s.sources.push_back(std::move(source));
         return 0;
     } catch (const std::exception&) {
@@ -262,12 +304,16 @@ int transpike_run(void* handle, const Request* request, double* seconds) {
     auto* engine = static_cast<Engine*>(handle);
     try {
         const int threads = std::max(1, std::min(request->threads, request->samples));
-        while (int(engine->workspaces.size()) < threads) engine->workspaces.push_back(workspace(*engine));
+        const int group = engine->group(request->samples, threads);
+        while (int(engine->workspaces.size()) < threads) engine->workspaces.emplace_back();
+        for (int k = 0; k < threads; k++)
+            while (int(engine->workspaces[k].size()) < group) engine->workspaces[k].push_back(workspace(*engine));
         std::atomic<int> next{0};
         auto work = [&](int number) {
             enter();
-            for (int sample; (sample = next++) < request->samples;)
-                run_sample(*engine, *request, *engine->workspaces[number], sample, threads == 1 ? seconds : nullptr);
+            for (int sample; (sample = next.fetch_add(group)) < request->samples;)
+                run_samples(*engine, *request, engine->workspaces[number], sample, std::min(group, request->samples - sample),
+                            threads == 1 ? seconds : nullptr);
             leave();
         };
         std::vector<std::thread> others;

@@ -127,7 +127,7 @@ struct Diagonals {
 
     Diagonals(const Job& job, const Tile& tile, int block) : taps(reinterpret_cast<Tap*>(job.w.taps.get())) {
         for (const Source& s : tile.stage.sources) {
-            if (!s.diagonal) continue;
+            if (!s.diagonal || tile.stage.kernel == Kernel::Dense) continue;
             const Stage& from = job.program.stages[s.from];
             for (int sign = 0; sign < (from.kind == Kind::Ternary ? 2 : 1); sign++)
                 for (int tap = 0; tap < s.kh * s.kw; tap++)
@@ -157,39 +157,23 @@ struct Diagonals {
     }
 };
 
-// Write bytes of 1 where bits are set, for `count` channels, a multiple of 16.
-inline void spread(const uint8_t* bits, int count, uint8_t* out) {
-    for (int c = 0; c < count; c += 16) {
-        uint16_t word;
-        std::memcpy(&word, bits + c / 8, 2);
+// Write 16 bytes, 1 where a bit is set.
+inline void spread(uint16_t bits, uint8_t* out) {
 #if defined(__AVX512BW__)
-        _mm_storeu_si128((__m128i*)(out + c), _mm_maskz_set1_epi8(word, 1));
+    _mm_storeu_si128((__m128i*)out, _mm_maskz_set1_epi8(bits, 1));
 #else
-        for (int i = 0; i < 16; i++) out[c + i] = word >> i & 1;
+    for (int i = 0; i < 16; i++) out[i] = bits >> i & 1;
 #endif
-    }
 }
 
-inline void copy_bits(uint8_t* out, const uint8_t* bits, int bytes) {
-    switch (bytes) {
-        case 2: std::memcpy(out, bits, 2); break;
-        case 4: std::memcpy(out, bits, 4); break;
-        case 8: std::memcpy(out, bits, 8); break;
-        default: std::memcpy(out, bits, 16);
-    }
-}
-
-// Where the spikes of a tile and block of channels go: a place for each of its pixels.
+// Where the spikes of a tile and block of channels go. Each pixel has `block` channels, whose bits lie one after the other in
+// the masks of the vectors; what lies outside of the image goes to waste.
 template <class Lane, int V>
 struct Sender {
     using Mask = uint16_t;  // of the 16 lanes of a vector
     static_assert(Vector<Lane>::lanes == 16);
-    struct Place {
-        int from;  // byte of the masks
-        uint8_t *bits, *negatives, *bytes;
-    };
-    Place places[4];
-    int count = 0, channels;
+    uint8_t *bits[4], *negatives[4], *bytes[4];
+    int pixels, channels;
     std::size_t bit_row, byte_row;
     bool wants_bits, wants_bytes;
 
@@ -197,40 +181,50 @@ struct Sender {
         const Stage& s = tile.stage;
         const int first = block * s.block;
         const bool pooled = s.pool_h * s.pool_w > 1;
-        channels = std::min(s.block, s.padded - first);
+        pixels = pooled ? 1 : s.pixels(), channels = s.block;
         bit_row = s.bit_row(), byte_row = s.byte_row(), wants_bits = s.wants_bits, wants_bytes = s.wants_bytes;
-        for (int p = 0; p < (pooled ? 1 : s.pixels()); p++) {
+        for (int p = 0; p < pixels; p++) {
             int y = pooled ? tile.y / s.pool_h : tile.y + p / s.tile_w, x = pooled ? tile.x / s.pool_w : tile.x + p % s.tile_w;
-            if (y >= s.height || x >= s.width) continue;
-            const std::size_t bit = s.bit_place(y, x) + first / 8, byte = s.byte_place(y, x) + first;
-            places[count++] = {p * s.block / 8, job.w.bits[s.slot].get() + bit, job.w.negatives[s.slot].get() + bit,
-                               job.w.bytes[s.slot].get() + byte};
+            const bool inside = y < s.height && x < s.width && first < s.padded;
+            uint8_t* waste = job.w.waste.get();
+            bits[p] = inside ? job.w.bits[s.slot].get() + s.bit_place(y, x) + first / 8 : waste;
+            negatives[p] = inside ? job.w.negatives[s.slot].get() + s.bit_place(y, x) + first / 8 : waste;
+            bytes[p] = inside ? job.w.bytes[s.slot].get() + s.byte_place(y, x) + first : waste;
         }
     }
 
-    __attribute__((always_inline)) inline void send(int t, const uint64_t* up) const {
-        Mask masks[V];
-        for (int k = 0; k < V; k++) masks[k] = Mask(up[k]);
-        const uint8_t* bits = reinterpret_cast<const uint8_t*>(masks);
-        for (int i = 0; i < count; i++) {
-            const Place& place = places[i];
-            if (wants_bits) copy_bits(place.bits + t * bit_row, bits + place.from, channels / 8);
-            if (wants_bytes) spread(bits + place.from, channels, place.bytes + t * byte_row);
-        }
+    // Write the spikes of step t of Q pixels with `each` vectors.
+    template <int Q, int each>
+    __attribute__((always_inline)) inline void send_pixels(int t, const uint64_t* up) const {
+        if (wants_bits)
+            for (int q = 0; q < Q; q++)
+                for (int k = 0; k < each; k++) {
+                    const Mask mask = Mask(up[q * each + k]);
+                    std::memcpy(bits[q] + t * bit_row + k * 2, &mask, 2);
+                }
+        if (wants_bytes)
+            for (int q = 0; q < Q; q++)
+                for (int k = 0; k < each; k++) spread(Mask(up[q * each + k]), bytes[q] + t * byte_row + k * 16);
+    }
+
+    void send(int t, const uint64_t* up) const {
+        for (int q = 0; q < pixels; q++)
+            for (int k = 0; k < channels / 16; k++) {
+                const Mask mask = Mask(up[q * (channels / 16) + k]);
+                if (wants_bits) std::memcpy(bits[q] + t * bit_row + k * 2, &mask, 2);
+                if (wants_bytes) spread(mask, bytes[q] + t * byte_row + k * 16);
+            }
     }
 
     // Write spikes that were taken back, after those of `send`.
     void send_back(int t, const uint64_t* down) const {
-        Mask masks[V];
-        for (int k = 0; k < V; k++) masks[k] = Mask(down[k]);
-        const uint8_t* bits = reinterpret_cast<const uint8_t*>(masks);
-        for (int i = 0; i < count; i++) {
-            const Place& place = places[i];
-            if (wants_bits) copy_bits(place.negatives + t * bit_row, bits + place.from, channels / 8);
-            if (wants_bytes)
-                for (int c = 0; c < channels; c++)
-                    if (bits[place.from + c / 8] >> (c % 8) & 1) place.bytes[t * byte_row + c] = 255;
-        }
+        for (int q = 0; q < pixels; q++)
+            for (int c = 0; c < channels; c++) {
+                const int bit = down[(q * channels + c) / 16] >> (c % 16) & 1;
+                uint8_t& byte = negatives[q][t * bit_row + c / 8];
+                if (wants_bits) byte = uint8_t(c % 8 ? byte | bit << (c % 8) : bit);
+                if (wants_bytes && bit) bytes[q][t * byte_row + c] = 255;
+            }
     }
 };
 
@@ -443,16 +437,18 @@ struct TileRun {
     void run() {
         load();
         const bool special = ternary || s.kind == Kind::ReadOut || s.bias_rows > 1 || job.begin < s.delay;
+        constexpr int two = V % 2 == 0 ? 2 : 1, four = V % 4 == 0 ? 4 : 1;  // a tile has at least as many vectors as pixels
         if (special) run_special();
-        else if (!pooled) run_plain<1>();
-        else if (s.pixels() == 2) run_plain<V % 2 == 0 ? 2 : 1>();
-        else run_plain<V % 4 == 0 ? 4 : 1>();
+        else if (s.pixels() == 1) run_plain<1, false>();
+        else if (s.pixels() == 2) pooled ? run_plain<two, true>() : run_plain<two, false>();
+        else pooled ? run_plain<four, true>() : run_plain<four, false>();
         save();
     }
 
-    // Neurons that fire single positive spikes, each for P currents of which the largest sum counts: what most stages are.
-    template <int P>
+    // Neurons that fire single positive spikes, in tiles of Q pixels; of pooled ones the largest sum of these counts.
+    template <int Q, bool Pooled>
     void run_plain() {
+        constexpr int P = Pooled ? Q : 1;
         constexpr int M = V / P;  // vectors of neurons
         Vec u[V], most[M], still[V], sent[M];
         for (int k = 0; k < V; k++) u[k] = v[k], still[k] = fixed[k];
@@ -471,7 +467,7 @@ struct TileRun {
                 for (int p = 0; p < P; p++) u[p * M + k] = u[p * M + k].subtract_where(fired[k], most[k]);
                 sent[k] = sent[k].add_where(fired[k], one);
             }
-            out.send(t, fired);
+            out.template send_pixels<Pooled ? 1 : Q, V / Q>(t, fired);
             if (w.checkpoint[t] >= 0) {
                 for (int k = 0; k < M; k++) count[k] = sent[k];
                 note_counts(t);

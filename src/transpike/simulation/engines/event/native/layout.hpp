@@ -19,11 +19,11 @@ inline void choose_tiles(Stage& s) {
     s.tile_h = s.pool_h, s.tile_w = s.pool_w;
     if (s.kernel == Kernel::Dense) {
         s.block = 16;
-        if (s.pixels() == 1) s.tile_w = s.width % 4 == 0 ? 4 : s.width % 2 == 0 ? 2 : 1;
+        if (s.pixels() == 1) s.tile_w = s.width % 2 == 0 ? 2 : 1;
     } else if (s.pixels() > 1) {
         s.block = s.padded >= 32 ? 32 : 16;
     } else {
-        s.block = s.padded >= 128 ? 128 : std::max(s.padded, s.height * s.width == 1 ? 32 : 16);
+        s.block = s.padded % 128 == 0 ? 128 : s.padded >= 64 ? 64 : std::max(s.padded, s.height * s.width == 1 ? 32 : 16);
         if (s.padded <= 64 && s.width > 1) s.tile_w = 2;
         if (s.padded <= 32 && s.height > 1) s.tile_h = 2;
         if (s.lanes() == 16) s.block = 32;  // rows of 16-bit weights fill a vector
@@ -157,18 +157,22 @@ inline void pack_rows(Stage& stage) {
 
 // Weights of 16 outputs for 64 inputs: [4 inputs][16 outputs][4 inputs], low bytes and then high bytes.
 inline void pack_tiles(const Stage& stage, Source& s) {
-    s.chunks = (s.kw * s.padded + 63) / 64;
+    s.chunks = s.diagonal ? s.kw : (s.kw * s.padded + 63) / 64;
     s.tiles = Buffer<int8_t>(std::size_t(stage.blocks) * s.kh * s.chunks * 2048);
+    auto put = [&](int o, int a, int chunk, int k, float weight) {
+        const int value = whole(stage, weight), low = int8_t(value & 255), high = (value - low) >> 8;
+        std::size_t at = ((std::size_t(o / 16) * s.kh + a) * s.chunks + chunk) * 2048;
+        at += std::size_t(k / 4) * 64 + o % 16 * 4 + k % 4;
+        s.tiles[at] = int8_t(low), s.tiles[at + 1024] = int8_t(high);
+    };
     for (int o = 0; o < stage.channels; o++)
-        for (int i = 0; i < s.channels; i++)
-            for (int a = 0; a < s.kh; a++)
-                for (int b = 0; b < s.kw; b++) {
-                    const int k = b * s.padded + i, value = whole(stage, weight_of(s, o, i, a, b));
-                    const int low = int8_t(value & 255), high = (value - low) >> 8;
-                    std::size_t at = ((std::size_t(o / 16) * s.kh + a) * s.chunks + k / 64) * 2048;
-                    at += std::size_t(k % 64 / 4) * 64 + o % 16 * 4 + k % 4;
-                    s.tiles[at] = int8_t(low), s.tiles[at + 1024] = int8_t(high);
-                }
+        for (int a = 0; a < s.kh; a++)
+            for (int b = 0; b < s.kw; b++) {
+                if (s.diagonal) put(o, a, b, o % 16, s.weights[(std::size_t(o) * s.kh + a) * s.kw + b]);
+                else
+                    for (int i = 0; i < s.channels; i++)
+                        put(o, a, (b * s.padded + i) / 64, (b * s.padded + i) % 64, weight_of(s, o, i, a, b));
+            }
 }
 
 inline void pack_taps(const Stage& stage, Source& s) {
@@ -222,14 +226,14 @@ inline int lay_out(Program& program, const std::vector<bool>& traced) {
         for (Source& source : s.sources) {
             Stage& from = program.stages[source.from];
             widen_border(s, source, from);
-            (s.kernel == Kernel::Dense && !source.diagonal ? from.wants_bytes : from.wants_bits) = true;
+            (s.kernel == Kernel::Dense ? from.wants_bytes : from.wants_bits) = true;
         }
     for (Stage& s : program.stages) {
         pack_constants(s);
         if (s.kernel == Kernel::Event) pack_rows(s);
         for (Source& source : s.sources) {
-            if (source.diagonal) pack_taps(s, source);
-            else if (s.kernel == Kernel::Dense) pack_tiles(s, source);
+            if (s.kernel == Kernel::Dense) pack_tiles(s, source);
+            else if (source.diagonal) pack_taps(s, source);
         }
     }
     return share_slots(program);

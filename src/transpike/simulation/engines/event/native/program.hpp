@@ -17,8 +17,10 @@ namespace transpike {
 constexpr std::size_t LINE = 64;        // bytes of a cache line, and of a vector
 constexpr std::size_t SLACK = 4096;     // bytes that kernels may read past the end of a buffer
 constexpr int CHUNK = 32;               // time steps that are computed together
-constexpr int GROUP = 16;               // time steps that one dense tile computes
-static_assert(CHUNK == 2 * GROUP, "dense kernels compute two tiles at a time");
+constexpr int HALF = 16;                // time steps that one dense tile computes
+constexpr int GROUP = 4;                // samples that share the weights of a stage while these are in the cache
+constexpr std::size_t HEAVY = 512 << 10;  // bytes of weights for which that pays
+static_assert(CHUNK == 2 * HALF, "dense kernels compute two tiles at a time");
 
 struct Release {
     void operator()(void* p) const { std::free(p); }
@@ -143,6 +145,7 @@ struct Workspace {
     std::vector<uint32_t> ends;                                    // of the events of each step, positive and negative
     std::vector<int> checkpoint;                                   // of each step of the chunk: its number, or -1
     Buffer<int32_t> scratch;                                       // sums of a dense kernel
+    Buffer<uint8_t> waste;                                         // spikes outside of images
     Buffer<uint64_t> taps;                                         // of diagonal maps
 };
 
