@@ -22,7 +22,7 @@ from transpike.simulation import Record, Snapshots, blocks, counting_nodes
 from transpike.simulation.engines import EventEngine, Task
 from transpike.simulation.engines.event import runner as event_runner
 from transpike.simulation.engines.event.compiled import DENSE, EVENT
-from transpike.simulation.engines.event.library import CHOICE, builds
+from transpike.simulation.engines.event.kernels import CHOICE, builds
 
 pytestmark = pytest.mark.skipif(not builds(), reason="the kernels are not compiled here")
 BUILDS = list(builds())
@@ -84,6 +84,7 @@ def test_exact_networks_send_the_same_bits(name, recipe):
     few = tuple(x[:3] for x in inputs)
     assert EventEngine().refusal(Task(network, 9)) is None
     assert_identical(network, few, 9)
+    assert_identical(network, few, 9, engine="layerwise")
 
 
 @pytest.mark.parametrize("build", BUILDS)
@@ -201,7 +202,8 @@ def test_grouped_dilated_and_strided_convolutions():
     model = nn.Sequential(
         nn.Conv2d(3, 24, 3), nn.ReLU(), nn.Conv2d(24, 24, 3, padding=1, groups=24), nn.ReLU(),
         nn.Conv2d(24, 36, 3, padding=2, dilation=2, groups=3), nn.ReLU(),
-        nn.Conv2d(36, 70, (3, 2), stride=(2, 1), padding=(1, 0)), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(70, 4),
+        nn.Conv2d(36, 70, (3, 2), stride=(2, 1), padding=(1, 0)), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(70, 4),
     ).eval()  # fmt: skip
     samples = torch.rand(200, 3, 11, 9)
     network = tp.convert(model, samples, "rate", exact=True)

@@ -13,7 +13,7 @@ TRAITS: dict[type[Op], Trait] = {
     Input: Trait.STATIC,
     Constant: Trait.STATIC,
     Identity: Trait.LINEAR,
-    OnGrid: Trait.LINEAR,
+    OnGrid: Trait.LINEAR,  # up to half a step of the grid
     Linear: Trait.LINEAR,
     Convolution: Trait.LINEAR,
     TransposedConvolution: Trait.LINEAR,

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from transpike.data import Batch
 from transpike.simulation.engines.event.compiled import DENSE, is_neuron
-from transpike.simulation.engines.event.library import builds, library
+from transpike.simulation.engines.event.kernels import builds, library
 from transpike.simulation.engines.event.lowering import UnsupportedError
 from transpike.simulation.engines.event.runner import EventRunner, plan_for
 from transpike.simulation.task import Runner, Task

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from transpike.neurons import Neuron, Ternary
 from transpike.parts import Decoder
-from transpike.simulation.engines.event.library import Library, Request, address, pointers, whole_numbers
+from transpike.simulation.engines.event.kernels import Library, Request, address, pointers, whole_numbers
 from transpike.simulation.engines.event.linear import Kernel
 from transpike.simulation.engines.event.lowering import Stage
 

@@ -17,7 +17,7 @@ from transpike.neurons import Neuron
 from transpike.neurons.base import row
 from transpike.parts import Decoder, State, Stateful
 from transpike.simulation.engines.event.compiled import DENSE, EVENT, Compiled, Plan, Run, is_neuron
-from transpike.simulation.engines.event.library import library
+from transpike.simulation.engines.event.kernels import library
 from transpike.simulation.engines.event.lowering import (
     Stage,
     UnsupportedError,
