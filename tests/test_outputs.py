@@ -228,3 +228,13 @@ def test_a_report_of_outputs_that_fire_counts_their_spikes():
     fired = [layer for layer in report.layers if ".fired." in layer.name]
     assert [layer.neurons for layer in fired] == [report.layers[-1].neurons] * 2
     assert sum(layer.synaptic_operations for layer in fired) > 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("delay", [0, 1, 4, 9])
+def test_read_out_of_all_steps_at_once_is_that_of_single_steps(delay, dtype):
+    """To the bit: the sums are made in the same order."""
+    torch.manual_seed(delay)
+    op, x = Integrator(delay=delay), torch.randn(9, 3, 5, dtype=dtype)
+    state = op.start(x[0])
+    assert torch.equal(op.over_time(x), torch.stack([op.step(state, one) for one in x]))

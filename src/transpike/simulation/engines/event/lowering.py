@@ -72,6 +72,7 @@ class Lowering:
         answers, found = decoded(self.network), []
         for name, node in self.network.nodes.items():
             if name in answers and not isinstance(node.op, Decoder):
+                self.check_answer(name, answers)
                 continue
             if isinstance(node.op, Neuron | Decoder):
                 found.append(self.stage(name))
@@ -83,6 +84,12 @@ class Lowering:
             else:
                 self.linear(name)
         return found
+
+    def check_answer(self, name: str, answers: set[str]) -> None:
+        """Raise UnsupportedError if what follows a decoder reads anything else too."""
+        node = self.network.nodes[name]
+        if not all(source in answers for source in node.inputs):
+            raise UnsupportedError(f"{place(node)} joins the answer with a value that is none")
 
     def stage(self, name: str) -> Stage:
         """Return the stage of a node of neurons or a decoder."""

@@ -13,9 +13,9 @@ from torch import Tensor
 from transpike.data import Batch
 from transpike.network import Network, shapes
 from transpike.network.grammar import decoded, sequential
-from transpike.neurons import Neuron
+from transpike.neurons import Integrator, Neuron
 from transpike.neurons.base import row
-from transpike.parts import Decoder, State, Stateful
+from transpike.parts import Decoder, Stateful
 from transpike.simulation.engines.event.compiled import DENSE, EVENT, Compiled, Plan, Run, is_neuron
 from transpike.simulation.engines.event.kernels import library
 from transpike.simulation.engines.event.lowering import (
@@ -221,22 +221,19 @@ class EventRunner:
 
     def answers(self, run: Run) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return the decoded outputs after each step, and when decoders settled."""
-        network, steps = self.network, self.task.time_steps
-        states: dict[str, State] = {}
+        values: dict[str, Tensor] = {}
+        decided: dict[str, Tensor] = {}
         received = {s.name: self.as_values(s, run.answers[s.name]) for s in self.plan.stages if not is_neuron(s)}
-        outputs: dict[str, Tensor] = {}
-        for t in range(steps):
-            values: dict[str, Tensor] = {}
-            for name in self.after:
-                op = network.nodes[name].op
-                if isinstance(op, Decoder):
-                    x = received[name][t]
-                    states[name] = states.get(name) or op.start(x)
-                    values[name] = op.step(states[name], x)
-                else:
-                    values[name] = op(*[values[source] for source in network.nodes[name].inputs])
-            for key, name in network.outputs.items():
-                if t == 0:
-                    outputs[key] = torch.empty((steps, *values[name].shape), dtype=values[name].dtype)
-                outputs[key][t] = values[name]
-        return outputs, {name: state.decided for name, state in states.items() if state.decided is not None}
+        for name in self.after:
+            node = self.network.nodes[name]
+            if type(node.op) is Integrator:
+                values[name] = node.op.over_time(received[name])
+            elif isinstance(node.op, Decoder):
+                state = node.op.start(received[name][0])
+                values[name] = torch.stack([node.op.step(state, x).clone() for x in received[name]])
+                if state.decided is not None:
+                    decided[name] = state.decided
+            else:
+                sources = [values[source] for source in node.inputs]
+                values[name] = torch.stack([node.op(*each) for each in zip(*sources, strict=True)])
+        return {key: values[name] for key, name in self.network.outputs.items()}, decided
