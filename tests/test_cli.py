@@ -297,3 +297,59 @@ def test_demo_writes_network_report_and_page(folder, monkeypatch):
 def test_the_installed_command_runs():
     result = subprocess.run([sys.executable, "-m", "transpike", "--version"], capture_output=True, text=True, check=True)
     assert result.stdout.startswith("transpike 0.")
+
+
+@pytest.fixture
+def spiking(folder):
+    call(
+        "convert",
+        "models.py:small",
+        "--weights",
+        "weights.safetensors",
+        "--data",
+        "digits",
+        "--samples",
+        200,
+        "--exact",
+        "--out",
+        "net",
+    )
+    return folder
+
+
+def test_exact_conversion_says_what_it_changed(spiking):
+    findings = json.loads((spiking / "net" / "network.json").read_text())["findings"]
+    assert any(finding["kind"] == "exact-arithmetic" for finding in findings)
+
+
+def test_engines_evaluate_alike(spiking):
+    def evaluated(engine):
+        arguments = ("--data", "digits", "--samples", 40, "--time-steps", 8, "--engine", engine, "--out", engine, "--json")
+        return json.loads(call("evaluate", "net", *arguments).stdout)
+
+    assert evaluated("stepwise")["accuracy"] == evaluated("layerwise")["accuracy"] == evaluated("auto")["accuracy"]
+
+
+def test_an_unknown_engine_is_refused(spiking):
+    result = call("evaluate", "net", "--data", "digits", "--engine", "evnt", code=1)
+    assert "Engine 'evnt' is unknown. Did you mean 'event'?" in " ".join(result.stderr.split())
+
+
+def test_bench_says_which_engine_is_taken_and_why(spiking):
+    result = call("bench", "net", "--data", "digits", "--time-steps", 4, "--batch", 3, "--repetitions", 1)
+    words = " ".join(result.stdout.split())
+    assert "Auto takes" in words
+    assert "ANN passes" in words
+    assert "stepwise" in words
+
+
+def test_bench_in_json(folder):
+    found = json.loads(call("bench", "--time-steps", 2, "--batch", 2, "--repetitions", 1, "--json").stdout)
+    assert {pace["engine"] for pace in found["paces"]} == {"windows", "stopping", "event", "layerwise", "stepwise"}
+    assert found["picked"] in {"event", "layerwise"}
+    assert found["ann_milliseconds"] > 0
+
+
+def test_bench_needs_data_for_a_network(spiking):
+    result = call("bench", "net", code=1)
+    assert "Give a network and --data for it, or neither" in " ".join(result.stderr.split())

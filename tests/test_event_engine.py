@@ -17,8 +17,8 @@ import transpike as tp
 from helpers import MODELS
 from random_networks import models
 from reference import simulate_literally
-from transpike.errors import ArgumentError, ConversionError
-from transpike.simulation import Record, Snapshots, blocks, counting_nodes
+from transpike.errors import ArgumentError, ConversionError, SlowEngineWarning
+from transpike.simulation import Record, Snapshots, blocks, counting_nodes, engines
 from transpike.simulation.engines import EventEngine, Task
 from transpike.simulation.engines.event import runner as event_runner
 from transpike.simulation.engines.event.compiled import DENSE, EVENT
@@ -258,6 +258,16 @@ def test_without_kernels_another_engine_runs_and_the_reason_is_said(monkeypatch)
     with pytest.raises(ArgumentError, match="install a C\\+\\+ compiler and then transpike again"):
         tp.simulate(network, inputs, 4, engine="event")
     assert tp.simulate(network, inputs, 4).outputs.shape[0] == 4
+
+
+def test_a_slower_engine_is_said_once(monkeypatch):
+    inputs, network = exact("mlp", "rate", 4)
+    for module in ("transpike.simulation.engines", "transpike.simulation.engines.event"):
+        monkeypatch.setattr(f"{module}.library", lambda: None)
+    engines.say_once.cache_clear()
+    with pytest.warns(SlowEngineWarning, match="Simulating on the 'layerwise' engine.*install a C\\+\\+ compiler") as caught:
+        [tp.simulate(network, inputs, 2) for _ in range(2)]
+    assert len(caught) == 1
 
 
 def test_nothing_is_kept_of_a_network_that_is_gone():
