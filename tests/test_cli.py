@@ -331,7 +331,7 @@ def test_engines_evaluate_alike(spiking):
 
 
 def test_an_unknown_engine_is_refused(spiking):
-    result = call("evaluate", "net", "--data", "digits", "--engine", "evnt", code=1)
+    result = call("evaluate", "net", "--data", "digits", "--engine", "evnt", code=2)
     assert "Engine 'evnt' is unknown. Did you mean 'event'?" in " ".join(result.stderr.split())
 
 
@@ -351,5 +351,5 @@ def test_bench_in_json(folder):
 
 
 def test_bench_needs_data_for_a_network(spiking):
-    result = call("bench", "net", code=1)
+    result = call("bench", "net", code=2)
     assert "Give a network and --data for it, or neither" in " ".join(result.stderr.split())

@@ -56,7 +56,7 @@ std::unique_ptr<Workspace> workspace(const Engine& engine) {
     w->events = Buffer<uint16_t>(events);
     w->taps = Buffer<uint64_t>(taps * 2 * LINE / sizeof(uint64_t));
     w->waste = Buffer<uint8_t>(waste * CHUNK);
-    w->scratch = Buffer<int32_t>(4 * 2 * CHUNK * 16);
+    w->scratch = Buffer<int32_t>((1 << 18) / 4 + 4 * 2 * CHUNK * 16);
     w->ends.resize(2 * CHUNK), w->checkpoint.resize(CHUNK);
     return w;
 }
@@ -280,7 +280,7 @@ int transpike_source(void* handle, int stage, int from, const int* geometry, int
 int transpike_can_be_dense(void* handle, int stage) {
     const Program& program = static_cast<Engine*>(handle)->program;
     const Stage& s = program.stages[stage];
-    bool possible = transpike_dense() > 0 && s.integer() && s.narrow;
+    bool possible = transpike_dense() > 0 && s.integer() && s.narrow && !s.sources.empty();
     for (const Source& source : s.sources)
         possible &= program.stages[source.from].kind != Kind::Ternary || transpike_dense() > 1;
     return possible;
