@@ -57,10 +57,6 @@ def usual_macs(op: object, source: tuple[int, ...], output: tuple[int, ...]) -> 
     return math.prod(source if isinstance(op, TransposedConvolution) else output) * per_unit
 
 
-def synaptic_operations(counts: Mapping[str, Tensor], work: Work) -> dict[str, float]:
-    """Return the synaptic operations caused by each node, summed over the batch: sum of spikes times fan-out."""
-    return {
-        name: float((count.double().cpu().sum(0) * work.fan_out[name].double()).sum())
-        for name, count in counts.items()
-        if name in work.fan_out
-    }
+def synaptic_operations(spikes: Mapping[str, Tensor], work: Work) -> dict[str, float]:
+    """Return the synaptic operations caused by each node: the sum of the spikes of its units, in float64, times fan-out."""
+    return {name: float((spikes[name] * work.fan_out[name].double()).sum()) for name in spikes if name in work.fan_out}

@@ -12,6 +12,7 @@ from transpike.analysis.operations import Work, synaptic_operations
 from transpike.network import Network, forward
 from transpike.neurons import Neuron
 from transpike.simulation import Block
+from transpike.simulation.stepper import channels_last
 
 RATE_BINS = 20
 ROUNDING = 1e-6
@@ -65,20 +66,21 @@ def add_layers(tally: Tally, network: Network, block: Block, inputs: Sequence[Te
             return
         sent, most = block.sums[name] / neuron.counted(time_steps), neuron.reach(time_steps)
         rate = (sent / most).clamp(0, 1)
-        tally.add(f"{name}.error", (sent.double() - activation.double()).square().sum())
-        tally.add(f"{name}.power", activation.double().square().sum())
+        tally.add(f"{name}.error", torch.linalg.vector_norm(sent - activation, dtype=torch.float64) ** 2)
+        tally.add(f"{name}.power", torch.linalg.vector_norm(activation, dtype=torch.float64) ** 2)
         tally.add(f"{name}.clipped", (activation > most * (1 + ROUNDING)).sum())
         tally.add(f"{name}.saturated", (rate > 1 - ROUNDING).sum())
-        tally.add(f"{name}.spikes", block.totals[name].double().sum(0))
+        tally.add(f"{name}.spikes", block.totals[name].sum(0).double())
         tally.add(f"{name}.rates", torch.histc(rate.float(), RATE_BINS, 0, 1))
 
-    forward(network.analogue(), list(inputs), observe)
+    forward(network.analogue(), [channels_last(x) for x in inputs], observe)
 
 
 def measured(counts: Mapping[str, Tensor], work: Work) -> dict[str, float]:
     """Return the spikes and the synaptic operations of each node, summed over a block, under the names of their sums."""
-    spikes = {f"spikes.{name}": float(count.double().sum()) for name, count in counts.items()}
-    return spikes | {f"operations.{name}": value for name, value in synaptic_operations(counts, work).items()}
+    units = {name: count.sum(0).double().cpu() for name, count in counts.items()}  # whole numbers, exact in any float
+    spikes = {f"spikes.{name}": float(unit.sum()) for name, unit in units.items()}
+    return spikes | {f"operations.{name}": value for name, value in synaptic_operations(units, work).items()}
 
 
 def add_operations(tally: Tally, sums: Mapping[str, float], step: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,6 +86,11 @@ class Block:
 
     def __len__(self) -> int:
         return len(self.batch)
+
+    def condensed(self, counts: Sequence[str]) -> Block:
+        """Return the block with the spikes of whole samples [batch], of each neuron only for the nodes in `counts`."""
+        totals = {n: t if n in counts else t.reshape(len(t), -1).sum(1) for n, t in self.totals.items()}
+        return dataclasses.replace(self, totals=totals, sums={})
 
 
 @dataclass(frozen=True)

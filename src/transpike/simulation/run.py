@@ -49,7 +49,7 @@ def simulate(
     stream = checked(batches(inputs, len(network.inputs), "inputs"), network.inputs, "inputs")
     parts = []
     for part in blocks(network, stream, time_steps, record=record, memory=memory, block=block, device=device, engine=engine):
-        parts.append(part)
+        parts.append(part.condensed(record.counts))
         if progress is not None:
             progress(len(part))
     return joined(parts, time_steps, record.counts)

@@ -31,7 +31,7 @@ from transpike.simulation.engines.event.lowering import (
 from transpike.simulation.recording import Block
 from transpike.simulation.task import Task
 
-BLOCK = 64
+BLOCK = 32
 TRIALS = 2  # samples on which kernels are compared
 PLANS: dict[int, tuple[weakref.ref, dict[Any, Any]]] = {}  # of networks that are alive: what was made of them
 
