@@ -12,8 +12,9 @@ from torch import Tensor
 from transpike.network import Network, shapes
 from transpike.network.grammar import decoded, place
 from transpike.neurons import AccumulatedMaxPool, IntegrateAndFire, Neuron, Ternary
-from transpike.ops import Add, Concatenate, Input, MaxPool, OnGrid
+from transpike.ops import Add, Concatenate, MaxPool
 from transpike.parts import Decoder, Op, Stateful
+from transpike.simulation.engines.event.currents import drives
 from transpike.simulation.engines.event.linear import Kernel, NotLinearError, Shape, identity, image, then
 
 WINDOWS = ((1, 2), (2, 1), (2, 2))  # of max-pools that a tile can hold
@@ -221,8 +222,9 @@ def check_forms(network: Network, stages: list[Stage]) -> None:
     double = network.to("cpu", torch.float64)
     sizes, draw = shapes(network), torch.Generator().manual_seed(0)
     spikes = {s.name: (torch.rand((1, *sizes[s.name]), generator=draw, dtype=torch.float64) < 0.5).double() for s in stages}  # noqa: PLR2004
-    silent = drives(double, stages, {name: torch.zeros_like(x) for name, x in spikes.items()}, {})
-    loud = drives(double, stages, spikes, {})
+    driven = [stage.drive for stage in stages]
+    silent = drives(double, driven, {name: torch.zeros_like(x) for name, x in spikes.items()}, {})
+    loud = drives(double, driven, spikes, {})
     for stage in stages:
         expected = loud[stage.drive] - silent[stage.drive]
         found = torch.zeros_like(expected)
@@ -230,32 +232,6 @@ def check_forms(network: Network, stages: list[Stage]) -> None:
             found += kernel(spikes[source].reshape(1, *kernel.before)).reshape(expected.shape)
         if not torch.allclose(found, expected, rtol=0, atol=TOLERANCE * (1 + float(expected.abs().max()))):
             raise UnsupportedError(f"what reaches {stage.name!r} is no sum of convolutions of spikes")
-
-
-def drives(
-    network: Network,
-    stages: list[Stage],
-    spikes: Mapping[str, Tensor],
-    inputs: Mapping[str, Tensor],
-    only: set[str] | None = None,
-) -> dict[str, Tensor]:
-    """Return the current of each stage [n, ...] for given spikes of the stages; inputs that are not given are zero.
-
-    With `only`, values of other nodes are not computed.
-    """
-    values: dict[str, Tensor] = {}
-    answers = decoded(network) if only is None else set()
-    for name, node in network.nodes.items():
-        if (only is not None and name not in only) or (name in answers and name not in spikes):
-            continue
-        if name in spikes:
-            values[name] = spikes[name]
-        elif isinstance(node.op, Input):
-            blank = torch.zeros((1, *node.op.shape), dtype=getattr(torch, node.op.dtype), device=network.device)
-            values[name] = inputs.get(name, blank)
-        elif not isinstance(node.op, Stateful):
-            values[name] = node.op(*[values[source] for source in node.inputs])
-    return {stage.drive: values[stage.drive] for stage in stages if stage.drive in values}
 
 
 def whole_unit(stage: Stage, constant: Tensor, time_steps: int, coarsest: int = 0) -> int:
@@ -280,23 +256,3 @@ def largest_sum(stage: Stage, constant: Tensor) -> float:
     weights = sum(float(kernel.weight.abs().flatten(1).sum(1).max()) for _, kernel in stage.terms)
     bias = 0.0 if not isinstance(stage.op, Neuron) or stage.op.bias is None else float(stage.op.bias.abs().max())
     return weights + float(constant.abs().max()) + bias
-
-
-def grid_of(network: Network, name: str, following: set[str]) -> int | None:
-    """Return to how many bits the value of a node that follows the input is rounded on its way; None if it is not."""
-    node = network.nodes[name]
-    if isinstance(node.op, OnGrid):
-        return node.op.bits
-    if isinstance(node.op, Input) or (list(node.op.tensors()) and not isinstance(node.op, Add | Concatenate)):
-        return None
-    bits = [grid_of(network, source, following) for source in node.inputs if source in following]
-    return None if None in bits else max(b for b in bits if b is not None)
-
-
-def following_inputs(network: Network) -> set[str]:
-    """Return the nodes whose value depends on the input otherwise than through spikes."""
-    found: set[str] = set()
-    for name, node in network.nodes.items():
-        if isinstance(node.op, Input) or (not isinstance(node.op, Stateful) and any(s in found for s in node.inputs)):
-            found.add(name)
-    return found

@@ -17,17 +17,9 @@ from transpike.neurons import Integrator, Neuron
 from transpike.neurons.base import row
 from transpike.parts import Decoder, Stateful
 from transpike.simulation.engines.event.compiled import DENSE, EVENT, Compiled, Plan, Run, is_neuron
+from transpike.simulation.engines.event.currents import drives, following_inputs, grid_of
 from transpike.simulation.engines.event.kernels import library
-from transpike.simulation.engines.event.lowering import (
-    Stage,
-    UnsupportedError,
-    drives,
-    following_inputs,
-    grid_of,
-    lowered,
-    whole_unit,
-    worth,
-)
+from transpike.simulation.engines.event.lowering import Stage, UnsupportedError, lowered, whole_unit, worth
 from transpike.simulation.recording import Block
 from transpike.simulation.task import Task
 
@@ -70,7 +62,7 @@ def made_plan(network: Network, time_steps: int) -> Plan:
     stages = remembered(network)["stages"]
     following = following_inputs(network)
     silent = {stage.name: torch.zeros(1, *flat_shape(network, stage)) for stage in stages}
-    found = drives(network, stages, silent, {})
+    found = drives(network, [stage.drive for stage in stages], silent, {})
     constants, units = {}, {}
     for stage in stages:
         constant = found[stage.drive]
@@ -122,7 +114,7 @@ class EventRunner:
         traced = tuple(task.record.spikes)
         kept, chosen = remembered(self.network), library()
         assert chosen is not None
-        key = ("compiled", chosen.name, traced, task.time_steps)
+        key = ("compiled", chosen.name, traced, *[stage.unit for stage in self.plan.stages])
         if key not in kept:
             kept[key] = Compiled(chosen, self.plan, traced)
         self.compiled: Compiled = kept[key]
@@ -172,7 +164,7 @@ class EventRunner:
         if self.changing:
             inputs = dict(zip(self.network.inputs, batch.inputs, strict=True))
             silent = {s.name: torch.zeros(1, *flat_shape(self.network, s)) for s in self.plan.stages if s.name in self.needed}
-            values = drives(self.network, self.changing, silent, inputs, self.needed)
+            values = drives(self.network, [s.drive for s in self.changing], silent, inputs, self.needed)
             for stage in self.changing:
                 found[stage.name] = laid_out(with_bias(stage, values[stage.drive]), stage)
         return found
