@@ -87,6 +87,20 @@ def test_exact_networks_send_the_same_bits(name, recipe):
     assert_identical(network, few, 9, engine="layerwise")
 
 
+# Recipes whose neurons the event engine leaves to others, and whose arithmetic is sums all the same.
+SUMS = ["reset-to-zero", "refractory", "burst", "graded", "graded-ls", "ls-tg", "look-ahead", "any-time"]
+
+
+@pytest.mark.parametrize("recipe", SUMS)
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_exact_networks_of_other_neurons_send_the_same_bits_however_they_are_cut(name, recipe):
+    inputs, network = exact(name, recipe, 8)
+    few = tuple(x[:5] for x in inputs)
+    assert_identical(network, few, 8, engine="layerwise")
+    whole, cut = (tp.simulate(network, few, 8, engine="layerwise", block=block) for block in (5, 2))
+    assert torch.equal(whole.outputs, cut.outputs)
+
+
 @pytest.mark.parametrize("build", BUILDS)
 @pytest.mark.parametrize("recipe", ["rate", "ternary", "ftbc"])
 def test_every_build_sends_the_same_bits(build, recipe, monkeypatch):
