@@ -15,7 +15,7 @@ from typing import Any
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 NATIVE = Path("src/transpike/simulation/engines/event/native")
-COMMON = ["-std=c++17", "-O2", "-fPIC", "-shared", "-pthread", "-ffp-contract=off"]  # no fused sums: all builds round alike
+COMMON = ["-std=c++17", "-O3", "-fPIC", "-shared", "-pthread", "-ffp-contract=off"]  # no fused sums: all builds round alike
 AVX2 = ["-mavx2", "-mbmi", "-mbmi2", "-mlzcnt", "-mpopcnt"]
 AVX512 = [*AVX2, *(f"-mavx512{part}" for part in ("f", "bw", "vl", "dq", "vbmi", "vbmi2", "vnni"))]
 BUILDS = {"portable": [], "avx2": AVX2, "avx512": AVX512, "amx": [*AVX512, "-mamx-tile", "-mamx-int8"]}

@@ -1,4 +1,4 @@
-// Vectors of 64 bytes: one form in intrinsics for AVX-512, one that any compiler with vector extensions turns into what it has.
+// Vectors of 64 bytes: one form in intrinsics for AVX-512, one of several registers for compilers with vector extensions.
 #pragma once
 
 #include <cstdint>
@@ -8,6 +8,8 @@
 #include <immintrin.h>
 #elif defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__SSE2__)
+#include <emmintrin.h>
 #endif
 
 namespace {
@@ -64,48 +66,96 @@ struct Vector<float> {
 
 #else
 
-template <class T>
-struct Wide {
-    typedef T type __attribute__((vector_size(64), aligned(64)));
-};
+#if defined(__AVX2__)
+constexpr int NATIVE = 32;  // bytes of a register
+#else
+constexpr int NATIVE = 16;
+#endif
+constexpr int REGISTERS = 64 / NATIVE;
 
+template <class T>
+struct Register {
+    typedef T type __attribute__((vector_size(NATIVE)));
+    typedef T loose __attribute__((vector_size(NATIVE), aligned(1), may_alias));
+};
+typedef int16_t Half __attribute__((vector_size(NATIVE / 2), may_alias));
+using Whole = Register<int32_t>::type;
+constexpr int EACH = NATIVE / 4;  // numbers of 32 bits in a register
+
+// The bit of each lane of register i in a mask.
+inline Whole lane_bits(int i) {
+    Whole bits;
+    for (int k = 0; k < EACH; k++) bits[k] = 1 << (i * EACH + k);
+    return bits;
+}
+
+// Return the bits of the lanes of register i that are all ones; the others are zeros.
+inline uint64_t mask_of_lanes(Whole yes, int i) {
+#if defined(__AVX2__)
+    return uint64_t(uint32_t(_mm256_movemask_ps((__m256)yes))) << (i * EACH);
+#elif defined(__SSE2__)
+    return uint64_t(uint32_t(_mm_movemask_ps((__m128)yes))) << (i * EACH);
+#else
+    uint64_t m = 0;
+    yes &= lane_bits(i);
+    for (int k = 0; k < EACH; k++) m |= uint64_t(yes[k]);
+    return m;
+#endif
+}
+
+// Several registers, since compilers lower vectors that are wider than one badly.
 template <class T>
 struct Vector {
     static constexpr int lanes = 64 / int(sizeof(T));
-    typename Wide<T>::type v;
+    using Native = typename Register<T>::type;
+    using Loose = typename Register<T>::loose;  // a register's worth in memory, at any address
+    Native v[REGISTERS];
 
-    static Vector zero() { return {typename Wide<T>::type{}}; }
+    static Vector zero() { return {}; }
     static Vector load(const T* p) {
+        return each([&](int i) { return *reinterpret_cast<const Loose*>(p + i * (NATIVE / int(sizeof(T)))); });
+    }
+    static Vector half(const Vector<int16_t>& x, int which) {
         Vector r;
-        std::memcpy(&r.v, p, 64);
+        for (int i = 0; i < REGISTERS; i++) {
+            const Half* part = reinterpret_cast<const Half*>(&x) + which * REGISTERS + i;
+            r.v[i] = __builtin_convertvector(*part, Whole);
+        }
         return r;
     }
-    static Vector half(Vector<int16_t> x, int which) {
+    void store(T* p) const {
+        for (int i = 0; i < REGISTERS; i++) *reinterpret_cast<Loose*>(p + i * (NATIVE / int(sizeof(T)))) = v[i];
+    }
+    template <class F>
+    static Vector each(F f) {
         Vector r;
-        for (int i = 0; i < lanes; i++) r.v[i] = x.v[which * lanes + i];
+        for (int i = 0; i < REGISTERS; i++) r.v[i] = f(i);
         return r;
     }
-    void store(T* p) const { std::memcpy(p, &v, 64); }
-    Vector operator+(Vector o) const { return {v + o.v}; }
-    Vector operator-(Vector o) const { return {v - o.v}; }
+    Vector operator+(const Vector& o) const {
+        return each([&](int i) { return v[i] + o.v[i]; });
+    }
+    Vector operator-(const Vector& o) const {
+        return each([&](int i) { return v[i] - o.v[i]; });
+    }
     Vector chosen(uint64_t m) const {
-        Vector r;
-        for (int i = 0; i < lanes; i++) r.v[i] = (m >> i & 1) ? v[i] : T(0);
-        return r;
+        return each([&](int i) {
+            const Whole bits = lane_bits(i), yes = ((Whole{} + int32_t(m)) & bits) == bits;
+            return (Native)((Whole)v[i] & yes);
+        });
     }
-    Vector add_where(uint64_t m, Vector o) const { return m ? *this + o.chosen(m) : *this; }
-    Vector subtract_where(uint64_t m, Vector o) const { return m ? *this - o.chosen(m) : *this; }
-    uint64_t at_least(Vector o) const {
-        auto yes = v >= o.v;
+    Vector add_where(uint64_t m, const Vector& o) const { return *this + o.chosen(m); }
+    Vector subtract_where(uint64_t m, const Vector& o) const { return *this - o.chosen(m); }
+    uint64_t at_least(const Vector& o) const {
         uint64_t m = 0;
-        for (int i = 0; i < lanes; i++) m |= uint64_t(yes[i] & 1) << i;
+        for (int i = 0; i < REGISTERS; i++) m |= mask_of_lanes((Whole)(v[i] >= o.v[i]), i);
         return m;
     }
-    Vector larger(Vector o) const { return {v > o.v ? v : o.v}; }
+    Vector larger(const Vector& o) const {
+        return each([&](int i) { return v[i] > o.v[i] ? v[i] : o.v[i]; });
+    }
     static Vector all(T x) {
-        Vector r;
-        for (int i = 0; i < lanes; i++) r.v[i] = x;
-        return r;
+        return each([&](int) { return Native{} + x; });
     }
 };
 
