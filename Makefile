@@ -28,7 +28,9 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-$(VENV)/.run: pyproject.toml constraints.txt
+KERNELS := hatch_build.py $(wildcard src/transpike/simulation/engines/event/native/*.?pp)
+
+$(VENV)/.run: pyproject.toml constraints.txt $(KERNELS)
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable .
 	touch $@
@@ -38,4 +40,4 @@ $(VENV)/.dev: $(VENV)/.run
 	touch $@
 
 clean:
-	rm -rf $(VENV) transpike-demo benchmarks/out .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) transpike-demo benchmarks/out src/transpike/simulation/engines/event/native/kernels_* .pytest_cache .mypy_cache .ruff_cache .hypothesis

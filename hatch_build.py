@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shlex
@@ -27,18 +28,29 @@ def compiler() -> str | None:
     return next((found for name in ([wanted] if wanted else ["c++", "g++", "clang++"]) if (found := shutil.which(name))), None)
 
 
+def stamp_of(arguments: list[str], root: Path) -> str:
+    """Return what a build is made of: the sources and the command."""
+    sources = sorted((root / NATIVE).glob("*.?pp"))
+    words = " ".join([platform.machine(), *arguments])
+    return hashlib.sha256(b"".join([words.encode(), *(source.read_bytes() for source in sources)])).hexdigest()
+
+
 def compile_build(command: str, root: Path, build: str) -> str | None:
-    """Compile one build; return None, or what the compiler says."""
+    """Compile one build, unless it is there from the same sources; return None, or what the compiler says."""
     target = root / NATIVE / f"kernels_{build}.so"
-    made = target.with_suffix(".new")
+    made, kept = target.with_suffix(".new"), target.with_suffix(".stamp")
     extra = shlex.split(os.environ.get("CXXFLAGS", ""))
     arguments = [command, *COMMON, *BUILDS[build], *extra, str(root / NATIVE / "engine.cpp"), "-o", str(made)]
+    stamp = stamp_of(arguments, root)
+    if target.is_file() and kept.is_file() and kept.read_text() == stamp:
+        return None
     result = subprocess.run(arguments, capture_output=True, text=True, check=False)  # noqa: S603 - a fixed command
     if result.returncode:
         made.unlink(missing_ok=True)
         target.unlink(missing_ok=True)
         return result.stderr.strip().splitlines()[0] if result.stderr.strip() else f"exit {result.returncode}"
     made.replace(target)
+    kept.write_text(stamp)
     return None
 
 
