@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from transpike.neurons import IntegrateAndFire, Integrator, Ternary
 from transpike.ops import Add, Affine, Constant, Convolution, Input, Relu, Reshape
 from transpike.simulation import Record, counting_nodes, scan, whole
 from transpike.simulation.engines import LayerwiseEngine, StepwiseEngine, Task
+from transpike.simulation.engines.event import builds
 from transpike.simulation.engines.layerwise import STRETCH
 from transpike.simulation.playing import Stepped, player
 from transpike.simulation.recording import Snapshots, keeping
@@ -340,3 +342,9 @@ def test_without_the_operators_convolutions_stay_in_floats(monkeypatch):
     assert not whole.available.__wrapped__()
     monkeypatch.setattr(whole, "available", lambda: False)
     assert whole.whole_convolutions(grid_network(2.0**-8, 0.5)[0]) == {}
+
+
+def test_the_kernels_are_there_where_a_compiler_is():
+    """Else all tests of the event engine would be skipped in silence."""
+    if any(shutil.which(name) for name in ("c++", "g++", "clang++")):
+        assert "portable" in builds()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -178,6 +179,14 @@ def test_batches_threads_and_blocks_do_not_matter():
         torch.set_num_threads(threads)
     assert torch.equal(whole.outputs, others.outputs)
     assert all(torch.equal(whole.spike_counts[name], count) for name, count in others.spike_counts.items())
+
+
+def test_simulations_in_several_threads_do_not_disturb_each_other():
+    inputs, network = exact("resnet", "rate", 20)
+    wanted = tp.simulate(network, inputs, 20, engine="event").outputs
+    with ThreadPoolExecutor(4) as pool:
+        runs = list(pool.map(lambda _: tp.simulate(network, inputs, 20, engine="event").outputs, range(12)))
+    assert all(torch.equal(run, wanted) for run in runs)
 
 
 def test_snapshots_count_what_the_stepwise_engine_counts():

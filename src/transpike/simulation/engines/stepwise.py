@@ -10,9 +10,9 @@ from torch import Tensor
 
 from transpike.data import Batch
 from transpike.network.grammar import sequential
-from transpike.simulation.memory import block_on, bytes_per_sample
+from transpike.simulation.engines.laid_out import LaidOutNetwork
 from transpike.simulation.recording import Block, Tape
-from transpike.simulation.stepper import Stepper, laid_out
+from transpike.simulation.stepper import Stepper
 from transpike.simulation.task import Runner, Task
 
 
@@ -29,16 +29,8 @@ class StepwiseEngine:
         return StepwiseRunner(task)
 
 
-class StepwiseRunner:
+class StepwiseRunner(LaidOutNetwork):
     """A network laid out for stepping."""
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        self.network = laid_out(task.network)
-        self.largest_block = block_on(self.network.device)
-
-    def bytes_per_sample(self) -> int:
-        return bytes_per_sample(self.network)
 
     @torch.inference_mode()
     def run(self, batch: Batch, first_sample: int = 0) -> Block:

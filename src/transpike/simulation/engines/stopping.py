@@ -14,9 +14,9 @@ from transpike.network import Network, Node, shapes
 from transpike.network.grammar import sequential
 from transpike.neurons import EarlyExit
 from transpike.parts import Stateful
-from transpike.simulation.memory import block_on, bytes_per_sample
+from transpike.simulation.engines.laid_out import LaidOutNetwork
 from transpike.simulation.recording import Block
-from transpike.simulation.stepper import Stepper, laid_out
+from transpike.simulation.stepper import Stepper
 from transpike.simulation.task import Runner, Task
 
 CUT = 0.75  # samples are taken out of the batch when at most this share of it is left
@@ -41,17 +41,16 @@ class StoppingEngine:
         return StoppingRunner(task)
 
 
-class StoppingRunner:
+class StoppingRunner(LaidOutNetwork):
     """A network laid out for stepping."""
 
     def __init__(self, task: Task) -> None:
-        self.task = task
-        self.network = laid_out(task.network)
+        super().__init__(task)
         (self.decoder,) = self.network.having(EarlyExit)
-        self.largest_block = WIDER * block_on(self.network.device)
+        self.largest_block *= WIDER
 
     def bytes_per_sample(self) -> int:
-        return bytes_per_sample(self.network) + bytes_at_exit(self.network)
+        return super().bytes_per_sample() + bytes_at_exit(self.network)
 
     @torch.inference_mode()
     def run(self, batch: Batch, first_sample: int = 0) -> Block:

@@ -9,10 +9,9 @@ import torch
 
 from transpike.data import Batch
 from transpike.network.grammar import sequential
-from transpike.simulation.memory import block_on, bytes_per_sample
+from transpike.simulation.engines.laid_out import LaidOutNetwork
 from transpike.simulation.recording import Block
 from transpike.simulation.sequential import even_trains, run_windows
-from transpike.simulation.stepper import laid_out
 from transpike.simulation.task import Runner, Task
 
 
@@ -29,16 +28,8 @@ class WindowEngine:
         return WindowRunner(task)
 
 
-class WindowRunner:
+class WindowRunner(LaidOutNetwork):
     """A sequential network laid out for its passes."""
-
-    def __init__(self, task: Task) -> None:
-        self.task = task
-        self.network = laid_out(task.network)
-        self.largest_block = block_on(self.network.device)
-
-    def bytes_per_sample(self) -> int:
-        return bytes_per_sample(self.network)
 
     @torch.inference_mode()
     def run(self, batch: Batch, first_sample: int = 0) -> Block:  # noqa: ARG002 - nothing here is random

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from ctypes import byref, c_double
@@ -40,6 +41,7 @@ class Compiled:
         self.library, self.plan = library, plan
         self.handle = allocated(library.new())
         weakref.finalize(self, library.delete, self.handle)
+        self.lock = threading.Lock()
         self.kernels = [EVENT] * len(plan.stages)
         self.measured = False
         numbers = {stage.name: number for number, stage in enumerate(plan.stages)}
@@ -84,7 +86,8 @@ class Compiled:
     def lay_out(self, kernels: Sequence[int]) -> None:
         """Choose the kernel of each stage."""
         self.kernels = list(kernels)
-        allocated(self.library.lay_out(self.handle, whole_numbers(self.kernels)) + 1)
+        with self.lock:
+            allocated(self.library.lay_out(self.handle, whole_numbers(self.kernels)) + 1)
 
     def possible(self, kernel: int) -> list[int]:
         """Return the kernels with `kernel` wherever it can be, the event kernel elsewhere."""
@@ -95,7 +98,8 @@ class Compiled:
     def run(self, run: Run, *, timed: bool = False) -> list[float]:
         """Run samples; return the seconds that each stage took, if `timed` (on one thread)."""
         seconds = (c_double * len(self.kernels))()
-        allocated(self.library.run(self.handle, byref(run.request), seconds if timed else None) + 1)
+        with self.lock:  # the buffers of the kernels serve one run at a time
+            allocated(self.library.run(self.handle, byref(run.request), seconds if timed else None) + 1)
         return list(seconds)
 
 

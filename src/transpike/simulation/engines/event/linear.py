@@ -173,7 +173,7 @@ def then_mean(first: Kernel, op: Mean, after: tuple[int, ...]) -> Kernel:  # noq
 def then_linear(first: Kernel, op: Linear, after: tuple[int, ...]) -> Kernel:
     """Return the kernel of a fully connected layer: as large as the image."""
     channels, height, width = first.after
-    if height * width > 1 and not first.flat:
+    if (height * width > 1 and not first.flat) or op.weight.shape[1] != channels * height * width:
         raise NotLinearError("a fully connected layer at each place")
     weight = op.weight.double().reshape(op.weight.shape[0], channels, height, width)
     return dataclasses.replace(convolved(first, weight, 1, (1, 1, 0, 0, 1, 1), after), flat=False)
