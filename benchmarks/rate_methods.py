@@ -22,7 +22,7 @@ from tables import OUT, keep, show
 from transpike.analysis import Checkpoint
 from transpike.errors import ArgumentError
 from transpike.neurons import Neuron
-from transpike.passes import CorrectLayers
+from transpike.passes import CorrectLayers, UseTrainedThresholds
 
 STEPS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 CALIBRATION = 1000
@@ -75,6 +75,13 @@ class Bench:
         print(row, flush=True)
 
 
+def training_free() -> list[str]:
+    """The recipes for networks as they are; the others need thresholds that were trained."""
+    return [
+        name for name, recipe in tp.recipes.items() if not any(isinstance(step, UseTrainedThresholds) for step in recipe.passes)
+    ]
+
+
 def fits_time(recipe: str) -> bool:
     """Whether a recipe's network is good for one number of time steps only."""
     if any(isinstance(step, CorrectLayers) and step.shares for step in tp.recipes[recipe].passes):
@@ -106,7 +113,7 @@ def draw(rows: list[dict], path: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--depth", type=int, default=20, choices=(20, 56))
-    parser.add_argument("--recipes", nargs="+", default=list(tp.recipes))
+    parser.add_argument("--recipes", nargs="+", default=training_free())
     parser.add_argument("--steps", nargs="+", type=int, default=list(STEPS))
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--figure", help="Write accuracy against time steps to this .svg or .png file.")
