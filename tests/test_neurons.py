@@ -10,17 +10,19 @@ from hypothesis import strategies as st
 from transpike.neurons import (
     NEURONS,
     SPIKING,
+    WINDOWED,
     AccumulatedMaxPool,
+    Announcement,
     Delayed,
     DifferenceDecoder,
     DifferenceMaxPool,
     DifferenceNeuron,
     EarlyExit,
-    EvenFiring,
     FirstToMargin,
     GatedMaxPool,
     IntegrateAndFire,
     Integrator,
+    Pulse,
     StepMaxPool,
     WinnerTakeAll,
 )
@@ -162,7 +164,8 @@ def test_every_stateful_op_names_the_op_that_it_approaches():
         Delayed(2),
     ]
     others += [kind(tiles) for kind in (AccumulatedMaxPool, StepMaxPool, GatedMaxPool)]
-    others += [kind(one, torch.zeros(()), Relu()) for kind in (EvenFiring, DifferenceNeuron)]
+    others += [kind(one, torch.zeros(()), Relu()) for kind in (*WINDOWED, DifferenceNeuron)]
+    others += [Pulse(), Announcement(one)]
     examples = spiking | {type(op): op for op in others}
     assert set(examples) == set(NEURONS)
     assert all(type(op.analogue()) in TRAITS for op in examples.values())

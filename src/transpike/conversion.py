@@ -15,7 +15,7 @@ from transpike.calibration import Samples
 from transpike.capture import capture, check_model, count_inputs
 from transpike.choice import AUTO, automatic
 from transpike.data import Batch, batches, checked
-from transpike.errors import DataError, TranspikeWarning, positive_whole
+from transpike.errors import ArgumentError, DataError, TranspikeWarning, positive_whole
 from transpike.network import Network
 from transpike.network.grammar import check_spiking
 from transpike.neurons import Integrator, Neuron
@@ -58,7 +58,8 @@ def convert(
     """Return the spiking network of a trained `model`.
 
     `samples` calibrate the thresholds: a tensor [n, ...], a tuple of inputs, or an iterable of batches such as a
-    DataLoader; labels in it are ignored. `time_steps` is what the network will run for: some recipes need it. Recipe "auto"
+    DataLoader; labels in it are ignored. `time_steps` is what the network will run for: some recipes need it; codes with a
+    window of their own do not. Recipe "auto"
     takes the one that comes closest to the ANN within these steps, among those with binary spikes unless `graded`; see
     `transpike.choice`. With `exact` all sums of the network are exact, so that it sends the same spikes on every engine, batch
     size and device (see `passes.SnapToGrid`). `progress` is called with the number of samples read, each time that a pass of
@@ -82,11 +83,22 @@ def convert(
     network = capture(model, first_inputs(samples, count_inputs(model)))
     stream = CalibrationSamples(samples, len(network.inputs), network, progress)
     passes = (*chosen.passes, SnapToGrid()) if exact else chosen.passes
-    network = apply(passes, network, Samples(stream, time_steps))
+    network = apply(passes, network, Samples(stream, steps_of(chosen, time_steps)))
     for finding in network.findings:
         if finding.severity == "warning":
             warnings.warn(f"{finding.message} {finding.advice}", TranspikeWarning, stacklevel=2)
     return check_spiking(dataclasses.replace(network, method=measured(chosen.method, network)))
+
+
+def steps_of(recipe: Recipe, time_steps: int | None) -> int | None:
+    """Return the steps that a network is fitted to: those given, or the window of a code with one of its own."""
+    if recipe.window is not None and time_steps not in {None, recipe.window}:
+        raise ArgumentError(
+            f"The code of recipe {recipe.name!r} has a window of {recipe.window} steps, not {time_steps}: leave "
+            f"time_steps out, "
+            f"or take the recipe with_window({time_steps})."
+        )
+    return recipe.window or time_steps
 
 
 def measured(method: Method, network: Network) -> Method:

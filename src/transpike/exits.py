@@ -15,7 +15,8 @@ from transpike.data import batches, checked
 from transpike.errors import ArgumentError, TranspikeWarning, positive_whole
 from transpike.network import Network, Node
 from transpike.network.edit import with_op
-from transpike.network.grammar import check_spiking, place, sequential
+from transpike.network.grammar import check_spiking, place
+from transpike.network.turns import sequential
 from transpike.neurons import EarlyExit, Integrator
 from transpike.ops import Sigmoid, Softmax
 from transpike.parts import Decoder, Finding

@@ -17,10 +17,11 @@ from transpike.codings import Poisson, RateCode, Regular
 from transpike.conversion import convert
 from transpike.data import Batch
 from transpike.demo import EPOCHS, train
-from transpike.errors import ArgumentError, ConversionError, TranspikeWarning, choose
+from transpike.errors import ArgumentError, ConversionError, TranspikeWarning, choose, positive_whole
 from transpike.network import Network
 from transpike.network.archive import load, save
 from transpike.network.grammar import trait
+from transpike.network.turns import steps_for, window
 from transpike.neurons import FirstToMargin
 from transpike.ops import TRAITS, Input
 from transpike.parts import Op, Trait
@@ -45,6 +46,7 @@ from transpike.sources import Scaling, load_data, load_model
 
 NETWORK, REPORT, PAGE = "network", "report.json", "report.html"
 TRACE_BATCH = 4
+STEPS = 64  # to simulate where neither the user nor the code says how many
 
 Watch = Callable[[str, int], Callable[[int], None]]  # (what, total) -> advance(by)
 
@@ -158,6 +160,7 @@ class RecipeChoice:
     margin: float | None = None
     softmax: bool = False
     max_pool: str | None = None
+    window: int | None = None
 
     def recipe(self) -> Recipe | str:
         """Return the recipe; "auto" stands for itself and takes no changes. Raises ArgumentError for what does not fit."""
@@ -171,6 +174,8 @@ class RecipeChoice:
         """Return a recipe with the changes that were asked for."""
         if self.percentile is not None:
             recipe = recipe.with_percentile(self.percentile)
+        if self.window is not None:
+            recipe = recipe.with_window(positive_whole("window", self.window))
         if self.max_pool is not None:
             recipe = recipe.with_max_pool(MAX_POOLS[choose("max-pool", self.max_pool, MAX_POOLS)])
         if self.output is not None or self.margin is not None or self.softmax:
@@ -210,7 +215,7 @@ def convert_model(
 def evaluate_network(
     network: str | Path,
     data: DataChoice,
-    time_steps: int,
+    time_steps: int | None,
     out: str | Path,
     *,
     model: str | None = None,
@@ -222,14 +227,15 @@ def evaluate_network(
     engine: str = AUTO_ENGINE,
     watch: Watch = unwatched,
 ) -> Report:
-    """Evaluate a saved network and write `report.json` into the folder `out`."""
+    """Evaluate a saved network and write `report.json` into the folder `out`; `time_steps` None takes its window, or 64."""
     loaded = load(network)
+    steps = steps_for(loaded, time_steps or window(loaded) or STEPS)
     samples = data.load("test")
     report = evaluate(
         load_model(model, weights) if model else None,
         loaded,
         samples,
-        time_steps,
+        steps,
         title=f"{Path(network).name} on {Path(data.data).name}",
         raster=raster,
         diagnose=diagnose,
@@ -237,7 +243,7 @@ def evaluate_network(
         resume=resume,
         memory=memory,
         engine=engine,
-        progress=watch(f"Simulating {time_steps} steps", len(samples)),
+        progress=watch(f"Simulating {steps} steps", len(samples)),
     )
     report.save(Path(out) / REPORT)
     return report

@@ -99,6 +99,7 @@ class Stateful(Op):
     def step(self, state: Any, x: Tensor) -> Tensor:
         """Advance `state` by one time step of input `x` [batch, ...] and return what is sent in that step.
 
+        Some kinds take further inputs, signals in time that the ANN does not have.
         The returned tensor may be a buffer of the state: it is valid until the next call.
         """
         raise NotImplementedError

@@ -16,9 +16,12 @@ from transpike.data import Batch
 from transpike.demo import DigitNet
 from transpike.errors import TranspikeWarning, positive_whole
 from transpike.network import Network, forward
+from transpike.network.turns import steps_for, window
 from transpike.simulation.engines import ENGINES, Engine, Task, engine_for
 from transpike.simulation.engines.event import builds, kernels_of
 from transpike.sources import Scaling, load_data
+
+STEPS = 32  # to simulate where neither the user nor the code says how many
 
 
 @dataclass(frozen=True)
@@ -85,14 +88,17 @@ def demo_case() -> tuple[Network, Tensor]:
         return convert(DigitNet().eval(), digits[:500], exact=True), digits
 
 
-def compare(network: Network, inputs: Tensor, time_steps: int = 32, *, repetitions: int = 5, name: str = "") -> Comparison:
+def compare(
+    network: Network, inputs: Tensor, time_steps: int | None = None, *, repetitions: int = 5, name: str = ""
+) -> Comparison:
     """Measure every engine on `network` and return the medians.
 
-    `inputs` [batch, ...] are run `repetitions` times on each engine, in turns; once before, unmeasured. Raises ArgumentError.
+    `inputs` [batch, ...] are run `repetitions` times on each engine, in turns; once before, unmeasured.
+    Without `time_steps` they run for the window of the code, or 32 steps. Raises ArgumentError.
     """
-    positive_whole("time_steps", time_steps)
+    steps = steps_for(network, time_steps or window(network) or STEPS)
     positive_whole("repetitions", repetitions)
-    task = Task(network, time_steps)
+    task = Task(network, steps)
     refusals = {engine.name: engine.refusal(task) for engine in ENGINES}
     runners = {engine.name: engine.prepare(task) for engine in ENGINES if refusals[engine.name] is None}
     analogue, batch = network.analogue(), Batch((inputs,))
@@ -105,7 +111,7 @@ def compare(network: Network, inputs: Tensor, time_steps: int = 32, *, repetitio
     return Comparison(
         name,
         len(inputs),
-        time_steps,
+        steps,
         torch.get_num_threads(),
         per_sample[""],
         engine_for(task).name,

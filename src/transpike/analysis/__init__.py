@@ -5,6 +5,6 @@ from __future__ import annotations
 from transpike.analysis.causes import diagnose
 from transpike.analysis.diagnosis import Diagnosis, LayerLoss
 from transpike.analysis.evaluation import evaluate
-from transpike.analysis.report import Checkpoint, Exits, Layer, Raster, Report
+from transpike.analysis.report import Checkpoint, Exits, Layer, Raster, Report, Turns
 
-__all__ = ["Checkpoint", "Diagnosis", "Exits", "Layer", "LayerLoss", "Raster", "Report", "diagnose", "evaluate"]
+__all__ = ["Checkpoint", "Diagnosis", "Exits", "Layer", "LayerLoss", "Raster", "Report", "Turns", "diagnose", "evaluate"]

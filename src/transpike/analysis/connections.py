@@ -60,7 +60,8 @@ def arrivals(
 ) -> Tensor:
     """Return how many connections follow from each element of a node's value: one where a spike ends there."""
     op = network.nodes[name].op
-    ends = isinstance(op, Stateful) or kinds[name] is not Carried.SPIKES
+    counted = isinstance(op, Stateful) and (not op.routes or "count" in op.keeps)
+    ends = counted or kinds[name] is not Carried.SPIKES
     return torch.ones(sizes[name]) if ends else reach.get(name, torch.zeros(sizes[name])).expand(sizes[name])
 
 

@@ -25,10 +25,10 @@ from transpike.analysis.summary import summarise
 from transpike.analysis.tally import Tally, add_answers, add_layers, add_operations, checkpoints, measured
 from transpike.capture import check_model
 from transpike.data import Batch, batches, checked
-from transpike.errors import positive_whole
 from transpike.exits import exit_of, without_exit
 from transpike.network import Network
 from transpike.network.grammar import check_spiking
+from transpike.network.turns import steps_for
 from transpike.simulation import AUTO, Block, Engine, Snapshots, blocks
 
 SAVE_EVERY = 5.0  # seconds
@@ -59,7 +59,7 @@ def evaluate(
     model: nn.Module | None,
     network: Network,
     samples: Any,
-    time_steps: int,
+    time_steps: int | None = None,
     *,
     title: str = "",
     raster: Sequence[str] | None = None,
@@ -73,7 +73,8 @@ def evaluate(
 ) -> Report:
     """Simulate `network` on `samples` for `time_steps` steps and return what the conversion cost.
 
-    `model` is the ANN that was converted; None compares with the network's own analogue. Of several outputs
+    Codes with a window of their own need no `time_steps`. `model` is the ANN that was converted; None compares with the
+    network's own analogue. Of several outputs
     the first counts. `samples` are inputs with or without labels, as in `convert`; with labels the report has accuracies
     at every step. `raster` names the layers (see `analysis.raster`) whose
     spikes on the first sample are kept (default: the first, the middle and the last). `diagnose` adds where the loss comes
@@ -89,22 +90,22 @@ def evaluate(
     >>> len(report.accuracy), report.samples
     (32, 40)
     """
-    positive_whole("time_steps", time_steps)
     check_spiking(network)
+    steps = steps_for(network, time_steps)
     if model is not None:
         check_model(model)
     full = without_exit(network)
-    examiner = Examiner(full, time_steps) if diagnose else None
+    examiner = Examiner(full, steps) if diagnose else None
     work = count_work(full)
-    leaver = Leaver(network, time_steps, work) if exit_of(network) else None
-    subject = Subject(full, Reference(full, model), time_steps, work, examiner, leaver)
-    keeper = Progress(None if folder is None else Path(folder), fingerprint(network, time_steps, diagnosed=diagnose))
+    leaver = Leaver(network, steps, work) if exit_of(network) else None
+    subject = Subject(full, Reference(full, model), steps, work, examiner, leaver)
+    keeper = Progress(None if folder is None else Path(folder), fingerprint(network, steps, diagnosed=diagnose))
     tally, done = keeper.load() if resume else (Tally(), "")
     stream = checked(batches(samples, len(network.inputs), "samples"), network.inputs, "samples")
     rest = skipped(stream, tally.samples, keeper, done)
     run(subject, rest, tally, keeper, Limits(memory, block, engine), progress)
     first = next(checked(batches(samples, len(network.inputs), "samples"), network.inputs, "samples"))
-    report = summarise(subject.network, subject.work, tally, time_steps, title, rasters(full, first, time_steps, raster))
+    report = summarise(subject.network, subject.work, tally, steps, title, rasters(full, first, steps, raster))
     if examiner is not None:
         report = dataclasses.replace(report, diagnosis=diagnosis(examiner, tally))
     if leaver is not None:

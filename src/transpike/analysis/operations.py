@@ -36,12 +36,14 @@ def count_work(network: Network) -> Work:
     """Return the work of a spiking network; see Work."""
     kinds, sizes = carried(network), shapes(network)
     total = padded = static = current = 0
+    ann = network.analogue().nodes
     dense: list[str] = []
     for node in network.having(*WITH_WEIGHTS):
         source = node.inputs[0]
         count = connections(node.op, sizes[source], sizes[node.name])
-        total += count
-        padded += usual_macs(node.op, sizes[source], sizes[node.name])
+        if node.name in ann:
+            total += count
+            padded += usual_macs(node.op, sizes[source], sizes[node.name])
         if kinds[source] is Carried.STATIC:
             static += count
         elif kinds[source] is Carried.CURRENT:

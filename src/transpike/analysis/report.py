@@ -75,6 +75,26 @@ class Exits:
 
 
 @dataclass(frozen=True)
+class Turns:
+    """How the layers of a sequential network take turns.
+
+    An answer takes `windows` windows of `steps` time steps; a new sample can enter after each. `held` connections that skip
+    layers keep what was sent for `waits` windows altogether. If biases come as spikes, `biases` more neurons fire once each.
+    """
+
+    windows: int
+    steps: int
+    held: int
+    waits: int
+    biases: int
+
+    @property
+    def latency(self) -> int:
+        """The steps from the first spike to the answer."""
+        return self.windows * self.steps
+
+
+@dataclass(frozen=True)
 class Report:
     """What the conversion of a network cost. Accuracies are fractions; lists over time start after step 1."""
 
@@ -101,6 +121,7 @@ class Report:
     version: str
     diagnosis: Diagnosis | None = None  # where the loss comes from, if that was asked for
     exits: Exits | None = None  # of a network whose samples end early; all else is of the whole run
+    turns: Turns | None = None  # of a sequential network, whose time steps are those of one window
 
     @property
     def final(self) -> Checkpoint:
@@ -170,6 +191,8 @@ def from_values(values: dict[str, Any]) -> Report:
     plain["findings"] = tuple(Finding(**value) for value in values["findings"])
     if plain.get("diagnosis") is not None:
         plain["diagnosis"] = diagnosis_from(values["diagnosis"])
+    if plain.get("turns") is not None:
+        plain["turns"] = Turns(**values["turns"])
     if plain.get("exits") is not None:
         plain["exits"] = Exits(**{**values["exits"], "energy": energies_from(values["exits"])})
     return Report(**plain)

@@ -7,14 +7,18 @@ from importlib.metadata import version
 from transpike.analysis.diagnosis import relative
 from transpike.analysis.energy import energies
 from transpike.analysis.operations import Work
-from transpike.analysis.report import Checkpoint, Layer, Raster, Report
+from transpike.analysis.report import Checkpoint, Layer, Raster, Report, Turns
 from transpike.analysis.tally import Tally, checkpoints
 from transpike.codings import InputCode
 from transpike.network import Network, Node
-from transpike.neurons import Neuron
+from transpike.network.turns import held, sequential, turns
+from transpike.neurons import Announcement, Neuron
+from transpike.ops import Convolution, Linear, TransposedConvolution
 from transpike.parts import Method, Op
 
 SHARES = (0.99, 0.999)
+BIASED = (Linear, Convolution, TransposedConvolution)
+SENDING = (Neuron, Announcement)  # what spikes
 
 
 def summarise(network: Network, work: Work, tally: Tally, time_steps: int, title: str, rasters: tuple[Raster, ...]) -> Report:
@@ -23,6 +27,7 @@ def summarise(network: Network, work: Work, tally: Tally, time_steps: int, title
     neurons = sum(one.neurons for one in layers)
     correct = curve(tally, "correct")
     accurate = None if correct is None else float(tally.mean("reference.correct"))
+    points = tuple(checkpoint(network, work, tally, step, correct, neurons) for step in checkpoints(time_steps))
     power = float(tally["output.power"])
     return Report(
         title=title or "network",
@@ -36,17 +41,27 @@ def summarise(network: Network, work: Work, tally: Tally, time_steps: int, title
         output_error=tuple(relative(float(error), power) for error in tally["output.error"]),
         latency=latencies(correct, accurate),
         neurons=neurons,
-        spikes_per_neuron=sum(one.spikes_per_neuron * one.neurons for one in layers) / max(1, neurons),
+        spikes_per_neuron=points[-1].spikes_per_neuron,
         ann_macs=work.ann_macs,
         ann_connections=work.ann_connections,
         static_macs=work.static_macs,
         current_macs=work.current_macs,
-        checkpoints=tuple(checkpoint(network, work, tally, step, correct, neurons) for step in checkpoints(time_steps)),
+        checkpoints=points,
         layers=layers,
         rasters=rasters,
         findings=network.findings,
+        turns=taking_turns(network, time_steps),
         version=version("transpike"),
     )
+
+
+def taking_turns(network: Network, time_steps: int) -> Turns | None:
+    """Return how the layers take turns, if they do."""
+    if not sequential(network):
+        return None
+    waits = held(network)
+    biases = sum(node.op.bias is not None for node in network.having(*BIASED))  # type: ignore[attr-defined]
+    return Turns(max(turns(network).values()), time_steps, len(waits), sum(waits.values()), biases)
 
 
 def entrance(network: Network) -> str:
@@ -102,7 +117,7 @@ def checkpoint(
     per_node = {name: float(tally.mean(f"{step}.operations.{name}")) for name in names}
     operations = sum(per_node.values())
     accumulates = sum(value * accumulates_of(network.nodes[name].op) for name, value in per_node.items())
-    firing = {node.name for node in network.having(Neuron)}
+    firing = {node.name for node in network.having(*SENDING)}
     spikes = sum(float(tally.mean(f"{step}.spikes.{name}")) for name in names if name in firing)
     return Checkpoint(
         step,

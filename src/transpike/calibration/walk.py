@@ -11,8 +11,8 @@ from torch import Tensor
 from transpike.calibration.layer import Layer, Site, prefix_means, run
 from transpike.network import Network, Node
 from transpike.network.edit import with_op
-from transpike.network.grammar import sequential
-from transpike.neurons import EvenFiring, Neuron, TemporalMaxPool
+from transpike.network.turns import sequential
+from transpike.neurons import Neuron, TemporalMaxPool, Windowed
 from transpike.ops import Add, Convolution, Identity, Linear
 from transpike.parts import Decoder, Op, Stateful
 
@@ -63,7 +63,7 @@ class Walk:
 
     def sent(self, layer: Layer) -> Tensor:
         """Return what a layer sends in each step [time, n, ...], or on average in the sequential schedule."""
-        if isinstance(layer.neuron, EvenFiring):
+        if isinstance(layer.neuron, Windowed):
             return layer.response(layer.neuron)[None]
         return run(layer.neuron, layer.currents)
 

@@ -92,6 +92,7 @@ def convert(
     margin: Annotated[float | None, typer.Option(help="Decide for the first class that leads by this much.")] = None,
     softmax: Annotated[bool, typer.Option("--softmax", help="Answer with probabilities.")] = False,
     max_pool: Annotated[str | None, typer.Option(help=f"One of {', '.join(jobs.MAX_POOLS)}.")] = None,
+    window: Annotated[int | None, typer.Option(help="Steps of the window of a code that has one, instead of its own.")] = None,
     samples: Samples = None,
     mean: Numbers = None,
     std: Numbers = None,
@@ -107,6 +108,7 @@ def convert(
         margin=margin,
         softmax=softmax,
         max_pool=max_pool,
+        window=window,
     ).recipe()
     with show.watching(quiet=as_json) as watch:
         given = choice(data, samples, mean, std)
@@ -130,7 +132,9 @@ def convert(
 def evaluate(
     network: Annotated[str, typer.Argument(help="Folder that convert wrote.")],
     data: Data,
-    time_steps: Annotated[int, typer.Option(help="How many steps to simulate.")] = 64,
+    time_steps: Annotated[
+        int | None, typer.Option(help=f"How many steps to simulate (default: the window of the code, or {jobs.STEPS}).")
+    ] = None,
     out: Annotated[str | None, typer.Option(help="Folder for report.json (default: the network's).")] = None,
     model: Annotated[str | None, typer.Option(help="Compare with this model instead of the network's own analogue.")] = None,
     weights: Weights = None,

@@ -17,7 +17,7 @@ from transpike.speed import Comparison, compare, demo_case
 def bench(
     network: Annotated[str | None, typer.Argument(help="Folder that convert wrote (default: the demo's network).")] = None,
     data: Annotated[str | None, typer.Option(help="Samples for the network, as for evaluate.")] = None,
-    time_steps: Annotated[int, typer.Option(help="How many steps to simulate.")] = 32,
+    time_steps: Annotated[int | None, typer.Option(help="How many steps (default: the window of the code, or 32).")] = None,
     batch: Annotated[int, typer.Option(min=1, help="How many samples at once.")] = 16,
     repetitions: Annotated[int, typer.Option(min=1, help="How often each engine runs; medians are shown.")] = 5,
     mean: Numbers = None,

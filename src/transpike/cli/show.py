@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from transpike.network import Network
 from transpike.neurons import Neuron
 from transpike.parts import Finding
 from transpike.report.leaving import promise
+from transpike.report.wording import in_turns
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -104,6 +106,8 @@ def report(result: Report) -> None:
     for share, steps in result.latency.items():
         reached = f"from step {steps} on" if steps else f"not within {result.time_steps} steps"
         out.print(f"{share} of the ANN's accuracy: {reached}.")
+    if result.turns:
+        out.print(in_turns(**dataclasses.asdict(result.turns)))
     if result.agreement:
         out.print(f"Same answer as the ANN after {result.time_steps} steps: {percent(result.agreement[-1])} of samples.")
     if result.exits:

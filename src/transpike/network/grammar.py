@@ -6,7 +6,8 @@ from enum import Enum
 
 from transpike.errors import ArgumentError, ConversionError
 from transpike.network.graph import Network, Node
-from transpike.neurons import DIFFERENTIAL, EvenFiring, FirstToMargin, Neuron
+from transpike.network.turns import sequential
+from transpike.neurons import DIFFERENTIAL, FirstToMargin, Neuron, Windowed
 from transpike.ops import TRAITS, AdaptiveMaxPool, Convolution, Identity, Linear, MaxPool, TransposedConvolution
 from transpike.parts import Decoder, Op, Stateful, Trait
 
@@ -31,11 +32,6 @@ def decoded(network: Network) -> set[str]:
         if isinstance(node.op, Decoder) or any(source in after for source in node.inputs):
             after.add(name)
     return after
-
-
-def sequential(network: Network) -> bool:
-    """Whether layers take turns: each listens for a window and sends in the next."""
-    return any(isinstance(node.op, EvenFiring) for node in network.nodes.values())
 
 
 def differential(network: Network) -> bool:
@@ -73,11 +69,14 @@ def check_spiking(network: Network) -> Network:
 def check_windows(network: Network) -> None:
     """Raise ConversionError for what cannot take turns with the layers of a sequential network."""
     for node in network.nodes.values():
-        if isinstance(node.op, FirstToMargin) or (isinstance(node.op, Neuron) and not isinstance(node.op, EvenFiring)):
+        if isinstance(node.op, FirstToMargin) or (isinstance(node.op, Neuron) and not isinstance(node.op, Windowed)):
             raise ConversionError(
                 f"{type(node.op).__name__} {place(node)} acts step by step, but in the sequential schedule each layer listens "
                 "for a whole window first: read the accumulated potential, or take a recipe of the concurrent schedule."
             )
+    windows = {node.op.own_window for node in network.nodes.values() if isinstance(node.op, Windowed)}
+    if len(windows) > 1:
+        raise ConversionError(f"The layers take turns, but their windows have different lengths: {sorted(map(str, windows))}.")
 
 
 class Carried(Enum):

@@ -89,7 +89,13 @@ class Network:
 
     def analogue(self) -> Network:
         """Return the ANN: stateful ops become what they approximate, corrected weights what they were."""
-        return self.map_ops(lambda node: node.op.analogue())
+        nodes: dict[str, Node] = {}
+        needed = {*self.outputs.values(), *self.inputs}
+        for node in reversed(list(self.nodes.values())):
+            if node.name in needed:
+                nodes[node.name] = counterpart(node)
+                needed.update(nodes[node.name].inputs)
+        return dataclasses.replace(self, nodes=dict(reversed(list(nodes.items()))))
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Network:
         """Return the network with floating tensors on `device` and in `dtype`; its inputs expect that dtype."""
@@ -114,3 +120,9 @@ class Network:
         """Return one line per node: name, op, what it reads."""
         rows = [f"{n.name:40} {type(n.op).__name__:22} {', '.join(n.inputs)}" for n in self.nodes.values()]
         return "\n".join(rows)
+
+
+def counterpart(node: Node) -> Node:
+    """Return what a node is in the ANN. Further inputs of an op that keeps state are signals in time, which the ANN has not."""
+    inputs = node.inputs[:1] if isinstance(node.op, Stateful) else node.inputs
+    return dataclasses.replace(node, op=node.op.analogue(), inputs=inputs)

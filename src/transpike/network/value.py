@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from transpike.errors import ArgumentError
-from transpike.network.graph import Network
+from transpike.network.graph import Network, counterpart
 from transpike.ops import Input
 from transpike.parts import Stateful
 
@@ -59,7 +60,8 @@ def forward(
 def shapes(network: Network) -> dict[str, tuple[int, ...]]:
     """Return the shape of one sample of every node's value, found without computing any."""
     found: dict[str, tuple[int, ...]] = {}
-    blank = network.analogue().map_ops(lambda node: node.op.map_tensors(lambda tensor: tensor.to("meta")))
+    whole = dataclasses.replace(network, nodes={name: counterpart(node) for name, node in network.nodes.items()})
+    blank = whole.map_ops(lambda node: node.op.map_tensors(lambda tensor: tensor.to("meta")))
     samples = [torch.empty((2, *op.shape), dtype=getattr(torch, op.dtype), device="meta") for op in blank.inputs.values()]
     forward(blank, samples, lambda name, value: found.__setitem__(name, tuple(value.shape[1:])))
     return found

@@ -6,19 +6,26 @@ from transpike.neurons.base import Membrane, Neuron
 from transpike.neurons.burst import Burst, Graded, SignedGraded
 from transpike.neurons.delayed import Delayed
 from transpike.neurons.differential import DifferenceDecoder, DifferenceMaxPool, DifferenceNeuron, first_spike
+from transpike.neurons.digits import BinaryPhase, SignedDigits
 from transpike.neurons.even import EvenFiring, sent_by
+from transpike.neurons.few_spike import FewSpike
+from transpike.neurons.first_spike import Announcement, CorrectiveFirstSpike, FirstSpike, PatientFirstSpike, Pulse
+from transpike.neurons.geometric import GeometricPhase
 from transpike.neurons.integrate_and_fire import IntegrateAndFire
 from transpike.neurons.integrator import Integrator
+from transpike.neurons.jittered import Jittered
 from transpike.neurons.leaky import LeakyIntegrateAndFire, PreciseLeaky
 from transpike.neurons.leaky_cell import Drive, LeakyCell, fitted_drive
 from transpike.neurons.look_ahead import LookAhead
 from transpike.neurons.margin import EarlyExit, FirstToMargin
 from transpike.neurons.max_pool import AccumulatedMaxPool, GatedMaxPool, StepMaxPool, TemporalMaxPool
 from transpike.neurons.multi_threshold import MultiThreshold
+from transpike.neurons.phase import FirstSpikeTime, Phase, PulsePhase, RampedPhase
 from transpike.neurons.refractory import Refractory
 from transpike.neurons.reset_to_zero import ResetToZero
 from transpike.neurons.restarting import OffsetCalibrated, ResidualSilenced
 from transpike.neurons.ternary import Ternary
+from transpike.neurons.windowed import Windowed
 from transpike.neurons.winner_take_all import WinnerTakeAll
 from transpike.parts import Decoder, Op, Stateful
 
@@ -36,11 +43,26 @@ SPIKING: tuple[type[Neuron], ...] = (
     ResidualSilenced,
     OffsetCalibrated,
     LookAhead,
+    FirstSpike,
+    CorrectiveFirstSpike,
+    PatientFirstSpike,
+)
+WINDOWED: tuple[type[Windowed], ...] = (
+    EvenFiring,
+    Phase,
+    PulsePhase,
+    RampedPhase,
+    FirstSpikeTime,
+    BinaryPhase,
+    SignedDigits,
+    GeometricPhase,
+    FewSpike,
+    Jittered,
 )
 DIFFERENTIAL: tuple[type[Stateful], ...] = (DifferenceNeuron, DifferenceMaxPool, DifferenceDecoder)
 DECODERS: tuple[type[Decoder], ...] = (Integrator, FirstToMargin, EarlyExit)
 MAX_POOLS: tuple[type[Stateful], ...] = (AccumulatedMaxPool, StepMaxPool, GatedMaxPool, WinnerTakeAll)
-NEURONS: tuple[type[Stateful], ...] = (*SPIKING, EvenFiring, *DECODERS, *MAX_POOLS, *DIFFERENTIAL, Delayed)
+NEURONS: tuple[type[Stateful], ...] = (*SPIKING, *WINDOWED, *DECODERS, *MAX_POOLS, *DIFFERENTIAL, Delayed, Pulse, Announcement)
 CELLS: tuple[type[Op], ...] = (LeakyCell,)  # what neurons are made of
 
 __all__ = [
@@ -50,8 +72,12 @@ __all__ = [
     "MAX_POOLS",
     "NEURONS",
     "SPIKING",
+    "WINDOWED",
     "AccumulatedMaxPool",
+    "Announcement",
+    "BinaryPhase",
     "Burst",
+    "CorrectiveFirstSpike",
     "Delayed",
     "DifferenceDecoder",
     "DifferenceMaxPool",
@@ -59,11 +85,16 @@ __all__ = [
     "Drive",
     "EarlyExit",
     "EvenFiring",
+    "FewSpike",
+    "FirstSpike",
+    "FirstSpikeTime",
     "FirstToMargin",
     "GatedMaxPool",
+    "GeometricPhase",
     "Graded",
     "IntegrateAndFire",
     "Integrator",
+    "Jittered",
     "LeakyCell",
     "LeakyIntegrateAndFire",
     "LookAhead",
@@ -71,14 +102,21 @@ __all__ = [
     "MultiThreshold",
     "Neuron",
     "OffsetCalibrated",
+    "PatientFirstSpike",
+    "Phase",
     "PreciseLeaky",
+    "Pulse",
+    "PulsePhase",
+    "RampedPhase",
     "Refractory",
     "ResetToZero",
     "ResidualSilenced",
+    "SignedDigits",
     "SignedGraded",
     "StepMaxPool",
     "TemporalMaxPool",
     "Ternary",
+    "Windowed",
     "WinnerTakeAll",
     "first_spike",
     "fitted_drive",

@@ -67,6 +67,19 @@ class Neuron(Stateful):
         return 1
 
     @property
+    def own_window(self) -> int | None:
+        """How many time steps its code takes; None if it can run for any number."""
+        return None
+
+    def with_window(self, steps: int) -> Neuron:  # noqa: ARG002 - kinds with a window of their own can
+        """Return neurons of this kind with another window. Raises ArgumentError if they have none of their own."""
+        raise ArgumentError(f"{type(self).__name__} neurons run for as many time steps as are asked for: give time_steps=.")
+
+    def tells_apart(self, time_steps: int) -> int:
+        """Return how many values above 0 it can send within `time_steps`, evenly spaced up to its ceiling."""
+        return round(self.most * time_steps)
+
+    @property
     def accumulates(self) -> int:
         """How many accumulates a spike costs at each connection that it arrives over."""
         return 1

@@ -1,40 +1,50 @@
-"""The neuron of the sequential schedule: it listens for one window and sends its spikes evenly in the next."""
+"""Sequential rate coding: neurons that listen for one window and send their spikes evenly in the next."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import torch
 from torch import Tensor
 
-from transpike.neurons.base import Neuron
+from transpike.neurons.windowed import Windowed
 
 
 @dataclass(frozen=True, eq=False)
-class EvenFiring(Neuron):
+class EvenFiring(Windowed):
     """Neurons that integrate a whole window of T steps and then send what they collected, spread evenly over T steps.
 
     With z the mean current of the window, bias included: n = clip(floor(z T / threshold + initial), 0, T) spikes, of which
-    floor(n t / T + 1/2) are sent by step t of the next window. No spike depends on the order in which the current came, so
-    there is no unevenness error: the network computes exactly its quantised counterpart. Each layer costs a window:
-    latency is T times the number of layers, throughput one sample per window.
+    floor(n t / T + 1/2) are sent by step t of the next window; each is worth height / T. The message is n.
     Source: parallel conversion (ICML 2025), whose spikes come in a row instead of evenly; the sums are the same.
     """
 
-    keeps: ClassVar[frozenset[str]] = frozenset({"count"})
+    def slots(self, time_steps: int) -> Tensor:
+        return torch.full((time_steps,), 1 / time_steps, dtype=torch.float64)
 
-    def spikes_for(self, mean_current: Tensor, time_steps: int) -> Tensor:
-        """Return the number of spikes [batch, ...] for the mean current of a window [batch, ...]."""
-        current = mean_current if self.bias is None else mean_current + self.bias[0]
-        return (current * time_steps / self.threshold + self.initial).floor().clamp(0, time_steps)
+    def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:
+        return (self.with_bias(mean_current) * time_steps / self.threshold + self.initial).floor().clamp(0, time_steps)
 
-    def value(self) -> Tensor:
-        """Return what a spike is worth."""
-        return self.threshold if self.height is None else self.height[0]
+    def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
+        return sent_by(message, step, time_steps) - sent_by(message, step - 1, time_steps)
 
-    def mean_sent(self, currents: Tensor, time_steps: int) -> Tensor:
-        return self.spikes_for(currents.mean(0), time_steps) * self.value() / time_steps
+    def spikes(self, message: Tensor, time_steps: int, until: int | None = None) -> Tensor:
+        return message if until is None else sent_by(message, until, time_steps)
+
+    def value(self, message: Tensor, time_steps: int) -> Tensor:
+        return message * (self.worth_of_spike() / time_steps)
+
+    def estimate(self, message: Tensor, step: int, time_steps: int) -> Tensor:
+        return sent_by(message, step, time_steps) * self.worth_of_spike() / step
+
+    def arrived(self, current: Tensor, step: int, time_steps: int) -> Tensor:  # noqa: ARG002 - the current of one step times steps
+        return self.with_bias(current) * step
+
+    def listening(self, integrated: Tensor, step: int, time_steps: int) -> Tensor:  # noqa: ARG002
+        return integrated + self.initial * self.threshold
+
+    def transmitting(self, integrated: Tensor, message: Tensor, step: int, time_steps: int) -> Tensor:
+        return integrated + self.threshold * (self.initial - sent_by(message, step, time_steps))
 
 
 def sent_by(spikes: Tensor, step: int, time_steps: int) -> Tensor:

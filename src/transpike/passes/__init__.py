@@ -7,8 +7,11 @@ from transpike.passes.correct_layers import CorrectLayers
 from transpike.passes.decode_outputs import DecodeOutputs
 from transpike.passes.differential import CodeDifferentially, InsertDifferenceNeurons, LeastSquares, SplitClips
 from transpike.passes.encode_input import EncodeInputs
+from transpike.passes.few_spikes import FewSpikeRelu, FitFewSpikes
+from transpike.passes.first_spikes import AnnounceSpikes, HoldPulses
 from transpike.passes.fold_batch_norm import FoldBatchNorm
 from transpike.passes.insert_neurons import InsertNeurons
+from transpike.passes.jitter_spikes import JitterSpikes
 from transpike.passes.lif import InvertRateCurve
 from transpike.passes.look_ahead import StaggerWindows
 from transpike.passes.max_pool import (
@@ -26,7 +29,7 @@ from transpike.passes.restarts import CalibrateOffsets, SilenceByResidual
 from transpike.passes.settle import AfterFirstSpikes, AfterShare, AfterSteps, ClampVoltage, DelayReadOut
 from transpike.passes.snap_to_grid import SnapToGrid
 from transpike.passes.split_signed import SplitSigned
-from transpike.passes.thresholds import MMSE, Gaussian, LocalBalance, Percentile, PerNeuron, Threshold, WeightBound
+from transpike.passes.thresholds import MMSE, Gaussian, LocalBalance, Percentile, PerNeuron, Threshold, WeightBound, WithMargin
 from transpike.passes.trained_thresholds import UseTrainedThresholds
 
 __all__ = [
@@ -36,6 +39,7 @@ __all__ = [
     "AfterFirstSpikes",
     "AfterShare",
     "AfterSteps",
+    "AnnounceSpikes",
     "CalibrateOffsets",
     "ClampVoltage",
     "CodeDifferentially",
@@ -45,12 +49,16 @@ __all__ = [
     "DecodeOutputs",
     "DelayReadOut",
     "EncodeInputs",
+    "FewSpikeRelu",
+    "FitFewSpikes",
     "FoldBatchNorm",
     "GateMaxPool",
     "Gaussian",
+    "HoldPulses",
     "InsertDifferenceNeurons",
     "InsertNeurons",
     "InvertRateCurve",
+    "JitterSpikes",
     "LeastSquares",
     "LocalBalance",
     "MaxPoolForm",
@@ -69,5 +77,6 @@ __all__ = [
     "Threshold",
     "UseTrainedThresholds",
     "WeightBound",
+    "WithMargin",
     "apply",
 ]

@@ -10,6 +10,7 @@ from transpike.calibration import Samples
 from transpike.calibration.layer import Layer
 from transpike.calibration.walk import Walk
 from transpike.network import Network, shapes
+from transpike.network.turns import sequential
 from transpike.neurons import Neuron
 from transpike.parts import Op
 from transpike.passes.corrections import Correction
@@ -37,7 +38,8 @@ class CorrectLayers:
         steps = samples.steps_for("This recipe")
         ranks = shapes(network)
         largest = max(math.prod(shape) for shape in ranks.values())
-        count = max(32, min(1000, SAMPLE_STEPS // steps, VALUES // (steps * largest)))
+        each = 1 if sequential(network) else steps  # how many steps of a sample are simulated one by one
+        count = max(32, min(1000, SAMPLE_STEPS // each, VALUES // (each * largest)))
         ends = tuple(sorted({max(1, round(share * steps)) for share in self.shares}))
         axes = {node.name: channel_axis(network, node, len(ranks[node.name])) for node in network.having(Neuron)}
         walk = Walk(network, samples.first(count), steps, axes, ends)

@@ -54,7 +54,7 @@ class InsertNeurons:
             if node.name not in read_out:
                 probe = self.neuron(torch.ones(()), torch.tensor(self.initial), node.op)
                 axis = channel_axis(network, node, len(sizes[node.name]))
-                layers.append(Layer(node, sizes[node.name], axis, probe.most, self.initial))
+                layers.append(Layer(node, sizes[node.name], axis, probe.most, self.initial, probe))
         return layers
 
 

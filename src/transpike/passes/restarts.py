@@ -11,6 +11,7 @@ from transpike.calibration import Samples
 from transpike.errors import ArgumentError, ConversionError, positive_whole
 from transpike.network import Network, Node
 from transpike.network.grammar import place
+from transpike.network.turns import turns
 from transpike.neurons import AccumulatedMaxPool, IntegrateAndFire, Integrator, Neuron, OffsetCalibrated, ResidualSilenced
 from transpike.parts import Op
 
@@ -49,21 +50,13 @@ class CalibrateOffsets:
         positive_whole("rho", self.rho)
 
     def __call__(self, network: Network, samples: Samples) -> Network:  # noqa: ARG002 - the windows run on each input
-        places = layers(network)
+        places = turns(network)
         depth = max(places.values(), default=0)
 
         def listening(node: Node) -> Neuron:
             return OffsetCalibrated(**fields(node), length=self.rho, windows=depth, layer=places[node.name])
 
         return restarting(network, "COS", self.rho, depth, listening)
-
-
-def layers(network: Network) -> dict[str, int]:
-    """Return, for each node, how many layers of neurons lie on the longest path to its output, its own included."""
-    found: dict[str, int] = {}
-    for name, node in network.nodes.items():
-        found[name] = max((found[source] for source in node.inputs), default=0) + isinstance(node.op, Neuron)
-    return found
 
 
 def fields(node: Node) -> dict[str, Any]:

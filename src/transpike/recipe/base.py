@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import torch
+from torch import Tensor
+
 from transpike.codings import Poisson, RateCode
-from transpike.errors import ArgumentError
-from transpike.parts import Method
+from transpike.errors import ArgumentError, positive_whole
+from transpike.neurons import Neuron
+from transpike.ops import Relu
+from transpike.parts import Method, Op
 from transpike.passes import (
     AccumulateMaxPool,
     ActivateBeforePool,
@@ -16,6 +22,8 @@ from transpike.passes import (
     CountSpikes,
     DecodeOutputs,
     EncodeInputs,
+    FewSpikeRelu,
+    FitFewSpikes,
     FoldBatchNorm,
     GateMaxPool,
     InsertNeurons,
@@ -30,6 +38,18 @@ from transpike.passes import (
 
 
 @dataclass(frozen=True)
+class WithWindow:
+    """Makes neurons as `neuron` does, with another window."""
+
+    neuron: Callable[[Tensor, Tensor, Op], Neuron]
+    steps: int
+
+    def __call__(self, threshold: Tensor, initial: Tensor, activation: Op) -> Neuron:
+        """Return neurons of (threshold, initial, activation)."""
+        return self.neuron(threshold, initial, activation).with_window(self.steps)
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How to convert: a method in words, and its passes in order."""
 
@@ -40,6 +60,31 @@ class Recipe:
     def name(self) -> str:
         """The name of the method."""
         return self.method.name
+
+    @property
+    def window(self) -> int | None:
+        """How many steps the window of its code has; None if its networks run for any number."""
+        return next((probe.own_window for probe in self.probes() if probe.own_window is not None), None)
+
+    def probes(self) -> Iterator[Neuron]:
+        """Yield a neuron of each kind that its passes insert, with threshold 1."""
+        for step in self.passes:
+            if isinstance(step, InsertNeurons):
+                yield step.neuron(torch.ones(()), torch.tensor(step.initial), Relu())
+
+    def with_window(self, steps: int) -> Recipe:
+        """Return this recipe with another window: so many steps, or bits, in which a layer sends.
+
+        More steps are a finer resolution and a longer wait. Raises ArgumentError if its code has no window of its own.
+
+        >>> from transpike import recipes
+        >>> recipes["phase"].with_window(15).window
+        15
+        """
+        if self.window is None:
+            raise ArgumentError(f"Recipe {self.name!r} has no window of its own: give time_steps= where you run its network.")
+        passes = tuple(with_window(step, steps) for step in self.passes)
+        return self.variant(f"window {positive_whole('window', steps)}", passes)
 
     def variant(self, words: str, passes: tuple[Pass, ...]) -> Recipe:
         """Return a recipe with other passes, whose name and title say so."""
@@ -113,6 +158,18 @@ class Recipe:
                 changed = dataclasses.replace(step, threshold=dataclasses.replace(step.threshold, percent=percent))
                 return self.variant(f"percentile {percent:g}", (*self.passes[:place], changed, *self.passes[place + 1 :]))
         raise ArgumentError(f"Recipe {self.name!r} does not set its thresholds by a percentile.")
+
+
+def with_window(step: Pass, steps: int) -> Pass:
+    """Return a pass that inserts neurons with a window of so many steps, if it inserts any."""
+    match step:
+        case FitFewSpikes():
+            return dataclasses.replace(step, steps=steps)
+        case InsertNeurons(neuron=FewSpikeRelu()):
+            return dataclasses.replace(step, neuron=FewSpikeRelu(steps))
+        case InsertNeurons():
+            return dataclasses.replace(step, neuron=WithWindow(step.neuron, steps))
+    return step
 
 
 OUTPUT_STEPS = (CountSpikes, DecodeOutputs, NormaliseOutputs)

@@ -37,6 +37,7 @@ from transpike.passes import (
 )
 from transpike.recipe.base import LIMITS, STRUCTURE, Recipe
 from transpike.recipe.calibrated import CORRECTED
+from transpike.recipe.temporal import TEMPORAL
 
 # Potential from 0 and thresholds moved into the weights, as first published; only the rule differs.
 PUBLISHED = {
@@ -107,6 +108,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                 for name, (rule, title, citation) in PUBLISHED.items()
             ),
             *CORRECTED,
+            *TEMPORAL,
             Recipe(
                 Method(
                     "qcfs",

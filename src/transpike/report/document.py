@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,7 +21,7 @@ from transpike.report.leaving import promise, with_exit
 from transpike.report.svg import inline
 from transpike.report.tables import by_layer, over_time, work_scale
 from transpike.report.verdict import steps, verdict
-from transpike.report.wording import number
+from transpike.report.wording import in_turns, number
 
 SCHEDULES = {
     "concurrent": "all layers integrate and fire at every step, so an answer takes as long as the number of time steps",
@@ -73,6 +74,7 @@ def context(report: Report) -> dict[str, Any]:
         "over_time": over_time(report),
         "by_layer": by_layer(report),
         "macs": macs_sentence(report),
+        "turns": "" if report.turns is None else in_turns(**dataclasses.asdict(report.turns)),
         "schedule": SCHEDULES.get(report.method.schedule, ""),
         "number": number,
     }

@@ -64,6 +64,8 @@ def latency(report: Report) -> list[Tile]:
     (name, step), *others = worded
     notes = [f"{other}: {'not reached' if at is None else f'step {at:,}'}" for other, at in others]
     value = "not reached" if step is None else f"{step:,}"
+    if report.turns is not None:
+        notes.append(f"of the last of {report.turns.windows} windows, {report.turns.latency:,} steps altogether")
     return [Tile(value, f"time steps until accuracy stays at {name} of the ANN's", "; ".join(notes))]
 
 

@@ -137,3 +137,18 @@ def short(name: str, longest: int = LONGEST) -> str:
     """
     known = "".join(letter if ord(letter) in drawable() and letter.isprintable() else "?" for letter in name)
     return known if len(known) <= longest else "…" + known[1 - longest :]
+
+
+def in_turns(windows: int, steps: int, held: int, waits: int, biases: int) -> str:
+    """Say how long an answer takes where layers take turns, and what it needs.
+
+    >>> in_turns(3, 9, 0, 0, 4)
+    'An answer takes 3 windows of 9 steps: 27; a new sample can enter every 9. Biases as spikes need 4 more neurons that fire.'
+    """
+    said = [f"An answer takes {windows} windows of {steps} steps: {windows * steps}; a new sample can enter every {steps}"]
+    if held:
+        many = f"{held} connections that skip layers hold" if held > 1 else "1 connection that skips layers holds"
+        said.append(f"{many} what was sent, for {waits} windows altogether")
+    if biases:
+        said.append(f"Biases as spikes need {biases} more neurons that fire")
+    return ". ".join(said) + "."

@@ -13,29 +13,36 @@ from torch import Tensor
 from transpike.data import Batch
 from transpike.errors import ArgumentError, choose
 from transpike.network import Network
+from transpike.network.turns import sequential
+from transpike.neurons import Windowed
 from transpike.parts import Stateful
 from transpike.simulation.stepper import Stepper
 
 
 @dataclass(frozen=True)
 class Record:
-    """Which traces to keep, by node name: spike trains, membrane potentials, spike counts of each neuron."""
+    """Which traces to keep, by node name: spike trains, membrane potentials, counts and first spike times of each neuron."""
 
     spikes: Sequence[str] = ()
     potentials: Sequence[str] = ()
     counts: Sequence[str] = ()
+    times: Sequence[str] = ()
 
     def checked(self, network: Network) -> Record:
         """Return self if every name is a node that has such a trace, else raise ArgumentError."""
-        for names in (self.spikes, self.potentials, self.counts):
+        for names in (self.spikes, self.potentials, self.counts, self.times):
             if isinstance(names, str):
                 raise ArgumentError(f"record= takes lists of node names, not the text {names!r}.")
         spiking = counting_nodes(network)
-        for name in (*self.spikes, *self.counts):
+        for name in (*self.spikes, *self.counts, *self.times):
             choose("spiking node", name, spiking)
         for name in self.potentials:
             choose("node with a potential", name, keeping(network, "potential"))
         return self
+
+    def with_trains(self, network: Network) -> Record:
+        """Return a record with the spike trains from which times are found, where no engine gives the times themselves."""
+        return self if sequential(network) else dataclasses.replace(self, spikes=tuple({*self.spikes, *self.times}))
 
 
 def counting_nodes(network: Network) -> list[str]:
@@ -44,8 +51,9 @@ def counting_nodes(network: Network) -> list[str]:
 
 
 def keeping(network: Network, what: str) -> list[str]:
-    """Return the nodes whose state holds `what`: "count" or "potential"."""
-    return [name for name, node in network.nodes.items() if isinstance(node.op, Stateful) and what in node.op.keeps]
+    """Return the nodes whose state holds `what`: "count" or "potential". Layers that take turns have it in their windows."""
+    kind = Windowed if what == "potential" and sequential(network) else Stateful
+    return [name for name, node in network.nodes.items() if isinstance(node.op, kind) and what in node.op.keeps]
 
 
 @dataclass(frozen=True)
@@ -54,8 +62,13 @@ class Recording:
 
     `outputs` [time, batch, ...] is the decoded answer after each step (a mapping from key to tensor where the model has
     several). `spike_counts` gives, per spiking node, the spikes of each sample [batch]. `spikes` [time, batch, ...]
-    (bool), `potentials` [time, batch, ...] and `counts` [batch, ...] hold the traces that were asked for. `decided` gives,
+    (bool), `potentials` [time, batch, ...], `counts` [batch, ...] and `times` [batch, ...] (of first spikes, in steps,
+    infinity where there is none) hold the traces that were asked for. `decided` gives,
     per decoder that decides by a margin, the step at which each sample was decided [batch], 0 where none was.
+
+    Where layers take turns, the time of a node is that of its own windows: spikes and their times are those of the window in
+    which it sends (that of `turns(network)`), and potentials [2 time, batch, ...] those of the windows in which it listens and
+    sends.
     """
 
     outputs: Tensor | Mapping[str, Tensor]
@@ -65,6 +78,7 @@ class Recording:
     potentials: Mapping[str, Tensor] = field(default_factory=dict)
     counts: Mapping[str, Tensor] = field(default_factory=dict)
     decided: Mapping[str, Tensor] = field(default_factory=dict)
+    times: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -83,14 +97,23 @@ class Block:
     potentials: Mapping[str, Tensor]
     snapshots: Mapping[int, Any]
     decided: Mapping[str, Tensor]
+    times: Mapping[str, Tensor] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.batch)
 
-    def condensed(self, counts: Sequence[str]) -> Block:
-        """Return the block with the spikes of whole samples [batch], of each neuron only for the nodes in `counts`."""
-        totals = {n: t if n in counts else t.reshape(len(t), -1).sum(1) for n, t in self.totals.items()}
-        return dataclasses.replace(self, totals=totals, sums={})
+    def condensed(self, record: Record) -> Block:
+        """Return the block with what was asked for: the spikes of whole samples [batch], of each neuron only where wanted."""
+        totals = {n: t if n in record.counts else t.reshape(len(t), -1).sum(1) for n, t in self.totals.items()}
+        times = {name: self.times[name] if name in self.times else first_spikes(self.spikes[name]) for name in record.times}
+        spikes = {name: self.spikes[name] for name in record.spikes}
+        return dataclasses.replace(self, totals=totals, sums={}, times=times, spikes=spikes)
+
+
+def first_spikes(trains: Tensor) -> Tensor:
+    """Return the step, from 1, of the first spike of each neuron [batch, ...] in [time, batch, ...]; infinity for none."""
+    first = trains.to(torch.uint8).argmax(0) + 1.0
+    return first.masked_fill(~trains.any(0), torch.inf)
 
 
 @dataclass(frozen=True)
@@ -139,4 +162,5 @@ def joined(blocks: Sequence[Block], time_steps: int, counts: Sequence[str]) -> R
         along_batch([block.potentials for block in blocks], 1),
         along_batch(wanted, 0),
         along_batch([block.decided for block in blocks], 0),
+        along_batch([block.times for block in blocks], 0),
     )

@@ -11,6 +11,7 @@ from transpike.data import Batch, batches, checked
 from transpike.errors import ArgumentError, positive_whole
 from transpike.network import Network
 from transpike.network.grammar import check_spiking
+from transpike.network.turns import steps_for
 from transpike.simulation.engines import AUTO, Engine, Task, engine_for
 from transpike.simulation.memory import block_size
 from transpike.simulation.recording import Block, Record, Recording, Snapshots, joined
@@ -19,7 +20,7 @@ from transpike.simulation.recording import Block, Record, Recording, Snapshots, 
 def simulate(
     network: Network,
     inputs: Any,
-    time_steps: int,
+    time_steps: int | None = None,
     *,
     record: Record | None = None,
     memory: int | None = None,
@@ -30,6 +31,7 @@ def simulate(
 ) -> Recording:
     """Run `network` on `inputs` [batch, ...] (a tuple of several) for `time_steps` steps and return a Recording.
 
+    Codes with a window of their own, such as phase coding, need no `time_steps`.
     `record` names the nodes whose traces to keep. Samples are simulated in blocks that fit `memory` bytes (default: a
     quarter of what is free), or of exactly `block` samples. `engine` names what computes it (see `transpike.engines`);
     "auto" takes the fastest that can. `progress` is called with the number of samples done. Raises
@@ -46,13 +48,14 @@ def simulate(
     """
     record = record or Record()
     check_spiking(network)
+    steps = steps_for(network, time_steps)
     stream = checked(batches(inputs, len(network.inputs), "inputs"), network.inputs, "inputs")
     parts = []
-    for part in blocks(network, stream, time_steps, record=record, memory=memory, block=block, device=device, engine=engine):
-        parts.append(part.condensed(record.counts))
+    for part in blocks(network, stream, steps, record=record, memory=memory, block=block, device=device, engine=engine):
+        parts.append(part.condensed(record))
         if progress is not None:
             progress(len(part))
-    return joined(parts, time_steps, record.counts)
+    return joined(parts, steps, record.counts)
 
 
 def blocks(
@@ -76,7 +79,7 @@ def blocks(
     if block is not None:
         positive_whole("block", block)
     prepared = placed(network, device)
-    task = Task(prepared, time_steps, (record or Record()).checked(prepared), snapshots)
+    task = Task(prepared, time_steps, (record or Record()).checked(prepared).with_trains(prepared), snapshots)
     runner = engine_for(task, engine).prepare(task)
     first = first_sample
     for batch in recut(stream, block_size(runner, prepared.device, memory, block)):

@@ -1,8 +1,8 @@
 """The sequential schedule: each layer listens for a window of T steps and sends in the next.
 
 What a layer sends depends on the sum of what it received alone, so that a window needs no steps: one pass through the network
-gives all spike counts, and the spikes of any step follow from them. Only what follows the last neurons is computed step by
-step, since the answer forms during the last window.
+gives the messages of all neurons, and the spikes of any step follow from them. Only what follows the last neurons is computed
+step by step, since the answer forms during the last window.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor
 
 from transpike.network import Network
 from transpike.network.value import last_uses
-from transpike.neurons import EvenFiring, sent_by
+from transpike.neurons import Windowed
 from transpike.ops import Input
 from transpike.parts import Stateful
 from transpike.simulation.stepper import channels_last
@@ -23,41 +23,81 @@ from transpike.simulation.stepper import channels_last
 
 @dataclass(frozen=True)
 class Windows:
-    """One block of samples after all windows: the spikes of every neuron, and what the read-out needs."""
+    """One block of samples after all windows: the message of every neuron, and what its network was given."""
 
     network: Network
-    counts: Mapping[str, Tensor]
+    messages: Mapping[str, Tensor]
     before: Mapping[str, Tensor]
+    given: Mapping[str, Tensor]
     time_steps: int
 
-    def spikes_by(self, step: int) -> dict[str, Tensor]:
-        """Return how many spikes each neuron has sent by `step` of its window [batch, ...], by node."""
-        return {name: sent_by(count, step, self.time_steps) for name, count in self.counts.items()}
+    def spikes_by(self, step: int | None = None) -> dict[str, Tensor]:
+        """Return how many spikes each neuron has sent by `step` of its window, or in all of it [batch, ...], by node."""
+        return {n: neuron(self.network, n).spikes(m, self.time_steps, step) for n, m in self.messages.items()}
 
     def transmitted(self) -> dict[str, Tensor]:
-        """Return the sum of what each neuron sent."""
-        return {name: count * self.neuron(name).value() for name, count in self.counts.items()}
-
-    def neuron(self, name: str) -> EvenFiring:
-        """Return the neurons of a node."""
-        op = self.network.nodes[name].op
-        assert isinstance(op, EvenFiring)
-        return op
+        """Return the sum over the window of what each neuron sent, in units in which its mean is the value."""
+        return {n: neuron(self.network, n).value(m, self.time_steps) * self.time_steps for n, m in self.messages.items()}
 
     def outputs(self) -> Iterator[dict[str, Tensor]]:
         """Yield the decoded answer after each step of the last window."""
         order = read_out(self.network)
         for step in range(1, self.time_steps + 1):
             values = dict(self.before)
-            for name, count in self.counts.items():
+            for name, message in self.messages.items():
                 if name in values:
-                    values[name] = sent_by(count, step, self.time_steps) * self.neuron(name).value() / step
+                    values[name] = neuron(self.network, name).estimate(message, step, self.time_steps)
             for name in order:
                 values[name] = mean_value(self.network, name, values)
             yield {key: values[name] for key, name in self.network.outputs.items()}
 
+    def train(self, name: str) -> Tensor:
+        """Return whether each neuron of a node fires in each slot of its window [time, batch, ...]."""
+        op, message = neuron(self.network, name), self.messages[name]
+        return torch.stack([op.train(message, step, self.time_steps) != 0 for step in range(1, self.time_steps + 1)])
 
-def run_windows(network: Network, inputs: Sequence[Tensor], time_steps: int) -> Windows:
+    def times(self, name: str) -> Tensor:
+        """Return the time of the first spike of each neuron in steps from the start of its window [batch, ...]."""
+        return neuron(self.network, name).times(self.messages[name], self.time_steps)
+
+    def potentials(self, name: str) -> Tensor:
+        """Return the potential after each slot of the window in which a node listens and of that in which it sends.
+
+        [2 time, batch, ...]. What it received slot by slot follows from the messages of the neurons before it.
+        """
+        op, steps = neuron(self.network, name), self.time_steps
+        trace = []
+        integrated = self.messages[name]
+        for step in range(1, steps + 1):
+            integrated = op.arrived(self.received(name, step), step, steps)
+            trace.append(op.listening(integrated, step, steps))
+        trace += [op.transmitting(integrated, self.messages[name], step, steps) for step in range(1, steps + 1)]
+        return torch.stack([one.expand_as(trace[-1]) for one in trace])
+
+    def received(self, name: str, step: int) -> Tensor:
+        """Return the current of a node as it follows from what the neurons before it have sent by `step`."""
+        known: dict[str, Tensor] = dict(self.given)
+
+        def find(source: str) -> Tensor:
+            if source in self.messages:
+                return neuron(self.network, source).estimate(self.messages[source], step, self.time_steps)
+            if source not in known:
+                for before in self.network.nodes[source].inputs:
+                    known.setdefault(before, find(before))
+                known[source] = mean_value(self.network, source, known)
+            return known[source]
+
+        return find(self.network.nodes[name].inputs[0])
+
+
+def neuron(network: Network, name: str) -> Windowed:
+    """Return the neurons of a node."""
+    op = network.nodes[name].op
+    assert isinstance(op, Windowed)
+    return op
+
+
+def run_windows(network: Network, inputs: Sequence[Tensor], time_steps: int, first_sample: int = 0) -> Windows:
     """Run one block of samples [batch, ...] through all windows."""
     given = dict(zip(network.inputs, map(channels_last, inputs), strict=True))
     last = set(read_out(network))
@@ -65,20 +105,21 @@ def run_windows(network: Network, inputs: Sequence[Tensor], time_steps: int) -> 
     order = [name for name in network.nodes if name not in last]
     frees = last_uses(network, order)
     values: dict[str, Tensor] = {}
-    counts: dict[str, Tensor] = {}
+    messages: dict[str, Tensor] = {}
     for name in order:
         op = network.nodes[name].op
         if isinstance(op, Input):
             values[name] = given[name]
-        elif isinstance(op, EvenFiring):
-            counts[name] = op.spikes_for(values[network.nodes[name].inputs[0]], time_steps)
-            values[name] = counts[name] * (op.value() / time_steps)
+        elif isinstance(op, Windowed):
+            message = op.encoded(values[network.nodes[name].inputs[0]], time_steps)
+            messages[name] = op.disturbed(message, first_sample)
+            values[name] = op.value(messages[name], time_steps)
         else:
             values[name] = mean_value(network, name, values)
         for done in frees.get(name, ()):
             if done not in needed:
                 del values[done]
-    return Windows(network, counts, values, time_steps)
+    return Windows(network, messages, values, given, time_steps)
 
 
 def read_out(network: Network) -> list[str]:
@@ -86,7 +127,7 @@ def read_out(network: Network) -> list[str]:
     followed: set[str] = set()
     for name in reversed(list(network.nodes)):
         node = network.nodes[name]
-        if isinstance(node.op, EvenFiring) or name in followed:
+        if isinstance(node.op, Windowed) or name in followed:
             followed.update((name, *node.inputs))
     return [name for name in network.nodes if name not in followed]
 
@@ -101,9 +142,3 @@ def mean_value(network: Network, name: str, values: Mapping[str, Tensor]) -> Ten
     op = node.op.analogue() if isinstance(node.op, Stateful) else node.op
     result: Tensor = op(*[values[source] for source in node.inputs])
     return result
-
-
-def even_trains(count: Tensor, time_steps: int) -> Tensor:
-    """Return the spike trains [time, batch, ...] of neurons that send `count` spikes evenly over a window."""
-    sent = torch.stack([sent_by(count, step, time_steps) for step in range(time_steps + 1)])
-    return sent.diff(dim=0) != 0

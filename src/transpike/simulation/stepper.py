@@ -79,7 +79,7 @@ class Stepper:
             return node.op(*sources)
         if name not in self.states:
             self.states[name] = node.op.start(sources[0], self.first_sample)
-        return node.op.step(self.states[name], sources[0])
+        return node.op.step(self.states[name], *sources)
 
     @torch.inference_mode()
     def step(self, inputs: Sequence[Tensor] | None = None) -> dict[str, Tensor]:

@@ -7,7 +7,8 @@ from torch import Tensor
 from transpike.data import check_input
 from transpike.errors import ArgumentError
 from transpike.network import Network
-from transpike.network.grammar import check_spiking, sequential
+from transpike.network.grammar import check_spiking
+from transpike.network.turns import sequential
 from transpike.simulation.stepper import Stepper, laid_out
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from transpike.passes.thresholds.balance import LocalBalance
 from transpike.passes.thresholds.base import Found, Layer, PerNeuron, Streamed, Threshold
 from transpike.passes.thresholds.gaussian import Gaussian
+from transpike.passes.thresholds.margin import WithMargin
 from transpike.passes.thresholds.percentile import Percentile
 from transpike.passes.thresholds.quantisation import MMSE
 from transpike.passes.thresholds.weights import WeightBound
@@ -20,4 +21,5 @@ __all__ = [
     "Streamed",
     "Threshold",
     "WeightBound",
+    "WithMargin",
 ]

@@ -14,6 +14,7 @@ from torch import Tensor
 from transpike.calibration import Histogram, Rows, Samples, Statistic, gather
 from transpike.network import Network, Node
 from transpike.network.grammar import place
+from transpike.neurons import Neuron
 from transpike.parts import Finding
 
 FEW_SAMPLES = 32
@@ -26,7 +27,7 @@ class Layer:
 
     `node` is the activation, `shape` that of one sample of it, `axis` its channels (counted with the batch). In T steps a
     neuron with threshold theta, the largest mean value that it can send, tells N = `most` T levels apart:
-    theta/N clip(floor(z N / theta + initial), 0, N).
+    theta/N clip(floor(z N / theta + initial), 0, N). `probe` is such a neuron, with threshold 1.
     """
 
     node: Node
@@ -34,6 +35,11 @@ class Layer:
     axis: int
     most: float = 1
     initial: float = 0.5
+    probe: Neuron | None = None
+
+    def levels(self, time_steps: int) -> int:
+        """Return N, the number of values above 0 that a neuron tells apart in `time_steps`; codes may have their own."""
+        return round(self.most * time_steps) if self.probe is None else self.probe.tells_apart(time_steps)
 
     @property
     def name(self) -> str:

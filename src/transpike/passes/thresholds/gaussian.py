@@ -35,7 +35,7 @@ class Gaussian(Streamed):
         return Moments(rows)
 
     def thresholds(self, statistic: Moments, layer: Layer, samples: Samples) -> Tensor:
-        levels = round(layer.most * samples.steps_for(self.fits_time))
+        levels = layer.levels(samples.steps_for(self.fits_time))
         found = gaussian_thresholds(statistic.mean, statistic.variance.sqrt(), levels)
         return torch.where(statistic.silent, 0.0, first_of(found, statistic.mean))
 

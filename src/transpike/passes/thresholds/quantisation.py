@@ -30,7 +30,7 @@ class MMSE(Streamed):
     layerwise: bool = False
 
     def thresholds(self, statistic: Histogram, layer: Layer, samples: Samples) -> Tensor:
-        levels = round(layer.most * samples.steps_for(self.fits_time))
+        levels = layer.levels(samples.steps_for(self.fits_time))
         whole = statistic.merged() if self.layerwise else statistic
         return least_error(whole.centres, whole.counts, whole.maximum, levels, layer.initial)
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from transpike.data import Batch
 from transpike.network import Network
-from transpike.network.grammar import sequential
+from transpike.network.turns import sequential
+from transpike.parts import Stateful
 from transpike.simulation.layers import Layers, Observer
 from transpike.simulation.memory import block_on, bytes_per_sample, sizes_of
 from transpike.simulation.recording import Block
@@ -43,6 +44,8 @@ class LayerwiseEngine:
     tile: int = TILE
 
     def refusal(self, task: Task) -> str | None:
+        if any(isinstance(node.op, Stateful) and len(node.inputs) > 1 for node in task.network.nodes.values()):
+            return "some neurons read two signals"
         return "the layers of a sequential network take turns" if sequential(task.network) else None
 
     def prepare(self, task: Task) -> Runner:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from transpike.data import Batch
-from transpike.network.grammar import sequential
+from transpike.network.turns import sequential
 from transpike.simulation.engines.laid_out import LaidOutNetwork
 from transpike.simulation.recording import Block, Tape
 from transpike.simulation.stepper import Stepper

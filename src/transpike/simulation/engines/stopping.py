@@ -11,7 +11,7 @@ from torch import Tensor
 
 from transpike.data import Batch
 from transpike.network import Network, Node, shapes
-from transpike.network.grammar import sequential
+from transpike.network.turns import sequential
 from transpike.neurons import EarlyExit
 from transpike.parts import Stateful
 from transpike.simulation.engines.laid_out import LaidOutNetwork

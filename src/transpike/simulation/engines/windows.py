@@ -8,10 +8,10 @@ from typing import ClassVar
 import torch
 
 from transpike.data import Batch
-from transpike.network.grammar import sequential
+from transpike.network.turns import sequential
 from transpike.simulation.engines.laid_out import LaidOutNetwork
 from transpike.simulation.recording import Block
-from transpike.simulation.sequential import even_trains, run_windows
+from transpike.simulation.sequential import run_windows
 from transpike.simulation.task import Runner, Task
 
 
@@ -32,11 +32,14 @@ class WindowRunner(LaidOutNetwork):
     """A sequential network laid out for its passes."""
 
     @torch.inference_mode()
-    def run(self, batch: Batch, first_sample: int = 0) -> Block:  # noqa: ARG002 - nothing here is random
-        network, steps, snapshots = self.network, self.task.time_steps, self.task.snapshots
-        windows = run_windows(network, [tensor.to(network.device) for tensor in batch.inputs], steps)
+    def run(self, batch: Batch, first_sample: int = 0) -> Block:
+        network, record, snapshots = self.network, self.task.record, self.task.snapshots
+        placed = [tensor.to(network.device) for tensor in batch.inputs]
+        windows = run_windows(network, placed, self.task.time_steps, first_sample)
         answers = list(windows.outputs())
         outputs = {k: torch.stack([step[k].expand(len(batch), *step[k].shape[1:]) for step in answers]) for k in answers[0]}
         kept = {step: snapshots.measure(windows.spikes_by(step)) for step in snapshots.steps} if snapshots else {}
-        trains = {name: even_trains(windows.counts[name], steps).cpu() for name in self.task.record.spikes}
-        return Block(batch, outputs, windows.counts, windows.transmitted(), trains, {}, kept, {})
+        trains = {name: windows.train(name).cpu() for name in record.spikes}
+        potentials = {name: windows.potentials(name).cpu() for name in record.potentials}
+        times = {name: windows.times(name).cpu() for name in record.times}
+        return Block(batch, outputs, windows.spikes_by(), windows.transmitted(), trains, potentials, kept, {}, times)

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from transpike.data import Batch
 from transpike.network import Network, shapes
-from transpike.network.grammar import decoded, sequential
+from transpike.network.grammar import decoded
+from transpike.network.turns import sequential
 from transpike.neurons import Integrator, Neuron
 from transpike.neurons.base import row
 from transpike.parts import Decoder, Stateful

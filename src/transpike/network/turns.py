@@ -1,0 +1,65 @@
+"""How the layers of a sequential network take turns: windows, their length, and what has to wait."""
+
+from __future__ import annotations
+
+from transpike.errors import ArgumentError, positive_whole
+from transpike.network.graph import Network
+from transpike.neurons import Neuron, Windowed
+from transpike.parts import Decoder
+
+
+def sequential(network: Network) -> bool:
+    """Whether layers take turns: each listens for a window and sends in the next."""
+    return any(isinstance(node.op, Windowed) for node in network.nodes.values())
+
+
+def window(network: Network) -> int | None:
+    """Return the steps of the window that the code of a network has of its own; None if it can run for any number."""
+    found = [node.op.own_window for node in network.nodes.values() if isinstance(node.op, Neuron)]
+    return next((steps for steps in found if steps is not None), None)
+
+
+def steps_for(network: Network, time_steps: int | None) -> int:
+    """Return for how many steps to run: `time_steps`, or the window of a code that has one of its own.
+
+    Raises ArgumentError if there is neither, or both and they differ.
+    """
+    own = window(network)
+    if time_steps is None and own is None:
+        raise ArgumentError("time_steps= is needed: the code of this network has no window of its own.")
+    if time_steps is not None:
+        positive_whole("time_steps", time_steps)
+    if own is not None and time_steps not in {None, own}:
+        raise ArgumentError(
+            f"The code of this network has a window of {own} steps, not {time_steps}: leave time_steps out, or convert with "
+            "another window (see Recipe.with_window)."
+        )
+    return own or time_steps or 0
+
+
+def turns(network: Network) -> dict[str, int]:
+    """Return, for each node, in which window what it sends leaves, from 1: the layers of neurons on the longest path to it."""
+    found: dict[str, int] = {}
+    for name, node in network.nodes.items():
+        found[name] = max((found[source] for source in node.inputs), default=0) + isinstance(node.op, Neuron)
+    return found
+
+
+def held(network: Network) -> dict[tuple[str, str], int]:
+    """Return for how many windows messages wait for the layer that reads them, by (sender, reader), where they have to.
+
+    Layers that read what was sent more than one window ago, as over a skip connection, need a memory for it. Constant inputs
+    wait for nobody. What follows the last neurons reads in the window after them.
+    """
+    sent = turns(network)
+    senders: dict[str, frozenset[str]] = {}
+    waits: dict[tuple[str, str], int] = {}
+    for name, node in network.nodes.items():
+        before: frozenset[str] = frozenset().union(*(senders[source] for source in node.inputs))
+        reads = isinstance(node.op, Neuron | Decoder)
+        for sender in before if reads else ():
+            extra = sent[name] - sent[sender] - isinstance(node.op, Neuron)
+            if extra > 0:
+                waits[sender, name] = extra
+        senders[name] = frozenset({name}) if reads else before
+    return waits

@@ -1,0 +1,63 @@
+"""Few-spike neurons: a short sequence of thresholds, resets and heights that is fitted to an activation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from transpike.neurons.windowed import Windowed, ones
+
+MOST = 24  # slots whose spikes a float32 message can hold one by one
+
+
+@dataclass(frozen=True, eq=False)
+class FewSpike(Windowed):
+    """Neurons that answer what they collected with at most K spikes, slot by slot: any activation, as well as K slots can.
+
+    v[1] = z / threshold; in slot k: s[k] = 1 if v[k] >= thresholds[k] else 0; v[k+1] = v[k] - resets[k] s[k]; the value is
+    height sum heights[k] s[k]. Thresholds [K], resets [K] and heights [K] are fitted to the activation on the range of its
+    inputs (see
+    `passes.FitFewSpikes`). The message is the number whose binary digits are the spikes, the first slot the highest.
+    Source: Stoeckl and Maass 2021 (few-spike neurons).
+    """
+
+    least: ClassVar[float] = -1  # heights may be negative
+
+    thresholds: Tensor = field(default_factory=lambda: torch.tensor([0.5]))
+    resets: Tensor = field(default_factory=lambda: torch.tensor([0.5]))
+    heights: Tensor = field(default_factory=lambda: torch.tensor([0.5]))
+
+    @property
+    def own_window(self) -> int:
+        return len(self.thresholds)
+
+    def tells_apart(self, time_steps: int) -> int:  # noqa: ARG002 - its window is its own
+        return 2 ** len(self.thresholds) - 1
+
+    def ceiling(self) -> Tensor:
+        return self.worth_of_spike() * self.heights.clamp(min=0).sum()
+
+    def slots(self, time_steps: int) -> Tensor:  # noqa: ARG002 - as many as were fitted
+        return self.heights.double().cpu()
+
+    def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:  # noqa: ARG002
+        potential = self.with_bias(mean_current) / self.threshold
+        message = torch.zeros_like(potential)
+        for threshold, reset in zip(self.thresholds, self.resets, strict=True):
+            fires = potential >= threshold
+            potential = potential - reset * fires
+            message.mul_(2).add_(fires)
+        return message
+
+    def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
+        return (message / 2 ** (time_steps - step)).floor_().remainder_(2)
+
+    def spikes(self, message: Tensor, time_steps: int, until: int | None = None) -> Tensor:
+        return ones(message.int() >> (time_steps - (until or time_steps))).to(message.dtype)
+
+    def transmitting(self, integrated: Tensor, message: Tensor, step: int, time_steps: int) -> Tensor:
+        sent = sum(self.resets[k - 1] * self.train(message, k, time_steps) for k in range(1, step + 1))
+        return integrated - sent * self.threshold

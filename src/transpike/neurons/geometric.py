@@ -1,0 +1,64 @@
+"""Phase coding with one spike on a geometric scale."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from transpike.errors import positive_whole
+from transpike.neurons.windowed import Windowed
+
+
+@dataclass(frozen=True, eq=False)
+class GeometricPhase(Windowed):
+    """Neurons that fire once in a window of K steps; a spike in slot k is worth base^(1-k) of the height.
+
+    The neuron fires in the first slot in which what it collected reaches the threshold theta_k = threshold base^(1-k)
+    (initial / base + 1 - initial), which decays from slot to slot: half-way to the next smaller value for initial = 1/2. So
+    relative errors are at most (base - 1) / 2, and values below threshold base^(1-K) are not sent. The message is the number of
+    slots left, K + 1 - k, or 0.
+    Source: SpikedAttention (NeurIPS 2024), one-spike phase coding with base 1.15.
+    """
+
+    base: float = 1.15
+    levels: int = 24
+
+    @property
+    def own_window(self) -> int:
+        return self.levels
+
+    def with_window(self, steps: int) -> GeometricPhase:
+        return dataclasses.replace(self, levels=positive_whole("window", steps))
+
+    def slots(self, time_steps: int) -> Tensor:
+        return self.base ** -torch.arange(time_steps, dtype=torch.float64)
+
+    def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:
+        thresholds = self.slots(time_steps).to(mean_current.device, mean_current.dtype)
+        collected = self.with_bias(mean_current) / self.threshold
+        message = torch.zeros_like(collected)
+        for worth in thresholds * (self.initial / self.base + 1 - self.initial):
+            message.add_(collected >= worth)
+        return message
+
+    def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
+        return (message == time_steps + 1 - step).to(message.dtype)
+
+    def spikes(self, message: Tensor, time_steps: int, until: int | None = None) -> Tensor:
+        last = 1 if until is None else time_steps + 1 - until
+        return (message >= max(1, last)).to(message.dtype)
+
+    def value(self, message: Tensor, time_steps: int) -> Tensor:
+        return self.base ** (message - time_steps) * (message > 0) * self.worth_of_spike()
+
+    def delivered(self, message: Tensor, step: int, time_steps: int) -> Tensor:
+        return self.value(message * (message >= time_steps + 1 - step), time_steps)
+
+    def times(self, message: Tensor, time_steps: int) -> Tensor:
+        return (time_steps + 1 - message).masked_fill(message == 0, torch.inf)
+
+    def transmitting(self, integrated: Tensor, message: Tensor, step: int, time_steps: int) -> Tensor:
+        return integrated.masked_fill((message > 0) & (message >= time_steps + 1 - step), 0)

@@ -1,0 +1,153 @@
+"""The recipes whose spikes tell a value by their time: layers take turns, or fire once and for all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from torch import Tensor
+
+from transpike.neurons import (
+    BinaryPhase,
+    CorrectiveFirstSpike,
+    FirstSpike,
+    FirstSpikeTime,
+    GeometricPhase,
+    Neuron,
+    PatientFirstSpike,
+    Phase,
+    PulsePhase,
+    SignedDigits,
+)
+from transpike.parts import Method, Op
+from transpike.passes import (
+    MMSE,
+    AccumulateMaxPool,
+    AnnounceSpikes,
+    CorrectLayers,
+    DecodeOutputs,
+    FewSpikeRelu,
+    FitFewSpikes,
+    FoldBatchNorm,
+    HoldPulses,
+    InsertNeurons,
+    Pass,
+    Percentile,
+    PoolBeforeActivation,
+    SplitSigned,
+    WithMargin,
+)
+from transpike.passes.corrections import FitHeight, RidgeWeights
+from transpike.passes.thresholds import Threshold
+from transpike.recipe.base import LIMITS, STRUCTURE, Recipe
+
+
+def in_windows(
+    name: str,
+    title: str,
+    citation: str,
+    neuron: Callable[[Tensor, Tensor, Op], Neuron],
+    threshold: Threshold = MMSE(),  # noqa: B008 - frozen
+    *after: Pass,
+    initial: float = 0.5,
+) -> Recipe:
+    """Return a recipe whose layers take turns: each listens for a window and sends in the next."""
+    passes = (*STRUCTURE, InsertNeurons(threshold, initial, neuron), AccumulateMaxPool(), *after)
+    return Recipe(Method(name, title, citation, schedule="sequential", limits=LIMITS), passes)
+
+
+OSCILLATION = "Mueller et al. 2022 (neural oscillations), a thesis on conversion, section 6.2"
+
+
+def first_spikes(name: str, title: str, citation: str, neuron: Callable[[Tensor, Tensor, Op], Neuron], *after: Pass) -> Recipe:
+    """Return a recipe whose neurons fire as soon as they have collected enough, all layers at the same time."""
+    insert = InsertNeurons(Percentile(100), 0.0, neuron)
+    passes = (*STRUCTURE, insert, AccumulateMaxPool(), HoldPulses(), *after)
+    return Recipe(Method(name, title, citation, limits=LIMITS), passes)
+
+
+TEMPORAL = (
+    first_spikes(
+        "ttfs-base",
+        "One spike per neuron as soon as its charge reaches the threshold, in 128 steps of which the largest value needs 16",
+        "Rueckauer and Liu 2018 (TTFS base)",
+        FirstSpike,
+    ),
+    first_spikes(
+        "ttfs-dynamic",
+        "ttfs-base with thresholds that rise while inputs are announced and missing",
+        "Rueckauer and Liu 2018 (TTFS with dynamic thresholds)",
+        PatientFirstSpike,
+        AnnounceSpikes(),
+    ),
+    first_spikes(
+        "ttfs-corrective",
+        "ttfs-base with spikes that are taken back when the potential falls below the threshold again",
+        "SNN Toolbox (Rueckauer et al.), spike code ttfs_corrective",
+        CorrectiveFirstSpike,
+    ),
+    in_windows(
+        "phase",
+        "One spike per neuron, its phase of an oscillation of 31 steps is the value; spikes weaken through the window",
+        f"{OSCILLATION}.2 (amplitude adaption)",
+        Phase,
+    ),
+    in_windows(
+        "phase-pulse",
+        "phase with pulses that last to the end of the window instead of spikes that weaken",
+        f"{OSCILLATION}.3 (pulse-duration adaption)",
+        PulsePhase,
+    ),
+    in_windows(
+        "phase-sparse",
+        "phase that keeps its two smallest values to itself, with least-squares weights that make up for them",
+        "this project, on the neural oscillations of Mueller et al. 2022",
+        partial(Phase, smallest=3),
+        MMSE(),
+        CorrectLayers((RidgeWeights(), FitHeight())),
+    ),
+    in_windows(
+        "ttfs-exact",
+        "One spike per neuron at a real time that is the value: the ANN itself, clipped at 1.5 times the largest activation",
+        "Stanojevic et al. 2023 (exact mapping)",
+        FirstSpikeTime,
+        WithMargin(Percentile(100), 1.5),
+    ),
+    in_windows(
+        "phase-binary",
+        "Spikes are the five bits of a value",
+        "Kim et al. 2018 (weighted spikes); Stoeckl and Maass 2021",
+        BinaryPhase,
+    ),
+    in_windows(
+        "signed-digit",
+        "Spikes of either sign are the digits of a value of five bits in non-adjacent form",
+        "Reitwiesner 1960 (non-adjacent form); as a spike code: this project",
+        SignedDigits,
+    ),
+    Recipe(
+        Method(
+            "few-spike",
+            "Few-spike neurons of eight slots: bits for ReLUs, programs fitted to other activations",
+            "Stoeckl and Maass 2021",
+            schedule="sequential",
+            limits="pointwise activations; softmax at the output only",
+        ),
+        (
+            FoldBatchNorm(),
+            SplitSigned(),
+            PoolBeforeActivation(),
+            FitFewSpikes(8),
+            DecodeOutputs(),
+            InsertNeurons(MMSE(), 0.5, FewSpikeRelu(8)),
+            AccumulateMaxPool(),
+        ),
+    ),
+    in_windows(
+        "base-b",
+        "One spike per neuron, each of 24 slots worth 1.15 times the next",
+        "SpikedAttention (NeurIPS 2024)",
+        GeometricPhase,
+        Percentile(99.9),
+    ),
+)
