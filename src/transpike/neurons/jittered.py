@@ -9,6 +9,8 @@ from torch import Tensor
 
 from transpike.neurons.windowed import Windowed
 
+NEGATIVE = 128  # how a slot of a message counts a negative spike beside positive ones, each fewer than this
+
 
 @dataclass(frozen=True, eq=False)
 class Jittered(Windowed):
@@ -18,7 +20,8 @@ class Jittered(Windowed):
     slot all arrive. One that would leave the window stays in its first or last slot. Where time is a real number, as for
     `FirstSpikeTime` without a clock, it moves by sigma e windows. The numbers are drawn from `seed`, the place of the neurons
     in their network, `line`, and the place of the sample in the run, so that a run can be repeated in any blocks.
-    The message is what arrives in each slot [batch, ..., time]; for real times the value that arrives [batch, ..., 1].
+    The message is how many spikes arrive in each slot [batch, ..., time], negative ones times 128; for real times the value
+    that arrives [batch, ..., 1].
     `inner` are the neurons, whose threshold, height and bias count.
     """
 
@@ -45,8 +48,10 @@ class Jittered(Windowed):
         message = neurons.encoded(mean_current, time_steps)
         if neurons.continuous:
             return message[..., None]
-        trains = [neurons.train(message, step, time_steps).to(torch.int8) for step in range(1, time_steps + 1)]
-        return torch.stack(trains, -1)
+        trains = torch.stack(
+            [neurons.train(message, step, time_steps).to(torch.int16) for step in range(1, time_steps + 1)], -1
+        )
+        return torch.where(trains < 0, NEGATIVE, trains)
 
     def disturbed(self, message: Tensor, first_sample: int) -> Tensor:
         return torch.stack([self.moved(one, first_sample + place) for place, one in enumerate(message)])
@@ -56,21 +61,27 @@ class Jittered(Windowed):
         generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.line) * 1_000_003 + sample)
         noise = self.sigma * torch.randn(message.shape, generator=generator).to(message.device)
         if self.neurons.continuous:
-            return torch.where(message > 0, (message - noise).clamp(0, 1), message)
+            return torch.where(message > 0, (message - noise).clamp(torch.finfo(message.dtype).tiny, 1), message)
         places = torch.arange(message.shape[-1], device=message.device)
         slots = (places + noise.round()).clamp(0, message.shape[-1] - 1).long()
         return torch.zeros_like(message).scatter_add_(-1, slots, message)
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:  # noqa: ARG002
-        return message[..., step - 1].to(self.threshold.dtype)
+        return arrivals(message[..., step - 1]).to(self.threshold.dtype)
 
     def spikes(self, message: Tensor, time_steps: int, until: int | None = None) -> Tensor:
         if self.neurons.continuous:
             return (message[..., 0] > 0).to(message.dtype)
-        return message[..., : until or time_steps].abs().sum(-1).to(self.threshold.dtype)
+        some = message[..., : until or time_steps]
+        return (some % NEGATIVE + some // NEGATIVE).sum(-1).to(self.threshold.dtype)
 
     def delivered(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         if self.neurons.continuous:
             return message[..., 0] * self.worth_of_spike()
         worth = self.slots(time_steps).to(message.device, self.threshold.dtype)[:step]
-        return (message[..., :step].to(worth.dtype) @ worth) * self.worth_of_spike()
+        return (arrivals(message[..., :step]).to(worth.dtype) @ worth) * self.worth_of_spike()
+
+
+def arrivals(message: Tensor) -> Tensor:
+    """Return the sum of the spikes that arrive in each slot."""
+    return message % NEGATIVE - message // NEGATIVE
