@@ -80,7 +80,7 @@ class Bound:
 class SignalCode:
     """A way to write a signal as spikes: `encode`, and `decode` where the code inverts.
 
-    Signals are torch tensors; they are read, and decoded, in float64. `dt` is the length of a time step in seconds.
+    Signals are torch tensors; they are read, and decoded, in float64 on the CPU. `dt` is the length of a time step in seconds.
     """
 
     properties: ClassVar[Properties]
@@ -104,12 +104,12 @@ class SignalCode:
         """Return how far decode(encode(signal)) is off at most, or None where nothing is known beforehand."""
         raise NotImplementedError
 
-    def ready(self, signal: Tensor, least_axes: int = 1) -> Tensor:
+    def ready(self, signal: Tensor) -> Tensor:
         """Return `signal` in float64 on the CPU; raises ArgumentError if this code cannot take it."""
         name = type(self).__name__
-        if not isinstance(signal, Tensor) or signal.is_complex() or signal.ndim < least_axes or not signal.numel():
+        if not isinstance(signal, Tensor) or signal.is_complex() or not signal.ndim or not signal.numel():
             what = f"{signal.dtype} {tuple(signal.shape)}" if isinstance(signal, Tensor) else type(signal).__name__
-            raise ArgumentError(f"{name} encodes a tensor of real values with at least {least_axes} axes, not {what}.")
+            raise ArgumentError(f"{name} encodes a tensor of real values with at least one axis, not {what}.")
         values = signal.detach().to("cpu", torch.float64)
         if not bool(values.isfinite().all()):
             raise ArgumentError(f"{name} cannot encode NaN or infinite values: leave them out or replace them first.")
@@ -129,7 +129,7 @@ class SignalCode:
         if neurons is not None and (spikes.ndim < 2 or spikes.shape[-1] != neurons):  # noqa: PLR2004 - time and neurons
             shape = tuple(spikes.shape)
             raise DataError(f"{type(self).__name__} decodes {neurons} neurons on the last axis, but the trains are {shape}.")
-        return spikes.to(torch.float64)
+        return spikes.to("cpu", torch.float64)
 
     def refuse(self, reason: str, step: str) -> NoReturn:
         """Say that this code does not invert, why, and what to do instead."""

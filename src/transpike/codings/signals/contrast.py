@@ -29,7 +29,8 @@ class Contrast(SignalCode):
     def decode(self, trains: SpikeTrains) -> Tensor:
         if trains.start is None or trains.height is None:
             raise DataError(f"{type(self).__name__} decodes trains with start and height, as its encode returns them.")
-        return trains.start + trains.height * self.received(trains).cumsum(0)
+        spikes = self.received(trains)
+        return trains.start + trains.height * (spikes.cumsum(0) - spikes[:1])  # the first value is known: no step to it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +113,7 @@ class StepForward(Contrast):
         citation=f"Kasabov et al. 2016 (Neural Networks); {PETRO}",
     )
 
-    threshold: float = 0.1
+    threshold: float = 0.05
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -160,7 +161,7 @@ class MovingWindow(Contrast):
         citation=PETRO,
     )
 
-    threshold: float = 0.1
+    threshold: float = 0.05
     window: int = 3
 
     def __post_init__(self) -> None:

@@ -47,8 +47,8 @@ class SparseDistributed(ValueCode):
         citation="Ahmad and Hawkins 2015; Purdy 2016; thesis, section 3.1.3",
     )
 
-    neurons: int = 64
-    active: int = 5
+    neurons: int = 32
+    active: int = 4
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -94,7 +94,7 @@ class Burst(ValueCode):
         family="inter-spike interval",
         stimulus="values",
         inverts=True,
-        guarantee="1/(2 max(N, longest - shortest)), up to x = 1/N 1/(2 N)",
+        guarantee="1/(2 max(N, longest - shortest)); 1/(2 N) up to x = 1/N",
         for_conversion=False,
         why=NEIGHBOURS,
         citation="Guo et al. 2021 (Frontiers in Neuroscience); thesis, section 3.1.3",

@@ -33,11 +33,12 @@ class GAGamma(FilterCode):
 
     minimise  sum_t e[t] + `price` * sum_t s[t]  over s[t] in {0, 1} and e[t] >= |x[t] - sum_k kernel[k] s[t - k]|:
     a mixed-integer linear problem, line by line, that HiGHS solves (`scipy.optimize.milp`) to within `gap` of the optimum or
-    for `time_limit` seconds. The better of its solution and those of `HSA` and `BSA` is taken, so that it is never worse than
-    these. No bound for single steps is known beforehand; `solve` says how far from the optimum it stopped. Spikes are
-    repeatable where the solver ends before its time limit. Waveform [time, ...] <-> spikes [time, ...]. Raises ArgumentError
-    for values out of [0, 1] and signals shorter than the kernel. Source: Sengupta, Scott and Kasabov 2015, who pose encoding
-    as a mixed-integer problem with prior knowledge in a gamma kernel; the linear objective is ours.
+    for `time_limit` seconds. The best of its solution and those of `HSA` and `BSA` (threshold `price`, and 0.9 of the kernel's
+    sum) is taken, so that it is never worse than these. No bound for single steps is known beforehand; `solve` says how far
+    from the optimum it stopped. Spikes are repeatable where the solver ends before its time limit. Waveform [time, ...] <->
+    spikes [time, ...]. Raises ArgumentError for values out of [0, 1] and signals shorter than the kernel. Source: Sengupta,
+    Scott and Kasabov 2015, who pose encoding as a mixed-integer problem with prior knowledge in a gamma kernel; the linear
+    objective is ours.
 
     >>> code = GAGamma(kernel=(0.5, 0.25), price=0.01)
     >>> found = code.solve(torch.tensor([0.5, 0.25, 0.5, 0.75, 0.25]))
@@ -76,11 +77,16 @@ class GAGamma(FilterCode):
         optimum = torch.stack([spikes for spikes, _ in found], 1).reshape(values.shape)
         limit = torch.tensor([least for _, least in found], dtype=torch.float64).reshape(values.shape[1:])
         best, cost = optimum, self.cost(optimum, values)
-        for rule in (HSA(kernel=self.kernel), BSA(kernel=self.kernel, threshold=self.price)):
+        for rule in self.rules():
             other = rule.encode(values).spikes.double()
             price = self.cost(other, values)
             best, cost = torch.where(price < cost, other, best), torch.minimum(price, cost)
         return Solution(SpikeTrains(best.to(torch.int8), self.dt), cost, torch.minimum(limit, cost))
+
+    def rules(self) -> tuple[FilterCode, ...]:
+        """Return the rules that the solution is never worse than: the strict, the greedy and the usual one."""
+        usual = 0.9 * sum(self.kernel)
+        return (HSA(kernel=self.kernel), *(BSA(kernel=self.kernel, threshold=t) for t in (self.price, usual)))
 
     def cost(self, spikes: Tensor, signal: Tensor) -> Tensor:
         """Return the objective of `spikes` [time, ...] for `signal` [time, ...]: float64 [...]."""
@@ -105,4 +111,4 @@ class GAGamma(FilterCode):
         )
         spikes = np.zeros(steps) if result.x is None else result.x[:steps].round()
         limit = result.mip_dual_bound
-        return torch.from_numpy(spikes), 0.0 if limit is None else max(float(limit), 0.0)
+        return torch.from_numpy(spikes), max(float(limit), 0.0) if limit is not None and np.isfinite(limit) else 0.0

@@ -45,7 +45,7 @@ class FirstSpikeInverse(ValueCode):
         inverts=True,
         guarantee="x^2 / (2 S - x), below S / (T + 1/2) the value",
         for_conversion=True,
-        why="One spike per neuron, and converted before; without a reference oscillation it does not scale to deep networks.",
+        why="One spike per neuron, and used for conversion before; without a reference oscillation it does not scale to deep networks.",
         citation="Johansson and Birznieks 2004; thesis, section 3.1.3",
     )
 
@@ -150,7 +150,7 @@ class FirstSpikeLinear(ValueCode):
         inverts=True,
         guarantee="1/(2 (T - 1))",
         for_conversion=True,
-        why="One spike per neuron, and converted before; without a reference oscillation it does not scale to deep networks.",
+        why="One spike per neuron, and used for conversion before; without a reference oscillation it does not scale to deep networks.",
         citation="Johansson and Birznieks 2004; thesis, section 3.1.3",
     )
 
