@@ -181,10 +181,10 @@ def test_amplitude_fires_when_the_level_changes_and_then_alone(wave):
     assert int(spikes[1::2].sum()) == 0  # the second of two equal values
 
 
-@given(waves(24))
-def test_hough_never_exceeds_the_signal_and_is_the_strict_case_of_the_modified(wave):
-    code = HSA(kernel=SHORT)
+def test_hough_never_exceeds_the_signal_and_is_the_strict_case_of_the_modified():
+    wave, code = random(24, 400), HSA(kernel=SHORT)
     trains = code.encode(wave)
+    assert trains.counts().sum() > 400
     assert (code.decode(trains) <= wave + 1e-12).all()
     assert torch.equal(trains.spikes, ModifiedHSA(kernel=SHORT, threshold=0.0).encode(wave).spikes)
 
@@ -242,13 +242,19 @@ def test_the_optimiser_is_never_worse_than_the_rules(wave, threshold):
 
 def test_the_optimiser_says_how_far_it_came_when_time_is_short():
     wave = 0.5 + 0.4 * torch.sin(torch.arange(60.0).double() / 5)
-    code = GAGamma(time_limit=1e-3, gap=0.0)
-    found = code.solve(torch.stack([wave, 1 - wave], 1))
+    found = GAGamma(time_limit=1e-3, gap=0.0).solve(torch.stack([wave, 1 - wave], 1))
     assert (found.gap > 0.05).all()
     assert (found.limit <= found.objective).all()
-    for rule in (HSA(kernel=code.kernel), BSA(kernel=code.kernel, threshold=code.price)):
-        cost = code.cost(rule.encode(torch.stack([wave, 1 - wave], 1)).spikes.double(), torch.stack([wave, 1 - wave], 1))
-        assert (found.objective <= cost).all()
+
+
+def test_without_a_solution_in_time_the_best_rule_is_taken(monkeypatch):
+    monkeypatch.setattr(GAGamma, "optimum", lambda self, line: (torch.zeros(len(line), dtype=torch.float64), 0.0))
+    waves, code = random(40, 50), GAGamma(kernel=SHORT)
+    found = code.solve(waves)
+    costs = [code.cost(rule.encode(waves).spikes.double(), waves) for rule in code.rules()]
+    assert torch.equal(found.objective, torch.stack(costs).amin(0))
+    assert torch.equal(found.objective, code.cost(found.trains.spikes.double(), waves))
+    assert (found.gap == 1).all()
 
 
 def test_dearer_spikes_are_fewer():
@@ -284,14 +290,11 @@ def test_step_forward_falls_behind_fast_signals_and_catches_up():
     assert errors.tolist() == code.bound(wave).exact.tolist()
 
 
-@given(waves(12), st.integers(1, 5))
-def test_moving_window_compares_with_the_mean_of_the_last_values(wave, window):
-    values, wanted = wave.tolist(), []
-    for t, value in enumerate(values):
-        base = values[t - window : t] if t >= window else values[: window + 1]
-        excess = value - sum(base) / len(base)
-        if abs(abs(excess) - 0.2) < 1e-9:
-            return  # the order of the sum decides
-        wanted.append(0 if abs(excess) < 0.2 else int(math.copysign(1, excess)))
-    trains = MovingWindow(threshold=0.2, window=window).encode(wave)
-    assert trains.spikes.tolist() == wanted
+@pytest.mark.parametrize("window", [1, 2, 5])
+def test_moving_window_compares_with_the_mean_of_the_last_values(window):
+    lines = random(12, 100)
+    spikes = MovingWindow(threshold=0.2, window=window).encode(lines).spikes
+    for values, sent in zip(lines.T.tolist(), spikes.T.tolist(), strict=True):
+        bases = [values[t - window : t] if t >= window else values[: window + 1] for t in range(12)]
+        excess = [value - sum(base) / len(base) for value, base in zip(values, bases, strict=True)]
+        assert sent == [0 if abs(one) <= 0.2 else int(math.copysign(1, one)) for one in excess]

@@ -292,6 +292,7 @@ def test_rank_order_keeps_the_order_alone(values):
     assert x[ranks.argsort()].tolist() == sorted(values, reverse=True)
     assert torch.equal(code.weights(trains), 0.5 ** ranks.double())
     assert torch.equal(code.encode(3 * x + 7).spikes, trains.spikes)  # amplitudes are gone
+    assert torch.equal(code.ranks(code.encode(torch.zeros(300))), torch.arange(300))  # equal values: by their places
     with pytest.raises(DecodingError, match=r"RankOrder does not invert: .* no amplitude. Use ranks\(trains\) or weights"):
         code.decode(trains)
     assert issubclass(DecodingError, TranspikeError)

@@ -141,7 +141,7 @@ class StepForward(Contrast):
 class MovingWindow(Contrast):
     """Write a waveform by moving window (MW): a spike where the signal leaves the mean of its last values by more than h.
 
-    base[t] = mean(x[t-W] ... x[t-1]), for t <= W the mean of the first W + 1 values;  s[t] = 1 if x[t] > base[t] + h, -1 if
+    base[t] = mean(x[t-W] ... x[t-1]), for t < W the mean of the first W + 1 values;  s[t] = 1 if x[t] > base[t] + h, -1 if
     x[t] < base[t] - h. Decoded in steps of h as published; since a spike tells the distance from a mean and no change, no
     bound holds: what is decoded follows the shape of the signal and may drift. Source: Petro et al. 2020.
 

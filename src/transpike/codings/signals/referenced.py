@@ -21,6 +21,7 @@ from transpike.codings.signals.base import (
 from transpike.errors import ArgumentError, DataError
 
 FAMILY = "globally referenced"
+ONCE = "A spike per neuron, and used for conversion before; without a reference oscillation it fails in deep networks."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +46,7 @@ class FirstSpikeInverse(ValueCode):
         inverts=True,
         guarantee="x^2 / (2 S - x), below S / (T + 1/2) the value",
         for_conversion=True,
-        why="One spike per neuron, and used for conversion before; without a reference oscillation it does not scale to deep networks.",
+        why=ONCE,
         citation="Johansson and Birznieks 2004; thesis, section 3.1.3",
     )
 
@@ -150,7 +151,7 @@ class FirstSpikeLinear(ValueCode):
         inverts=True,
         guarantee="1/(2 (T - 1))",
         for_conversion=True,
-        why="One spike per neuron, and used for conversion before; without a reference oscillation it does not scale to deep networks.",
+        why=ONCE,
         citation="Johansson and Birznieks 2004; thesis, section 3.1.3",
     )
 
