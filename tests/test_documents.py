@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from torch import nn
 
 import transpike as tp
 from transpike.cli import app
+from transpike.codings import SIGNAL_CODES
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -53,3 +55,26 @@ def test_files_that_a_document_names_exist(document):
     written = ("transpike-demo", "benchmarks/out", "out")
     missing = [n for n in named if not n.startswith(written) and not any((place / n).exists() for place in places)]
     assert missing == []
+
+
+CODINGS = (ROOT / "docs" / "codings.md").read_text()
+
+
+def test_the_examples_of_the_codings_run():
+    code = "\n".join(re.findall(r"```python\n(.*?)```", CODINGS, re.DOTALL))
+    test = doctest.DocTestParser().get_doctest(code, {}, "codings.md", "codings.md", 0)
+    assert len(test.examples) > 2 * len(SIGNAL_CODES)
+    assert doctest.DocTestRunner().run(test).failed == 0
+
+
+@pytest.mark.parametrize("name", SIGNAL_CODES)
+def test_every_coding_has_its_row_and_section(name):
+    code = SIGNAL_CODES[name]
+    known = code.properties
+    off = (known.guarantee or "no bound") if known.inverts else "not read back"
+    cells = (f"[`{name}`](#{name})", known.stimulus, "yes" if known.for_conversion else "no", off.replace("|", "\\|"))
+    assert f"| {' | '.join(cells)} |\n" in CODINGS
+    (section,) = re.findall(rf"^### {name}\n(.*?)(?=^##|\Z)", CODINGS, re.DOTALL | re.MULTILINE)
+    assert f"`tp.codings.{code.__name__}`" in section
+    assert f"![{name}](pictures/codings/{name}.svg)" in section
+    assert "\n```\n" in section.split("```python")[0]  # its equation

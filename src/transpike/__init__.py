@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from transpike import codings as codings
 from transpike import training as training
 from transpike.analysis import Diagnosis as Diagnosis
 from transpike.analysis import Report as Report

@@ -20,6 +20,10 @@ class DataError(TranspikeError, ValueError):
     """Samples, labels or data files cannot be used as they are."""
 
 
+class DecodingError(TranspikeError):
+    """Spike trains cannot be turned back into the signal that they were made of."""
+
+
 class CaptureError(TranspikeError):
     """A model cannot be read into a network."""
 

@@ -1,14 +1,82 @@
-"""The menu of input codes. Constant current needs no part: a static value is computed once and stays."""
+"""Codings: `inputs` are how an input enters a spiking network, `signals` how a signal is written as spikes and read back."""
 
 from __future__ import annotations
 
-from transpike.codings.differential import BiasOnce, DifferenceInput
-from transpike.codings.poisson import Poisson
-from transpike.codings.rate import InputCode, RateCode
-from transpike.codings.regular import Regular
-from transpike.parts import Stateful
+from transpike.codings.inputs import CODINGS, RATE_CODES, BiasOnce, DifferenceInput, InputCode, Poisson, RateCode, Regular
+from transpike.codings.signals import (
+    BSA,
+    HSA,
+    SIGNAL_CODES,
+    Amplitude,
+    BinaryHalves,
+    BinaryPresence,
+    Bound,
+    Burst,
+    DensityRate,
+    FirstSpikeInverse,
+    FirstSpikeLinear,
+    GAGamma,
+    InterSpikeInterval,
+    ModifiedHSA,
+    MovingWindow,
+    ParallelBinary,
+    Phase,
+    PoissonRate,
+    PopulationRate,
+    Properties,
+    RankOrder,
+    RegularRate,
+    SignalCode,
+    Solution,
+    SparseDistributed,
+    SpikeTrains,
+    StepForward,
+    ThresholdBased,
+    TuningCurves,
+    ValueCode,
+    gamma_kernel,
+    raised_cosine,
+)
 
-RATE_CODES: tuple[type[RateCode], ...] = (Poisson, Regular)
-CODINGS: tuple[type[Stateful], ...] = (*RATE_CODES, DifferenceInput, BiasOnce)
-
-__all__ = ["CODINGS", "RATE_CODES", "BiasOnce", "DifferenceInput", "InputCode", "Poisson", "RateCode", "Regular"]
+__all__ = [
+    "BSA",
+    "CODINGS",
+    "HSA",
+    "RATE_CODES",
+    "SIGNAL_CODES",
+    "Amplitude",
+    "BiasOnce",
+    "BinaryHalves",
+    "BinaryPresence",
+    "Bound",
+    "Burst",
+    "DensityRate",
+    "DifferenceInput",
+    "FirstSpikeInverse",
+    "FirstSpikeLinear",
+    "GAGamma",
+    "InputCode",
+    "InterSpikeInterval",
+    "ModifiedHSA",
+    "MovingWindow",
+    "ParallelBinary",
+    "Phase",
+    "Poisson",
+    "PoissonRate",
+    "PopulationRate",
+    "Properties",
+    "RankOrder",
+    "RateCode",
+    "Regular",
+    "RegularRate",
+    "SignalCode",
+    "Solution",
+    "SparseDistributed",
+    "SpikeTrains",
+    "StepForward",
+    "ThresholdBased",
+    "TuningCurves",
+    "ValueCode",
+    "gamma_kernel",
+    "raised_cosine",
+]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from transpike.report.curves import accuracy_against_energy, accuracy_over_time, operations_over_time
 from transpike.report.document import page, write_page
+from transpike.report.encodings import draw_code
 from transpike.report.figures import FIGURES, Drawing
 from transpike.report.layers import firing_rates, layer_errors, spike_raster
 from transpike.report.losses import error_growth, loss_by_layer
@@ -15,6 +16,7 @@ __all__ = [
     "Drawing",
     "accuracy_against_energy",
     "accuracy_over_time",
+    "draw_code",
     "error_growth",
     "firing_rates",
     "layer_errors",

@@ -13,7 +13,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from transpike.codings.rate import InputCode
+from transpike.codings.inputs.rate import InputCode
 from transpike.ops import Affine
 from transpike.parts import Op, State, Stateful
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from transpike.codings.rate import RateCode
+from transpike.codings.inputs.rate import RateCode
+from transpike.codings.sampling import diffuse
 from transpike.parts import State
 
 
@@ -42,9 +43,6 @@ class Regular(RateCode):
         return Remainder(torch.zeros_like(x))
 
     def step(self, state: Remainder, x: Tensor) -> Tensor:
-        state.remainder.add_((x / self.amplitude).clamp_(-1, 1))
-        fires = state.remainder.abs() >= 1 / 2
-        spikes = torch.sign(state.remainder) * fires
-        state.remainder.sub_(spikes)
-        state.count.add_(fires)
+        spikes = diffuse(state.remainder, (x / self.amplitude).clamp_(-1, 1))
+        state.count.add_(spikes.abs())
         return spikes * self.amplitude

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from transpike.codings.rate import RateCode
+from transpike.codings.inputs.rate import RateCode
+from transpike.codings.sampling import draws, sources
 from transpike.parts import State
 
 
@@ -45,11 +46,9 @@ class Poisson(RateCode):
         return f"Poisson spikes, seed {self.seed}"
 
     def start(self, x: Tensor, first_sample: int = 0) -> SpikeSource:
-        generators = [np.random.default_rng([self.seed, self.line, first_sample + i]) for i in range(x.shape[0])]
-        return SpikeSource(generators, torch.zeros_like(x))
+        return SpikeSource(sources(self.seed, self.line, first_sample, len(x)), torch.zeros_like(x))
 
     def step(self, state: SpikeSource, x: Tensor) -> Tensor:
-        draws = np.stack([generator.random(tuple(x.shape[1:]), dtype=np.float32) for generator in state.generators])
-        spikes = torch.from_numpy(draws).to(x.device, x.dtype) < x.abs() / self.amplitude
+        spikes = draws(state.generators, tuple(x.shape[1:])).to(x.device, x.dtype) < x.abs() / self.amplitude
         state.count.add_(spikes)
         return spikes * torch.sign(x) * self.amplitude
