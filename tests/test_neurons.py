@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transpike.neurons import (
+    FIRST_SPIKES,
     NEURONS,
     SPIKING,
     WINDOWED,
@@ -164,7 +165,7 @@ def test_every_stateful_op_names_the_op_that_it_approaches():
         Delayed(2),
     ]
     others += [kind(tiles) for kind in (AccumulatedMaxPool, StepMaxPool, GatedMaxPool)]
-    others += [kind(one, torch.zeros(()), Relu()) for kind in (*WINDOWED, DifferenceNeuron)]
+    others += [kind(one, torch.zeros(()), Relu()) for kind in (*FIRST_SPIKES, *WINDOWED, DifferenceNeuron)]
     others += [Pulse(), Announcement(one)]
     examples = spiking | {type(op): op for op in others}
     assert set(examples) == set(NEURONS)

@@ -19,7 +19,17 @@ from transpike.errors import ArchiveError, ArgumentError, DataError
 from transpike.network import forward
 from transpike.neurons import IntegrateAndFire
 from transpike.ops import Qcfs, SlipRelu
-from transpike.training import QCFS, Activation, Penalties, Settings, SlipReLU, prepare, quantisation_penalty, train
+from transpike.training import (
+    QCFS,
+    Activation,
+    ClampedReLU,
+    Penalties,
+    Settings,
+    SlipReLU,
+    prepare,
+    quantisation_penalty,
+    train,
+)
 
 seeds = st.integers(0, 10_000)
 DOUBLE = torch.float64
@@ -125,6 +135,19 @@ def test_gradients_are_straight_through(seed, levels, shift, slope, offset):
         plain = QCFS(levels, 1.75, shift).double()
         found = torch.autograd.grad((plain(z) * weights).sum(), (z, plain.threshold))
         torch.testing.assert_close(found, wanted, rtol=1e-10, atol=1e-12)
+
+
+@given(seeds, st.sampled_from([0.0, 0.1, 0.4]), st.sampled_from([0.5, 2.0]))
+def test_a_clamped_relu_sends_no_small_values_and_learns_as_a_clip(seed, floor, threshold):
+    z = torch.randn(60, dtype=DOUBLE, generator=torch.Generator().manual_seed(seed)).requires_grad_()
+    activation = ClampedReLU(floor, threshold).double()
+    sent = activation(z)
+    wanted = [min(x, threshold) if x >= floor * threshold else 0.0 for x in z.tolist()]
+    torch.testing.assert_close(sent, torch.tensor(wanted, dtype=DOUBLE), rtol=1e-13, atol=1e-15)
+    assert ((sent == 0) | (sent >= floor * threshold)).all()
+    for_z, for_threshold = torch.autograd.grad(sent.sum(), (z, activation.threshold))
+    assert torch.equal(for_z, ((z > 0) & (z < threshold)).to(DOUBLE))
+    assert float(for_threshold) == int((z >= threshold).sum())
 
 
 def test_gradients_by_hand():
@@ -377,6 +400,7 @@ def test_settings_that_cannot_be_meant(setting, message):
         (lambda: QCFS(0), "levels must be a whole number of at least 1, not 0"),
         (lambda: QCFS(4, -1.0), "threshold must be a positive number, not -1.0"),
         (lambda: QCFS(4, shift=2), "shift must be a number from 0 to 1, not 2"),
+        (lambda: ClampedReLU(1.5), "floor must be a number from 0 to 1, not 1.5"),
         (lambda: SlipReLU(4, 1.5), "slope must be a number from 0 to 1, not 1.5"),
     ],
 )
@@ -390,7 +414,9 @@ def trained(activation):
     return train(model, task(), Settings(epochs=3)).model
 
 
-@pytest.mark.parametrize("activation", [QCFS(4), QCFS(4, shift=0.0), SlipReLU(4, 0.5)], ids=["qcfs", "shift 0", "slip"])
+@pytest.mark.parametrize(
+    "activation", [QCFS(4), QCFS(4, shift=0.0), SlipReLU(4, 0.5), ClampedReLU()], ids=["qcfs", "shift 0", "slip", "clamped"]
+)
 def test_conversion_takes_threshold_and_potential_from_the_activation(activation, tmp_path):
     model = trained(activation)
     images = task()[0][0]
@@ -398,7 +424,7 @@ def test_conversion_takes_threshold_and_potential_from_the_activation(activation
     activations = [module for module in model.modules() if isinstance(module, Activation)]
     neurons = network.having(IntegrateAndFire)
     assert [float(n.op.threshold) for n in neurons] == [float(a.positive_threshold) for a in activations]
-    assert {float(n.op.initial) for n in neurons} == {activation.shift}
+    assert {float(n.op.initial) for n in neurons} == {getattr(activation, "shift", 0.0)}
     with torch.inference_mode():
         torch.testing.assert_close(forward(network.analogue(), [images])["output"], model(images), rtol=1e-5, atol=1e-6)
     tp.save(network, tmp_path / "net")
@@ -445,7 +471,7 @@ def test_max_pool_moves_before_the_activation():
 
 
 def test_an_exported_activation_is_one_operator():
-    for activation, name in ((QCFS(4, 2.0), "qcfs"), (SlipReLU(4, 0.5, 2.0), "slip_relu")):
+    for activation, name in ((QCFS(4, 2.0), "qcfs"), (SlipReLU(4, 0.5, 2.0), "slip_relu"), (ClampedReLU(), "clamped")):
         graph = torch.export.export(activation.eval(), (torch.rand(3, 5),)).graph
         names = [node.target._schema.name for node in graph.nodes if node.op == "call_function"]
         assert f"transpike::{name}" in names
@@ -471,7 +497,7 @@ def test_a_precision_that_is_no_choice_is_refused():
 
 
 @pytest.mark.parametrize("memory", [torch.contiguous_format, torch.channels_last])
-@pytest.mark.parametrize("activation", [QCFS(4), SlipReLU(4, 0.5)], ids=["qcfs", "slip"])
+@pytest.mark.parametrize("activation", [QCFS(4), SlipReLU(4, 0.5), ClampedReLU()], ids=["qcfs", "slip", "clamped"])
 def test_pieces_of_a_large_tensor_give_what_the_whole_gives(activation, memory):
     """Values and gradients, whatever the layout of the tensor and of what comes back."""
     activation = activation.with_threshold(1.5)

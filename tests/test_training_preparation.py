@@ -260,7 +260,7 @@ def test_what_cannot_be_prepared_is_refused_before_it_is_trained(model, samples,
 
 
 def test_an_activation_is_an_object():
-    with pytest.raises(ArgumentError, match=r"activation must be QCFS\(...\) or SlipReLU\(...\), not type"):
+    with pytest.raises(ArgumentError, match=r"activation must be QCFS\(...\) or another activation, not type"):
         prepare(nn.Sequential(nn.Linear(6, 3), nn.ReLU()), ROWS, QCFS)
 
 

@@ -43,10 +43,8 @@ SPIKING: tuple[type[Neuron], ...] = (
     ResidualSilenced,
     OffsetCalibrated,
     LookAhead,
-    FirstSpike,
-    CorrectiveFirstSpike,
-    PatientFirstSpike,
 )
+FIRST_SPIKES: tuple[type[FirstSpike], ...] = (FirstSpike, CorrectiveFirstSpike, PatientFirstSpike)
 WINDOWED: tuple[type[Windowed], ...] = (
     EvenFiring,
     Phase,
@@ -62,13 +60,24 @@ WINDOWED: tuple[type[Windowed], ...] = (
 DIFFERENTIAL: tuple[type[Stateful], ...] = (DifferenceNeuron, DifferenceMaxPool, DifferenceDecoder)
 DECODERS: tuple[type[Decoder], ...] = (Integrator, FirstToMargin, EarlyExit)
 MAX_POOLS: tuple[type[Stateful], ...] = (AccumulatedMaxPool, StepMaxPool, GatedMaxPool, WinnerTakeAll)
-NEURONS: tuple[type[Stateful], ...] = (*SPIKING, *WINDOWED, *DECODERS, *MAX_POOLS, *DIFFERENTIAL, Delayed, Pulse, Announcement)
+NEURONS: tuple[type[Stateful], ...] = (
+    *SPIKING,
+    *FIRST_SPIKES,
+    *WINDOWED,
+    *DECODERS,
+    *MAX_POOLS,
+    *DIFFERENTIAL,
+    Delayed,
+    Pulse,
+    Announcement,
+)
 CELLS: tuple[type[Op], ...] = (LeakyCell,)  # what neurons are made of
 
 __all__ = [
     "CELLS",
     "DECODERS",
     "DIFFERENTIAL",
+    "FIRST_SPIKES",
     "MAX_POOLS",
     "NEURONS",
     "SPIKING",

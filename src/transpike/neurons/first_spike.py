@@ -40,7 +40,7 @@ class FirstSpike(Neuron):
 
     membrane: ClassVar[type[Membrane]] = Firing
 
-    resolution: int = 16
+    resolution: int = 8
     steps: int = 128
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from transpike.ops.activation import Clip, LeakyRelu, Qcfs, Relu, Rescaled, Sigmoid, SlipRelu, Softmax, ceiling
+from transpike.ops.activation import Clamped, Clip, LeakyRelu, Qcfs, Relu, Rescaled, Sigmoid, SlipRelu, Softmax, ceiling
 from transpike.ops.arithmetic import Add, Constant, Identity, Input, Multiply, OnGrid
 from transpike.ops.linear import Affine, BatchNorm, Convolution, Linear, TransposedConvolution
 from transpike.ops.pooling import AdaptiveAveragePool, AdaptiveMaxPool, AveragePool, MaxPool, Mean
@@ -36,6 +36,7 @@ TRAITS: dict[type[Op], Trait] = {
     Rescaled: Trait.ACTIVATION,
     Qcfs: Trait.ACTIVATION,
     SlipRelu: Trait.ACTIVATION,
+    Clamped: Trait.ACTIVATION,
     Sigmoid: Trait.ACTIVATION,
     MaxPool: Trait.COUPLED,
     AdaptiveMaxPool: Trait.COUPLED,
@@ -43,7 +44,7 @@ TRAITS: dict[type[Op], Trait] = {
     Multiply: Trait.COUPLED,
 }
 
-QUANTISED = (Qcfs, SlipRelu)  # trained with a threshold of their own; they jump from level to level
+QUANTISED = (Qcfs, SlipRelu, Clamped)  # trained with a threshold of their own; they jump from level to level
 RECTIFIERS = (Relu, Clip, *QUANTISED)  # non-negative and monotone, if a clip starts at 0: what neurons can be
 WEIGHTED = (Linear, Convolution, TransposedConvolution, Affine)
 
@@ -58,6 +59,7 @@ __all__ = [
     "Affine",
     "AveragePool",
     "BatchNorm",
+    "Clamped",
     "Clip",
     "Concatenate",
     "Constant",

@@ -89,6 +89,20 @@ class SlipRelu(Op):
         return self.slope * clipped + (1 - self.slope) * quantised(x, self.threshold, self.levels, self.shift)
 
 
+@dataclass(frozen=True, eq=False)
+class Clamped(Op):
+    """y = min(x, threshold) where x >= floor * threshold, else 0: no small values. `threshold` broadcasts against one sample.
+
+    Source: Rueckauer and Liu 2018 (TTFS clamped).
+    """
+
+    threshold: Tensor
+    floor: float = 0.1
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.minimum(x, self.threshold) * (x >= self.floor * self.threshold)
+
+
 def quantised(x: Tensor, threshold: Tensor, levels: int, shift: float) -> Tensor:
     """Return threshold clip(floor(levels x / threshold + shift) / levels, 0, 1) in one new tensor."""
     return position(x, threshold, levels, shift).floor_().clamp_(0, levels).mul_(threshold / levels)
@@ -101,7 +115,7 @@ def position(x: Tensor, threshold: Tensor, levels: int, shift: float) -> Tensor:
 
 def ceiling(op: Op) -> Tensor:
     """Return the largest value of an activation, to broadcast against one sample, in float64; infinity if it has none."""
-    if isinstance(op, Qcfs | SlipRelu):
+    if isinstance(op, Qcfs | SlipRelu | Clamped):
         return op.threshold.detach().cpu().double()
     return torch.tensor(op.high if isinstance(op, Clip) else math.inf, dtype=torch.float64)
 

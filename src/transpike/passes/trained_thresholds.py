@@ -14,13 +14,13 @@ from transpike.errors import ConversionError
 from transpike.network import Network
 from transpike.network.grammar import decoded, place
 from transpike.neurons import IntegrateAndFire, Neuron
-from transpike.ops import QUANTISED, RECTIFIERS, Qcfs, SlipRelu
+from transpike.ops import QUANTISED, RECTIFIERS, Clamped, Qcfs, SlipRelu
 from transpike.parts import Op
 
 
 @dataclass(frozen=True)
 class UseTrainedThresholds:
-    """Replace each QCFS or SlipReLU by neurons with threshold = lambda and v[0] = shift * lambda.
+    """Replace each QCFS or SlipReLU by neurons with threshold = lambda and v[0] = shift * lambda; ClampedReLU has no shift.
 
     For a constant input z, T steps send lambda/T clip(floor(z T / lambda + shift), 0, T), which is QCFS with T levels: equal
     to the trained one for T = levels (theorem 1), and for shift 1/2 equal to it on average over z for any T (theorem 2).
@@ -37,13 +37,13 @@ class UseTrainedThresholds:
         for node in network.having(*RECTIFIERS):
             if node.name in read_out:
                 continue
-            if not isinstance(node.op, Qcfs | SlipRelu):
+            if not isinstance(node.op, Qcfs | SlipRelu | Clamped):
                 raise ConversionError(
                     f"{type(node.op).__name__} {place(node)} was not trained with a threshold. transpike.training.prepare "
                     "replaces ReLU, ReLU6 and Hardtanh from 0 by activations that are: use one of these there, prepare and "
                     "train the model; or choose a recipe that calibrates thresholds."
                 )
-            initial = node.op.threshold.new_tensor(node.op.shift)
+            initial = node.op.threshold.new_tensor(0.0 if isinstance(node.op, Clamped) else node.op.shift)
             neuron = self.neuron(node.op.threshold, initial, node.op)
             neurons[node.name] = dataclasses.replace(neuron, threshold=neuron.threshold / neuron.most)
         return network.map_ops(lambda node: neurons.get(node.name, node.op))

@@ -34,6 +34,7 @@ from transpike.passes import (
     PoolBeforeActivation,
     PoolEachStep,
     SplitSigned,
+    UseTrainedThresholds,
 )
 
 
@@ -69,8 +70,8 @@ class Recipe:
     def probes(self) -> Iterator[Neuron]:
         """Yield a neuron of each kind that its passes insert, with threshold 1."""
         for step in self.passes:
-            if isinstance(step, InsertNeurons):
-                yield step.neuron(torch.ones(()), torch.tensor(step.initial), Relu())
+            if isinstance(step, InsertNeurons | UseTrainedThresholds):
+                yield step.neuron(torch.ones(()), torch.zeros(()), Relu())
 
     def with_window(self, steps: int) -> Recipe:
         """Return this recipe with another window: so many steps, or bits, in which a layer sends.
@@ -167,7 +168,7 @@ def with_window(step: Pass, steps: int) -> Pass:
             return dataclasses.replace(step, steps=steps)
         case InsertNeurons(neuron=FewSpikeRelu()):
             return dataclasses.replace(step, neuron=FewSpikeRelu(steps))
-        case InsertNeurons():
+        case InsertNeurons() | UseTrainedThresholds():
             return dataclasses.replace(step, neuron=WithWindow(step.neuron, steps))
     return step
 

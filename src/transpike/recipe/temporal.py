@@ -35,6 +35,7 @@ from transpike.passes import (
     Percentile,
     PoolBeforeActivation,
     SplitSigned,
+    UseTrainedThresholds,
     WithMargin,
 )
 from transpike.passes.corrections import FitHeight, RidgeWeights
@@ -69,9 +70,18 @@ def first_spikes(name: str, title: str, citation: str, neuron: Callable[[Tensor,
 TEMPORAL = (
     first_spikes(
         "ttfs-base",
-        "One spike per neuron as soon as its charge reaches the threshold, in 128 steps of which the largest value needs 16",
+        "One spike per neuron as soon as its charge reaches the threshold, in 128 steps of which the largest value needs 8",
         "Rueckauer and Liu 2018 (TTFS base)",
         FirstSpike,
+    ),
+    Recipe(
+        Method(
+            "ttfs-clamped",
+            "ttfs-base for models trained without small values, which would come late",
+            "Rueckauer and Liu 2018 (TTFS clamped)",
+            limits="models prepared and trained with transpike.training; softmax and sigmoid at the output only",
+        ),
+        (*STRUCTURE, UseTrainedThresholds(FirstSpike), AccumulateMaxPool(), HoldPulses()),
     ),
     first_spikes(
         "ttfs-dynamic",

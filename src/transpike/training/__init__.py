@@ -1,8 +1,8 @@
-"""Train models whose activations spiking neurons can take over as they are (QCFS, SlipReLU)."""
+"""Train models whose activations spiking neurons can take over as they are (QCFS, SlipReLU, ClampedReLU)."""
 
 from __future__ import annotations
 
-from transpike.training.activation import QCFS, Activation, SlipReLU
+from transpike.training.activation import QCFS, Activation, ClampedReLU, SlipReLU
 from transpike.training.loop import train
 from transpike.training.preparation import prepare
 from transpike.training.regulariser import Penalties, quantisation_penalty
@@ -11,6 +11,7 @@ from transpike.training.settings import Epoch, Settings, Step, Trained
 __all__ = [
     "QCFS",
     "Activation",
+    "ClampedReLU",
     "Epoch",
     "Penalties",
     "Settings",

@@ -10,21 +10,19 @@ import torch
 from torch import Tensor, nn
 
 from transpike.errors import ArgumentError, positive_whole
-from transpike.training.straight_through import qcfs, slip_relu
+from transpike.training.straight_through import clamped, qcfs, slip_relu
 
 SMALLEST = 2.0**-20  # no threshold falls below
 
 
 class Activation(nn.Module):
-    """An activation with `levels` levels up to a trainable threshold lambda, one number for the layer.
+    """An activation with a trainable threshold lambda, one number for the layer.
 
     The parameter `threshold` may take any value: its absolute value, at least 2^-20, is lambda.
     """
 
-    def __init__(self, levels: int, threshold: float = 1.0, shift: float = 0.5, *, inplace: bool = False) -> None:
+    def __init__(self, threshold: float = 1.0, *, inplace: bool = False) -> None:
         super().__init__()
-        self.levels = positive_whole("levels", levels)
-        self.shift = fraction("shift", shift)
         self.inplace = inplace
         self.threshold = nn.Parameter(torch.tensor(float(threshold)))
         self.set_threshold(threshold)
@@ -57,10 +55,22 @@ class Activation(nn.Module):
         return x.copy_(self.quantise(x.clone())) if self.inplace else self.quantise(x)
 
     def extra_repr(self) -> str:
-        return f"levels={self.levels}, threshold={float(self.positive_threshold.detach()):.4g}, shift={self.shift:g}"
+        return f"threshold={float(self.positive_threshold.detach()):.4g}"
 
 
-class QCFS(Activation):
+class Stepped(Activation):
+    """An activation with `levels` levels up to its threshold, moved by `shift` levels."""
+
+    def __init__(self, levels: int, threshold: float = 1.0, shift: float = 0.5, *, inplace: bool = False) -> None:
+        super().__init__(threshold, inplace=inplace)
+        self.levels = positive_whole("levels", levels)
+        self.shift = fraction("shift", shift)
+
+    def extra_repr(self) -> str:
+        return f"levels={self.levels}, {super().extra_repr()}, shift={self.shift:g}"
+
+
+class QCFS(Stepped):
     """Quantisation, clip, floor and shift: y = lambda clip(floor(levels x / lambda + shift) / levels, 0, 1).
 
     Any shape; the floor has the derivative 1 in training (straight-through estimator). A neuron with threshold lambda
@@ -77,7 +87,7 @@ class QCFS(Activation):
         return result
 
 
-class SlipReLU(Activation):
+class SlipReLU(Stepped):
     """A weighted mean of a clipped ReLU and QCFS, with the weights `slope` and 1 - `slope`.
 
     y = slope clip(x + offset lambda / levels, 0, lambda) + (1 - slope) qcfs(x), where qcfs(x) is as in `QCFS`. With shift 1/2
@@ -108,6 +118,29 @@ class SlipReLU(Activation):
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, slope={self.slope:g}, offset={self.offset:g}"
+
+
+class ClampedReLU(Activation):
+    """A ReLU without small values: y = min(x, lambda) where x >= floor * lambda, else 0.
+
+    For codes by the time of the first spike, in which small values come late: a neuron has `resolution / floor` steps to fire.
+    In training the derivative is that of a clipped ReLU. Raises ArgumentError for settings that cannot be meant.
+    Source: Rueckauer and Liu 2018 (TTFS clamped).
+
+    >>> ClampedReLU(floor=0.1, threshold=2.0)(torch.tensor([-1.0, 0.1, 0.5, 5.0])).tolist()
+    [0.0, 0.0, 0.5, 2.0]
+    """
+
+    def __init__(self, floor: float = 0.1, threshold: float = 1.0, *, inplace: bool = False) -> None:
+        super().__init__(threshold, inplace=inplace)
+        self.floor = fraction("floor", floor)
+
+    def quantise(self, x: Tensor) -> Tensor:
+        result: Tensor = clamped(x, self.positive_threshold, self.floor)
+        return result
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, floor={self.floor:g}"
 
 
 def fraction(name: str, value: object) -> float:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transpike.capture import count_inputs
 from transpike.data import Batch, batches, check_labels
 from transpike.errors import ArgumentError, DataError
-from transpike.training.activation import Activation
+from transpike.training.activation import Activation, Stepped
 from transpike.training.checkpoint import Checkpoint
 from transpike.training.regulariser import Penalties
 from transpike.training.settings import Epoch, Settings, Step, Trained
@@ -70,7 +70,7 @@ def check_run(model: nn.Module, data: Any, settings: Settings, checkpoint: str |
         raise ArgumentError(f"A model must be a torch.nn.Module, not {type(model).__name__}.")
     if not isinstance(settings, Settings):
         raise ArgumentError(f"settings must be Settings(...), not {type(settings).__name__}.")
-    if settings.regulariser and not any(isinstance(module, Activation) for module in model.modules()):
+    if settings.regulariser and not any(isinstance(module, Stepped) for module in model.modules()):
         raise ArgumentError("The regulariser acts on QCFS and SlipReLU, and the model has none: prepare it first.")
     if isinstance(data, Tensor | tuple) or not hasattr(data, "__len__") or not hasattr(data, "__iter__"):
         raise DataError("Training data must be batches with a length, such as a DataLoader or a list of (inputs, labels).")

@@ -59,7 +59,7 @@ def prepare(
     if not isinstance(model, nn.Module):
         raise ArgumentError(f"A model must be a torch.nn.Module, not {type(model).__name__}.")
     if not isinstance(activation, Activation):
-        raise ArgumentError(f"activation must be QCFS(...) or SlipReLU(...), not {type(activation).__name__}.")
+        raise ArgumentError(f"activation must be QCFS(...) or another activation, not {type(activation).__name__}.")
     if any(isinstance(module, Activation) for module in model.modules()):
         raise ArgumentError("The model has been prepared already: prepare the original one, or train this one.")
     modes = {name: module.training for name, module in model.named_modules()}

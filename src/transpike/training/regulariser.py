@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from transpike.errors import ArgumentError
 from transpike.ops.activation import position
-from transpike.training.activation import Activation
+from transpike.training.activation import Stepped
 
 MIDDLE = 0.5
 
@@ -30,7 +30,7 @@ class SquaredRounding(torch.autograd.Function):
         return error * (2 * level / error.numel() * received), None, None
 
 
-def quantisation_penalty(z: Tensor, activation: Activation) -> Tensor:
+def quantisation_penalty(z: Tensor, activation: Stepped) -> Tensor:
     """Return mean (clip(z, 0, lambda) - q)^2 over all elements of `z`, with q = QCFS(z).
 
     q and lambda are constants here: with a straight-through q the gradient would vanish, and lambda would shrink all steps to
@@ -59,7 +59,7 @@ class Penalties:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self.activations = [module for module in model.modules() if isinstance(module, Activation)]
+        self.activations = [module for module in model.modules() if isinstance(module, Stepped)]
         self.found: list[Tensor] = []
         self.hooks: list[Any] = []
 
@@ -73,7 +73,7 @@ class Penalties:
 
     def note(self, activation: nn.Module, arguments: tuple[Tensor, ...]) -> None:
         """Add the penalty of one activation, before it runs."""
-        assert isinstance(activation, Activation)
+        assert isinstance(activation, Stepped)
         z = arguments[0].clone() if activation.inplace else arguments[0]
         self.found.append(quantisation_penalty(z.to(activation.threshold.dtype), activation))
 

@@ -1,4 +1,4 @@
-"""QCFS and SlipReLU as PyTorch operators: one operator each in an exported program, with straight-through gradients."""
+"""Trainable activations as PyTorch operators: one operator each in an exported program, with straight-through gradients."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from transpike.ops import Qcfs, SlipRelu
+from transpike.ops import Clamped, Qcfs, SlipRelu
 from transpike.ops.activation import position
 
 PIECE = 2**16  # values
@@ -31,6 +31,12 @@ def qcfs(x: Tensor, threshold: Tensor, levels: int, shift: float) -> Tensor:
 def slip_relu(x: Tensor, threshold: Tensor, levels: int, slope: float, shift: float, offset: float) -> Tensor:
     """Return slope clip(x + offset threshold / levels, 0, threshold) + (1 - slope) qcfs(x), in the dtype of `x`."""
     return SlipRelu(threshold, levels, slope, shift, offset)(x.to(threshold.dtype)).to(x.dtype)
+
+
+@torch.library.custom_op("transpike::clamped", mutates_args=())
+def clamped(x: Tensor, threshold: Tensor, floor: float) -> Tensor:
+    """Return min(x, threshold) where x >= floor * threshold, else 0, in the dtype of `x`."""
+    return Clamped(threshold, floor)(x.to(threshold.dtype)).to(x.dtype)
 
 
 def same_shape(x: Tensor, *_: Any) -> Tensor:
@@ -83,6 +89,11 @@ def slip_relu_gradients(
     return steps[0] + clips[0], steps[1] + clips[1]
 
 
+def clamped_gradients(given: Tensor, x: Tensor, threshold: Tensor, floor: float) -> tuple[Tensor, Tensor]:  # noqa: ARG001
+    """Return the gradients of ClampedReLU as if there were no floor, so that small values can grow again."""
+    return clip_gradients(given, x, threshold, 1, 0.0)
+
+
 def setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:  # noqa: ARG001 - torch's signature
     """Keep what the gradients need."""
     ctx.save_for_backward(inputs[0], inputs[1])
@@ -99,6 +110,11 @@ def slip_relu_backward(ctx: Any, received: Tensor) -> tuple[Tensor | None, ...]:
     return *summed(ctx, received, slip_relu_gradients), None, None, None, None
 
 
+def clamped_backward(ctx: Any, received: Tensor) -> tuple[Tensor | None, ...]:
+    """Return the gradients of the arguments of `clamped`."""
+    return *summed(ctx, received, clamped_gradients), None
+
+
 def summed(ctx: Any, received: Tensor, gradients: Callable[..., tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
     """Return the gradients for input and threshold, the second summed over the pieces, in the precision of the threshold."""
     x, threshold = ctx.saved_tensors
@@ -112,5 +128,7 @@ def summed(ctx: Any, received: Tensor, gradients: Callable[..., tuple[Tensor, Te
 
 qcfs.register_fake(same_shape)
 slip_relu.register_fake(same_shape)
+clamped.register_fake(same_shape)
+clamped.register_autograd(clamped_backward, setup_context=setup)
 qcfs.register_autograd(qcfs_backward, setup_context=setup)
 slip_relu.register_autograd(slip_relu_backward, setup_context=setup)

@@ -44,6 +44,7 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "_prelu_kernel": activations.prelu,
     "qcfs": activations.qcfs,
     "slip_relu": activations.slip_relu,
+    "clamped": activations.clamped,
     "sigmoid": lambda call: call.emit(ops.Sigmoid(), call.arguments["self"]),
     "softmax": activations.softmax,
     "_softmax": activations.softmax,

@@ -43,6 +43,10 @@ def slip_relu(call: Call) -> Signal:
     return call.emit(op, call.x)
 
 
+def clamped(call: Call) -> Signal:
+    return call.emit(ops.Clamped(trained_threshold(call), call.floor), call.x)
+
+
 def trained_threshold(call: Call) -> Tensor:
     threshold = need_constant(call, "threshold")
     assert threshold is not None

@@ -1,0 +1,181 @@
+"""Codes by first spikes that are simulated in time, against neurons in plain loops."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+
+import transpike as tp
+from transpike.errors import ArgumentError, ConversionError
+from transpike.neurons import (
+    FIRST_SPIKES,
+    Announcement,
+    CorrectiveFirstSpike,
+    FirstSpike,
+    PatientFirstSpike,
+    Pulse,
+)
+from transpike.ops import Relu
+from transpike.training import ClampedReLU, prepare
+from zoo import ZOO
+
+RECIPES = {"ttfs-base": FirstSpike, "ttfs-corrective": CorrectiveFirstSpike, "ttfs-dynamic": PatientFirstSpike}
+STEPS = 40
+
+
+def small():
+    torch.manual_seed(1)
+    layers = [nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 8), nn.ReLU(), nn.Linear(8, 7), nn.ReLU(), nn.Linear(7, 3)]
+    return nn.Sequential(*layers).double().eval(), torch.rand(60, 6, dtype=torch.float64)
+
+
+class Literal:
+    """One neuron: what it has collected, whether it is on, and what it has announced."""
+
+    def __init__(self, kind, threshold, resolution):
+        self.kind, self.threshold, self.resolution = kind, threshold, resolution
+        self.charge, self.on, self.fired, self.waiting, self.told = 0.0, 0, False, False, 0
+
+    def step(self, current, missing):
+        """Return the spike: 1, 0 or -1."""
+        needed = self.resolution * (self.threshold + missing)
+        if self.kind is CorrectiveFirstSpike:
+            self.charge += current
+            spike = int(self.charge >= needed) - self.on
+            self.on += spike
+            return spike
+        if self.fired:
+            return 0
+        self.charge += current
+        self.fired = self.charge >= needed
+        self.on = int(self.fired)
+        return self.on
+
+    def announce(self, current, spike):
+        """Announce a spike while charge arrives; withdraw it when it does not; firing ends it."""
+        waiting = current > 0 and not self.fired
+        if waiting != self.waiting and spike <= 0:
+            self.told += 1
+        self.waiting = waiting
+
+
+def run(network, x, kind):
+    """Return answers [time, out], spikes [time, neurons] by layer, and announcements by layer, of one sample."""
+    ops = [node.op for node in network.nodes.values()]
+    layers = [op for op in ops if isinstance(op, FirstSpike)]
+    weights = [(op.weight.numpy(), op.bias.numpy()) for op in ops if type(op).__name__ == "Linear" and op.bias is not None]
+    neurons = [
+        [Literal(kind, float(t), op.resolution) for t in op.threshold.expand(len(weights[i][1]))] for i, op in enumerate(layers)
+    ]
+    spikes, total, answers = [[] for _ in layers], 0.0, []
+    for t in range(1, STEPS + 1):
+        pulses, missing = x, np.zeros(len(x))
+        for i, layer in enumerate(neurons):
+            matrix, bias = weights[i]
+            current, absent = matrix @ pulses + bias, np.abs(matrix) @ missing if i else np.zeros(len(bias))
+            sent = [n.step(c, a if kind is PatientFirstSpike else 0.0) for n, c, a in zip(layer, current, absent, strict=True)]
+            for n, c, s in zip(layer, current, sent, strict=True):
+                n.announce(c, s)
+            spikes[i].append(sent)
+            pulses = np.array([n.on * n.threshold for n in layer])
+            missing = np.array([n.waiting * n.threshold for n in layer])
+        total = total + weights[-1][0] @ pulses + weights[-1][1]
+        answers.append(total / t)
+    return np.array(answers), [np.array(s) for s in spikes], [[n.told for n in layer] for layer in neurons]
+
+
+def test_every_kind_has_a_recipe():
+    assert set(RECIPES.values()) == set(FIRST_SPIKES)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_networks_agree_with_neurons_in_plain_loops(name):
+    model, samples = small()
+    network = tp.convert(model, samples, tp.recipes[name].with_window(STEPS))
+    kind = RECIPES[name]
+    layers = [node.name for node in network.having(FirstSpike)]
+    told = [node.name for node in network.having(Announcement)]
+    inputs = 1.3 * torch.rand(6, 6, dtype=torch.float64)
+    record = tp.Record(spikes=layers, counts=[*layers, *told], times=layers)
+    found = tp.simulate(network, inputs, record=record)
+    assert found.time_steps == STEPS
+    for sample in range(len(inputs)):
+        answers, spikes, announced = run(network, inputs[sample].numpy(), kind)
+        np.testing.assert_allclose(found.outputs[:, sample], answers, rtol=1e-9, atol=1e-11)
+        for i, layer in enumerate(layers):
+            assert np.array_equal(found.spikes[layer][:, sample], spikes[i] != 0)
+            assert np.array_equal(found.counts[layer][sample], np.abs(spikes[i]).sum(0))
+            first = np.where((spikes[i] != 0).any(0), (spikes[i] != 0).argmax(0) + 1.0, np.inf)
+            assert np.array_equal(found.times[layer][sample], first)
+        for i, node in enumerate(told):
+            assert found.counts[node][sample].tolist() == announced[i]
+
+
+@given(st.floats(0.01, 1.5), st.integers(1, 16))
+def test_a_constant_current_fires_when_its_charge_suffices(z, resolution):
+    """t = ceil(r / z) for the threshold 1 and the resolution r: it stands for at most z and more than z r / (r + z)."""
+    op = FirstSpike(torch.ones((), dtype=torch.float64), torch.zeros(()), Relu(), resolution=resolution, steps=400)
+    x = torch.full((1, 1), z, dtype=torch.float64)
+    state = op.start(x)
+    times = [t for t in range(1, 401) if float(op.step(state, x)) > 0]
+    due = math.ceil(resolution / z - 1e-9)
+    assert times == ([due] if due <= 400 else [])
+    decoded = float(state.transmitted()) / 400
+    assert decoded == pytest.approx(resolution / due if times else 0.0)
+    if times:
+        assert z * resolution / (resolution + z) - 1e-9 <= decoded <= z + 1e-9
+
+
+def test_a_pulse_lasts():
+    op = Pulse()
+    state = op.start(torch.zeros(1, 2))
+    spikes = torch.tensor([[[0.0, 2.0]], [[3.0, 0.0]], [[0.0, 0.0]], [[-3.0, 0.0]]])
+    assert [op.step(state, x).tolist() for x in spikes] == [[[0, 2]], [[3, 2]], [[3, 2]], [[0, 2]]]
+
+
+@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("model", ["resnet", "vgg-bn"])
+def test_convolutional_networks_run_and_add_up(name, model, tmp_path):
+    model, samples = ZOO[model]()
+    network = tp.convert(model, samples, tp.recipes[name].with_window(24))
+    report = tp.evaluate(model, network, samples)
+    run = tp.simulate(network, samples)
+    total = sum(float(count.double().mean()) for count in run.spike_counts.values())
+    pools = [node for node in run.spike_counts if "pool" in node]
+    assert report.final.spikes <= total + 1e-3
+    assert pools or report.final.spikes == pytest.approx(total, rel=1e-4)
+    plain = tp.evaluate(model, tp.convert(model, samples, "rate"), samples, 2)
+    assert (report.ann_macs, report.ann_connections) == (plain.ann_macs, plain.ann_connections)
+    tp.save(network, tmp_path / "out")
+    assert torch.equal(tp.simulate(tp.load(tmp_path / "out"), samples).outputs, run.outputs)
+
+
+def test_announcements_do_not_pass_joins_with_constants():
+    class Joined(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.last = nn.Linear(4, 4), nn.Linear(8, 4)
+            self.end = nn.Linear(4, 2)
+
+        def forward(self, x):
+            return self.end(torch.relu(self.last(torch.cat([torch.relu(self.first(x)), x], 1))))
+
+    with pytest.raises(ConversionError, match="joins spikes with a constant signal"):
+        tp.convert(Joined().eval(), torch.rand(40, 4), "ttfs-dynamic")
+
+
+def test_models_with_a_clamped_relu_are_converted_with_their_thresholds():
+    model, samples = small()
+    model = prepare(model.float(), samples.float(), ClampedReLU(0.1))
+    network = tp.convert(model, samples.float(), "ttfs-clamped")
+    thresholds = [float(node.op.threshold) for node in network.having(FirstSpike)]
+    assert thresholds == [float(one.positive_threshold) for one in model.modules() if isinstance(one, ClampedReLU)]
+    assert tp.simulate(network, samples.float()).time_steps == 128
+    with pytest.raises(ArgumentError, match="window of 128 steps, not 64"):
+        tp.simulate(network, samples.float(), 64)
