@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from transpike import __version__, jobs
-from transpike.cli import planning, racing, show
+from transpike.cli import planning, racing, show, trying
 from transpike.cli.arguments import SETTINGS, Data, Json, Model, Numbers, Samples, Seed, Weights, choice, numbers, sentence
 from transpike.recipe import RECIPES
 from transpike.simulation import AUTO, ENGINES
@@ -191,6 +191,7 @@ app.command()(planning.predict)
 app.command()(planning.search)
 app.command()(planning.hasten)
 app.command()(racing.bench)
+app.command()(trying.neuron)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from transpike.neurons import models as models
 from transpike.neurons.base import Membrane, Neuron
 from transpike.neurons.burst import Burst, Graded, SignedGraded
 from transpike.neurons.delayed import Delayed
@@ -9,7 +10,7 @@ from transpike.neurons.differential import DifferenceDecoder, DifferenceMaxPool,
 from transpike.neurons.even import EvenFiring, sent_by
 from transpike.neurons.integrate_and_fire import IntegrateAndFire
 from transpike.neurons.integrator import Integrator
-from transpike.neurons.leaky import LeakyIntegrateAndFire, PreciseLeaky
+from transpike.neurons.leaky import EulerLeaky, LeakyIntegrateAndFire, PreciseLeaky
 from transpike.neurons.leaky_cell import Drive, LeakyCell, fitted_drive
 from transpike.neurons.look_ahead import LookAhead
 from transpike.neurons.margin import EarlyExit, FirstToMargin
@@ -28,6 +29,7 @@ SPIKING: tuple[type[Neuron], ...] = (
     Refractory,
     LeakyIntegrateAndFire,
     PreciseLeaky,
+    EulerLeaky,
     Ternary,
     Burst,
     Graded,
@@ -58,6 +60,7 @@ __all__ = [
     "DifferenceNeuron",
     "Drive",
     "EarlyExit",
+    "EulerLeaky",
     "EvenFiring",
     "FirstToMargin",
     "GatedMaxPool",
