@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from transpike.neurons.models import Course, Model, StepError, orders, strong_then_weak, three_pulses
+from transpike.neurons.models import Course, StepError, orders, strong_then_weak, three_pulses
 from transpike.report.curves import log_axis
 from transpike.report.style import BLACK, BLUE, GREEN, GREY, HEIGHT, ORANGE, SMALL, VERMILION, new_figure, styled
 from transpike.report.wording import number, plain
@@ -163,8 +163,3 @@ def time_label(model: Any) -> str:
 def unit(name: str) -> str:
     """Return a unit in brackets; nothing for numbers without one."""
     return "" if name == "1" else f" ({name})"
-
-
-def pictures(models: Mapping[str, type[Model]]) -> dict[str, Figure]:
-    """Return the figure of each model under its example, by name."""
-    return {name: draw_course(kind().solve(kind.example, kind.duration)) for name, kind in models.items()}

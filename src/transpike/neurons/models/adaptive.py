@@ -152,7 +152,7 @@ class AdEx(Model):
     left and time too few digits to follow it. With these parameters rest begins to oscillate before it vanishes, at the
     current (g + a) (V* - E_L) - g slope (1 + tau_m / tau_w), V* = V_T + slope ln(1 + tau_m / tau_w), tau_m = C / g.
 
-    Source: Brette and Gerstner 2005, Journal of Neurophysiology 94:3637, equations 1 to 3 and table 1; the rheobase follows
+    Source: Brette and Gerstner 2005, Journal of Neurophysiology 94:3637; the rheobase follows
     Touboul and Brette 2008, Biological Cybernetics 99:319.
 
     >>> cell = AdEx()

@@ -88,11 +88,12 @@ class MorrisLecar(Model):
     dw/dt = phi cosh((V - V3) / (2 V4)) (w_oo(V) - w)
     m(V) = (1 + tanh((V - V1) / V2)) / 2,  w_oo(V) = (1 + tanh((V - V3) / V4)) / 2
 
-    The parameters make rest lose its stability by oscillation, at 94 and again at 212 µA/cm² (Ermentrout and Terman 2010,
-    section 3.3); calcium 4, V3 = 12, V4 = 17.4 and phi = 1/15 instead make it fire from rate 0 on, from 40 µA/cm².
-    A spike is a rise through 0 mV.
+    The parameters make rest lose its stability by oscillation, at 94 and again at 212 µA/cm²; calcium 4, V3 = 12, V4 = 17.4
+    and phi = 1/15 instead make it fire from rate 0 on, from 40 µA/cm² (Ermentrout and Terman 2010, Mathematical Foundations
+    of Neuroscience, chapter 3). A spike is a rise through 0 mV.
 
-    Source: Morris and Lecar 1981, Biophysical Journal 35:193; parameters of Rinzel and Ermentrout 1989, table A.1.
+    Source: Morris and Lecar 1981, Biophysical Journal 35:193; parameters of Rinzel and Ermentrout 1998, Methods in
+    Neuronal Modeling, appendix A.
 
     >>> fibre = MorrisLecar()
     >>> round(fibre.rest()[0], 1)

@@ -152,7 +152,7 @@ class ResonateAndFire(Model):
     time is without units. A pulse turns into a swing of period 2 pi / omega: a second one that comes a period later adds
     to it, one half a period later undoes it.
 
-    Source: Izhikevich 2001, Neural Networks 14:883, equation 1, section 2 and figure 5 (b = -1, omega = 10).
+    Source: Izhikevich 2001, Neural Networks 14:883 (with b = -1, omega = 10).
 
     >>> neuron = ResonateAndFire()
     >>> [len(neuron.solve(Pulses((0.1, 0.1 + wait * neuron.period), 0.8), 3.0).spikes) for wait in (0.5, 1.0)]
@@ -209,7 +209,7 @@ class MihalasNiebur(Model):
     tonic bursts with a = 0.005 per ms, A_1 = 10 and A_2 = -0.6 mV/ms under 2 mV/ms, and spikes that become fewer with a =
     0.005 alone; the default fires evenly under 1.5 mV/ms, as the paper's panel of tonic spiking does.
 
-    Source: Mihalas and Niebur 2009, Neural Computation 21:704, equations 2.1 and 2.2 and table 1.
+    Source: Mihalas and Niebur 2009, Neural Computation 21:704, section 2 and table 1.
 
     >>> bursting = MihalasNiebur(a=0.005, first_kick=10.0, second_kick=-0.6)
     >>> intervals = bursting.solve(Step(0.0, 500.0, 2.0), 500.0).intervals

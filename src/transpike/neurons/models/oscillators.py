@@ -21,7 +21,7 @@ class FitzHughNagumo(Model):
     oscillates. FitzHugh writes it with c = 3 in a time 3 times as fast, so epsilon = 1 / c^2 = 0.111; 0.08 is usual since.
     A spike is a rise through v = 1.
 
-    Source: FitzHugh 1961, Biophysical Journal 1:445, equations 1 and 2; Nagumo, Arimoto and Yoshizawa 1962, Proceedings of the
+    Source: FitzHugh 1961, Biophysical Journal 1:445; Nagumo, Arimoto and Yoshizawa 1962, Proceedings of the
     IRE 50:2061.
 
     >>> neuron = FitzHughNagumo()
@@ -63,8 +63,8 @@ class HindmarshRose(Model):
     dy/dt = c - d x^2 - y
     dz/dt = r (s (x - x_rest) - z)
 
-    Without units. With these parameters it rests at I = 0, bursts at I = 2 and fires without regularity at I = 3.25, as the
-    paper describes. A spike is a rise through x = 1.
+    Without units. With these parameters it rests at I = 0, bursts at I = 2, and bursts without regularity at I = 3.25, the
+    paper's case. A spike is a rise through x = 1.
 
     Source: Hindmarsh and Rose 1984, Proceedings of the Royal Society of London B 221:87.
 
