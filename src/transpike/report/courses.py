@@ -110,7 +110,9 @@ def draw_strong_then_weak() -> Figure:
     """Draw figure 2.4 of the thesis: three neurons under a strong current and a weak one."""
     courses = strong_then_weak()
     figure = new_figure(1.75 * HEIGHT)
-    panels = figure.subplots(1 + len(courses), 1, sharex=True, height_ratios=(0.7, 1.2, 1, 1))
+    figure.set_layout_engine("none")  # the solver of the layout differs in the last bit from run to run with four panels
+    places = {"left": 0.14, "right": 0.98, "top": 0.985, "bottom": 0.085, "hspace": 0.45}
+    panels = figure.subplots(1 + len(courses), 1, sharex=True, height_ratios=(0.7, 1.2, 1, 1), gridspec_kw=places)
     draw_current(panels[0], next(iter(courses.values())))
     panels[0].set_ylabel("I (µA/cm²)")
     for axes, (name, course), colour in zip(panels[1:], courses.items(), (VERMILION, BLUE, GREEN), strict=True):
