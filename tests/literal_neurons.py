@@ -10,6 +10,7 @@ import math
 
 from transpike.neurons import (
     Burst,
+    EulerLeaky,
     Graded,
     IntegrateAndFire,
     LeakyIntegrateAndFire,
@@ -215,6 +216,17 @@ class Leaky(LiteralNeuron):
         return 1
 
 
+class LeakyBySlope(Leaky):
+    """The same by Euler's method: what leaks in a step is what leaks at its start."""
+
+    def flow(self, current, seconds):
+        cell = self.op.cell
+        leak = cell.conductance * (self.v - cell.rest)
+        self.received += current * seconds
+        self.leaked += leak * seconds
+        self.v += (current - leak) * seconds / cell.capacitance
+
+
 class LeakyWithin(Leaky):
     """The same with the spike at the moment of crossing, found by halving the interval sixty times."""
 
@@ -269,6 +281,7 @@ LITERAL = {
     Refractory: Resting,
     LeakyIntegrateAndFire: Leaky,
     PreciseLeaky: LeakyWithin,
+    EulerLeaky: LeakyBySlope,
     Ternary: Signed,
     Burst: Group,
     Graded: Expansion,

@@ -353,3 +353,53 @@ def test_bench_in_json(folder):
 def test_bench_needs_data_for_a_network(spiking):
     result = call("bench", "net", code=2)
     assert "Give a network and --data for it, or neither" in " ".join(result.stderr.split())
+
+
+def test_neuron_lists_the_models(folder):
+    listed = call("neuron").output
+    assert all(name in listed for name in ("hodgkin-huxley", "resonate-and-fire"))
+    assert len(json.loads(call("neuron", "--json").output)) == 12
+
+
+def test_neuron_solves_and_draws(folder):
+    told = call("neuron", "lif", "--current", "300", "--duration", "60", "--out", "lif.svg").output
+    assert "2 spikes" in told
+    assert "Spikes at 21.97 45.94 ms; 33.33 per second on average." in told
+    assert (folder / "lif.svg").read_text().startswith("<?xml")
+    first = (folder / "lif.svg").read_bytes()
+    call("neuron", "lif", "--current", "300", "--duration", "60", "--out", "lif.svg")
+    assert (folder / "lif.svg").read_bytes() == first
+    found = json.loads(call("neuron", "lif", "--current", "300", "--duration", "60", "--set", "refractory=0", "--json").output)
+    assert found["spikes"] == pytest.approx([21.972, 43.944], abs=1e-3)
+    assert found["parameters"]["refractory"] == 0
+    assert "no spike" not in told
+    assert "0 spikes" in call("neuron", "izhikevich", "--current", "pulses:1,5,6", "--duration", "20").output
+
+
+def test_neuron_shows_what_steps_cost(folder):
+    told = call("neuron", "lif", "--current", "300", "--duration", "60", "--dt", "0.4,0.2,0.1", "--out", "steps.png").output
+    assert "Euler: error with order 1.0" in told
+    assert (folder / "steps.png").read_bytes().startswith(b"\x89PNG")
+    found = json.loads(call("neuron", "hodgkin-huxley", "--duration", "10", "--dt", "0.5,0.02", "--json").output)
+    assert [row["error"] is None for row in found["steps"]] == [True, False, True, False]
+    assert "ran away" in call("neuron", "hodgkin-huxley", "--duration", "10", "--dt", "0.5,0.4", "--out", "away.svg").output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("izhikevic",), "Did you mean 'izhikevich'?"),
+        (("lif", "--set", "refractry=1"), "Did you mean 'refractory'?"),
+        (("lif", "--set", "refractory"), "A parameter is set as name=number, not 'refractory'."),
+        (("lif", "--set", "refractory=-1"), "refractory must be a finite number of at least 0"),
+        (("lif", "--current", "strong"), "A current is a number or one of step:START,STOP,AMPLITUDE"),
+        (("lif", "--duration", "0"), "The duration must be above 0"),
+        (("lif", "--dt", "small"), "--dt must be numbers with commas between"),
+        (("lif", "--dt", "1000"), "Steps must lie above 0 and below the duration of 200"),
+        (("lif", "--out", "lif.pdf"), "Figure format '.pdf' is unknown"),
+        (("--current", "3"), "Options need a model"),
+    ],
+)
+def test_neuron_explains_mistakes(folder, arguments, words):
+    told = call("neuron", *arguments, code=2)
+    assert words in " ".join((told.output + told.stderr).split())

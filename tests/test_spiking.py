@@ -20,6 +20,7 @@ from transpike.network import Network, Node
 from transpike.neurons import (
     SPIKING,
     Burst,
+    EulerLeaky,
     Graded,
     IntegrateAndFire,
     Integrator,
@@ -118,6 +119,7 @@ CASES = {
     "leaky": Case(partial(LeakyIntegrateAndFire, cell=LeakyCell(refractory=3e-3), largest_rate=200.0), 1, None, None),
     "leaky without refractory period": Case(partial(LeakyIntegrateAndFire, cell=LeakyCell(refractory=0.0)), 1, None, None),
     "leaky within the step": Case(partial(PreciseLeaky, cell=LeakyCell(refractory=0.4e-3)), 1, None, None),
+    "leaky by slope": Case(partial(EulerLeaky, cell=LeakyCell(refractory=1.5e-3)), 1, None, None),
     "leaky, driven by the inverse": Case(InvertRateCurve(), 1, None, lambda op, z, steps: op.threshold * (0.022 + 1 / steps)),
     "signed with memory": Case(partial(Ternary, retract=-1.0), 2, subtracting(0, 1)),
     "signed without debt": Case(partial(Ternary, retract=-1.0, forgives_debt=True), 2, subtracting(0, 1)),
@@ -130,7 +132,7 @@ CASES = {
     "looking ahead": Case(partial(LookAhead, delay=3, ahead=2, window=500), 1, waiting, after_restart),
     "offset calibrated": Case(partial(OffsetCalibrated, length=4, windows=3, layer=2), 1, listening, after_restart),
 }
-LEAKY = (LeakyIntegrateAndFire, PreciseLeaky)
+LEAKY = (LeakyIntegrateAndFire, PreciseLeaky, EulerLeaky)
 EVEN = [name for name, case in CASES.items() if case.count]
 BOUND = [name for name, case in CASES.items() if case.bound]
 
@@ -336,5 +338,7 @@ def test_impossible_settings_are_refused():
         Refractory(one, one, Relu(), period=-1)
     with pytest.raises(ArgumentError, match="at most one spike per step"):
         LeakyIntegrateAndFire(one, one, Relu(), time_step=1e-2, largest_rate=400.0)
+    with pytest.raises(ArgumentError, match="Euler's method diverges in steps of 2 tau"):
+        EulerLeaky(one, one, Relu(), time_step=0.04, largest_rate=20.0)
     with pytest.raises(ArgumentError, match="needs a reset potential below the threshold"):
         LeakyCell(reset=0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from transpike.neurons import models as models
 from transpike.neurons.base import Membrane, Neuron
 from transpike.neurons.burst import Burst, Graded, SignedGraded
 from transpike.neurons.delayed import Delayed
@@ -14,7 +15,7 @@ from transpike.neurons.geometric import GeometricPhase
 from transpike.neurons.integrate_and_fire import IntegrateAndFire
 from transpike.neurons.integrator import Integrator
 from transpike.neurons.jittered import Jittered
-from transpike.neurons.leaky import LeakyIntegrateAndFire, PreciseLeaky
+from transpike.neurons.leaky import EulerLeaky, LeakyIntegrateAndFire, PreciseLeaky
 from transpike.neurons.leaky_cell import Drive, LeakyCell, fitted_drive
 from transpike.neurons.look_ahead import LookAhead
 from transpike.neurons.margin import EarlyExit, FirstToMargin
@@ -35,6 +36,7 @@ SPIKING: tuple[type[Neuron], ...] = (
     Refractory,
     LeakyIntegrateAndFire,
     PreciseLeaky,
+    EulerLeaky,
     Ternary,
     Burst,
     Graded,
@@ -93,6 +95,7 @@ __all__ = [
     "DifferenceNeuron",
     "Drive",
     "EarlyExit",
+    "EulerLeaky",
     "EvenFiring",
     "FewSpike",
     "FirstSpike",

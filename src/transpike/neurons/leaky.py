@@ -119,3 +119,24 @@ class PreciseLeaky(LeakyIntegrateAndFire):
         again = self.after(self.cell.reset, state.target, left.clamp(min=0))
         torch.where(fired, again, state.potential, out=state.potential)
         torch.where(fired, left.neg_().clamp_(min=0), state.blocked, out=state.blocked)
+
+
+@dataclass(frozen=True, eq=False)
+class EulerLeaky(LeakyIntegrateAndFire):
+    """Leaky integrate-and-fire neurons that follow the slope at the start of each step: what most simulators do.
+
+    V <- V + (V_inf - V) time_step / tau instead of the exact exponential: an error of order time_step in the potential, on top
+    of the spikes that wait for the end of their step. Raises ArgumentError for a step of 2 tau or more, over which it diverges.
+    """
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.time_step >= 2 * self.cell.time_constant:
+            raise ArgumentError(
+                f"Euler's method diverges in steps of 2 tau ({2 * self.cell.time_constant:g} s) or more, not "
+                f"{self.time_step:g} s: take shorter steps or PreciseLeaky, which is exact."
+            )
+
+    def after(self, potential: Tensor | float, target: Tensor, seconds: Tensor) -> Tensor:
+        """Return the potential that the slope at the start of some seconds leads to."""
+        return potential + (target - potential) * (seconds / self.cell.time_constant)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from transpike.neurons import LeakyCell, PreciseLeaky, fitted_drive
+from transpike.neurons import LeakyCell, LeakyIntegrateAndFire, PreciseLeaky, fitted_drive
 from transpike.parts import Op
 
 
@@ -16,16 +16,17 @@ class InvertRateCurve:
 
     The inverse is fitted by an affine function of the activation, see `neurons.fitted_drive`, because only that is right
     for currents that swing in time: with this cell the rate is wrong by at most 2.1 % of the largest rate under a
-    constant current. To be given to `InsertNeurons(neuron=...)`.
+    constant current. `kind` says how they are integrated. To be given to `InsertNeurons(neuron=...)`.
     """
 
     cell: LeakyCell = field(default_factory=lambda: LeakyCell(refractory=0.0))
     time_step: float = 1e-3
     largest_rate: float = 1000.0
+    kind: type[LeakyIntegrateAndFire] = PreciseLeaky
 
-    def __call__(self, threshold: Tensor, initial: Tensor, activation: Op) -> PreciseLeaky:
+    def __call__(self, threshold: Tensor, initial: Tensor, activation: Op) -> LeakyIntegrateAndFire:
         drive = fitted_drive(self.cell, self.largest_rate)
-        return PreciseLeaky(
+        return self.kind(
             threshold,
             initial,
             activation,

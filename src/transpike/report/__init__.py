@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from transpike.report.courses import draw_course, draw_step_errors, draw_strong_then_weak, draw_three_pulses
 from transpike.report.curves import accuracy_against_energy, accuracy_over_time, operations_over_time
 from transpike.report.document import page, write_page
 from transpike.report.encodings import draw_code
@@ -17,6 +18,10 @@ __all__ = [
     "accuracy_against_energy",
     "accuracy_over_time",
     "draw_code",
+    "draw_course",
+    "draw_step_errors",
+    "draw_strong_then_weak",
+    "draw_three_pulses",
     "error_growth",
     "firing_rates",
     "layer_errors",
