@@ -41,6 +41,7 @@ class Literal:
     def __init__(self, kind, threshold, resolution):
         self.kind, self.threshold, self.resolution = kind, threshold, resolution
         self.charge, self.on, self.fired, self.waiting, self.told = 0.0, 0, False, False, 0
+        self.total = 0.0  # of all that came, also after the spike
 
     def step(self, current, missing):
         """Return the spike: 1, 0 or -1."""
@@ -58,8 +59,9 @@ class Literal:
         return self.on
 
     def announce(self, current, spike):
-        """Announce a spike while charge arrives; withdraw it when it does not; firing ends it."""
-        waiting = current > 0 and not self.fired
+        """Announce a spike while the charge is positive; withdraw it when it is not; firing ends it."""
+        self.total += current
+        waiting = self.total > 0 and not self.fired
         if waiting != self.waiting and spike <= 0:
             self.told += 1
         self.waiting = waiting
@@ -84,7 +86,7 @@ def run(network, x, kind):
                 n.announce(c, s)
             spikes[i].append(sent)
             pulses = np.array([n.on * n.threshold for n in layer])
-            missing = np.array([n.waiting * n.threshold for n in layer])
+            missing = np.array([0.3 * n.waiting * n.threshold for n in layer])
         total = total + weights[-1][0] @ pulses + weights[-1][1]
         answers.append(total / t)
     return np.array(answers), [np.array(s) for s in spikes], [[n.told for n in layer] for layer in neurons]
@@ -176,6 +178,22 @@ def test_models_with_a_clamped_relu_are_converted_with_their_thresholds():
     network = tp.convert(model, samples.float(), "ttfs-clamped")
     thresholds = [float(node.op.threshold) for node in network.having(FirstSpike)]
     assert thresholds == [float(one.positive_threshold) for one in model.modules() if isinstance(one, ClampedReLU)]
-    assert tp.simulate(network, samples.float()).time_steps == 128
-    with pytest.raises(ArgumentError, match="window of 128 steps, not 64"):
-        tp.simulate(network, samples.float(), 64)
+    steps = tp.simulate(network, samples.float()).time_steps
+    with pytest.raises(ArgumentError, match=f"window of {steps} steps, not {steps + 1}"):
+        tp.simulate(network, samples.float(), steps + 1)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_window_is_where_the_answers_are_most_like_the_ann(name):
+    model, samples = ZOO["mlp"]()
+    network = tp.convert(model, samples, name)
+    steps = tp.simulate(network, samples).time_steps
+    longer = tp.simulate(tp.convert(model, samples, name, time_steps=384), samples)
+    assert longer.time_steps == 384
+    with torch.inference_mode():
+        wanted = model(samples).argmax(1)
+    agreement = (longer.outputs.argmax(2) == wanted).float().mean(1)
+    assert agreement[steps - 1] == agreement.max()
+    assert not (agreement[: steps - 1] == agreement.max()).any()
+    (finding,) = [found for found in network.findings if found.kind == "window"]
+    assert f"runs for {steps} steps" in finding.message

@@ -135,6 +135,7 @@ class Announced(State):
     """Which neurons have announced a spike and not sent it, which have fired, and how often either was told [batch, ...]."""
 
     def __init__(self, x: Tensor) -> None:
+        self.charge = torch.zeros_like(x)
         self.waiting = torch.zeros_like(x)
         self.fired = torch.zeros_like(x)
         self.count: Tensor = torch.zeros_like(x)
@@ -142,11 +143,13 @@ class Announced(State):
 
 @dataclass(frozen=True, eq=False)
 class Announcement(Stateful):
-    """Announce a neuron's spike as soon as its current is positive, and withdraw it when the current turns without a spike.
+    """Announce a neuron's spike as soon as its charge is positive, and withdraw it when the charge is gone without a spike.
 
-    Reads the current of the neurons and their spikes; sends `height` while a spike is announced and missing. Each
+    Reads the current of the neurons, which it collects, and their spikes; sends `height` while a spike is announced and
+    missing. Each
     announcement and each withdrawal is a spike that is counted; the neuron's own spike ends the announcement for nothing.
-    Source: Rueckauer and Liu 2018 (TTFS with dynamic thresholds): a first spike that signals a missing input.
+    Source: Rueckauer and Liu 2018 (TTFS with dynamic thresholds): a first spike that signals a missing input. Theirs goes by
+    the sign of the current, which changes more often.
     """
 
     keeps: ClassVar[frozenset[str]] = frozenset({"count"})
@@ -158,7 +161,8 @@ class Announcement(Stateful):
 
     def step(self, state: Announced, x: Tensor, spikes: Tensor) -> Tensor:  # type: ignore[override]
         state.fired = ((state.fired > 0) | (spikes > 0)).to(x.dtype)
-        waiting = ((x > 0) & (state.fired == 0)).to(x.dtype)
+        state.charge.add_(x)
+        waiting = ((state.charge > 0) & (state.fired == 0)).to(x.dtype)
         told = (waiting != state.waiting) & (spikes <= 0)
         state.count.add_(told)
         state.waiting = waiting

@@ -9,6 +9,7 @@ from transpike.passes.differential import CodeDifferentially, InsertDifferenceNe
 from transpike.passes.encode_input import EncodeInputs
 from transpike.passes.few_spikes import FewSpikeRelu, FitFewSpikes
 from transpike.passes.first_spikes import AnnounceSpikes, HoldPulses
+from transpike.passes.fit_window import FitWindow
 from transpike.passes.fold_batch_norm import FoldBatchNorm
 from transpike.passes.insert_neurons import InsertNeurons
 from transpike.passes.jitter_spikes import JitterSpikes
@@ -51,6 +52,7 @@ __all__ = [
     "EncodeInputs",
     "FewSpikeRelu",
     "FitFewSpikes",
+    "FitWindow",
     "FoldBatchNorm",
     "GateMaxPool",
     "Gaussian",

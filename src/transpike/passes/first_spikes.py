@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from transpike.calibration import Samples
-from transpike.errors import ConversionError
+from transpike.errors import ArgumentError, ConversionError
 from transpike.network import Network, Node
 from transpike.network.edit import follow, rebuilt
 from transpike.network.grammar import place
@@ -32,15 +32,21 @@ class HoldPulses:
 class AnnounceSpikes:
     """Tell the receivers of patient first-spike neurons which inputs are announced and missing: sum over |weights|.
 
-    The announcements travel over copies of the linear ops with the magnitudes of their weights and without biases.
+    The announcements travel over copies of the linear ops with the magnitudes of their weights and without biases, `share` of
+    each. With share 1, as published, thresholds rise by all that might come; less lets neurons in deep networks fire in time.
     ConversionError for joins of announced and constant signals.
     Source: Rueckauer and Liu 2018 (TTFS with dynamic thresholds).
     """
 
+    share: float = 1.0
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
+    def __post_init__(self) -> None:
+        if not self.share > 0:
+            raise ArgumentError(f"share must be a positive number, not {self.share!r}.")
+
     def __call__(self, network: Network, samples: Samples) -> Network:  # noqa: ARG002 - needs no samples
-        copying = Copies(network)
+        copying = Copies(network, self.share)
         for node in network.nodes.values():
             copying.take(node)
         return rebuilt(network, copying.nodes)
@@ -49,8 +55,9 @@ class AnnounceSpikes:
 class Copies:
     """A network on the way to its announcements: the nodes so far, and the node that carries what is missing of each."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, share: float) -> None:
         self.network = network
+        self.share = share
         self.nodes: list[Node] = []
         self.missing: dict[str, str] = {}
 
@@ -61,7 +68,7 @@ class Copies:
             told = (self.missing[current],) if current in self.missing else ()
             self.nodes.append(dataclasses.replace(node, inputs=(current, *told)))
             height = node.op.threshold if node.op.height is None else node.op.height[0]
-            self.add(node, Announcement(height), (current, node.name), "announced")
+            self.add(node, Announcement(self.share * height), (current, node.name), "announced")
             return
         self.nodes.append(node)
         sources = [self.missing[source] for source in node.inputs if source in self.missing]

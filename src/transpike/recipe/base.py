@@ -24,6 +24,7 @@ from transpike.passes import (
     EncodeInputs,
     FewSpikeRelu,
     FitFewSpikes,
+    FitWindow,
     FoldBatchNorm,
     GateMaxPool,
     InsertNeurons,
@@ -65,6 +66,8 @@ class Recipe:
     @property
     def window(self) -> int | None:
         """How many steps the window of its code has; None if its networks run for any number."""
+        if any(isinstance(step, FitWindow) for step in self.passes):
+            return None  # found on the samples
         return next((probe.own_window for probe in self.probes() if probe.own_window is not None), None)
 
     def probes(self) -> Iterator[Neuron]:
@@ -82,9 +85,9 @@ class Recipe:
         >>> recipes["phase"].with_window(15).window
         15
         """
-        if self.window is None:
+        passes = tuple(with_window(step, steps) for step in self.passes if not isinstance(step, FitWindow))
+        if all(probe.own_window is None for probe in self.probes()):
             raise ArgumentError(f"Recipe {self.name!r} has no window of its own: give time_steps= where you run its network.")
-        passes = tuple(with_window(step, steps) for step in self.passes)
         return self.variant(f"window {positive_whole('window', steps)}", passes)
 
     def variant(self, words: str, passes: tuple[Pass, ...]) -> Recipe:

@@ -28,6 +28,7 @@ from transpike.passes import (
     DecodeOutputs,
     FewSpikeRelu,
     FitFewSpikes,
+    FitWindow,
     FoldBatchNorm,
     HoldPulses,
     InsertNeurons,
@@ -63,14 +64,15 @@ OSCILLATION = "Mueller et al. 2022 (neural oscillations), a thesis on conversion
 def first_spikes(name: str, title: str, citation: str, neuron: Callable[[Tensor, Tensor, Op], Neuron], *after: Pass) -> Recipe:
     """Return a recipe whose neurons fire as soon as they have collected enough, all layers at the same time."""
     insert = InsertNeurons(Percentile(100), 0.0, neuron)
-    passes = (*STRUCTURE, insert, AccumulateMaxPool(), HoldPulses(), *after)
+    passes = (*STRUCTURE, insert, AccumulateMaxPool(), HoldPulses(), *after, FitWindow())
     return Recipe(Method(name, title, citation, limits=LIMITS), passes)
 
 
 TEMPORAL = (
     first_spikes(
         "ttfs-base",
-        "One spike per neuron as soon as its charge reaches the threshold, in 128 steps of which the largest value needs 8",
+        "One spike per neuron as soon as its charge reaches the threshold, the largest value after 8 steps; runs for as "
+        "long as suits the samples",
         "Rueckauer and Liu 2018 (TTFS base)",
         FirstSpike,
     ),
@@ -81,14 +83,14 @@ TEMPORAL = (
             "Rueckauer and Liu 2018 (TTFS clamped)",
             limits="models prepared and trained with transpike.training; softmax and sigmoid at the output only",
         ),
-        (*STRUCTURE, UseTrainedThresholds(FirstSpike), AccumulateMaxPool(), HoldPulses()),
+        (*STRUCTURE, UseTrainedThresholds(FirstSpike), AccumulateMaxPool(), HoldPulses(), FitWindow()),
     ),
     first_spikes(
         "ttfs-dynamic",
-        "ttfs-base with thresholds that rise while inputs are announced and missing",
+        "ttfs-base with thresholds that rise while inputs are announced and missing, by 0.3 of what might come",
         "Rueckauer and Liu 2018 (TTFS with dynamic thresholds)",
         PatientFirstSpike,
-        AnnounceSpikes(),
+        AnnounceSpikes(share=0.3),
     ),
     first_spikes(
         "ttfs-corrective",

@@ -1,0 +1,70 @@
+"""Choose for how long a code by first spikes runs."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from transpike.calibration import Samples
+from transpike.errors import positive_whole
+from transpike.network import Network, forward
+from transpike.neurons import FirstSpike
+from transpike.parts import Finding, Op
+from transpike.simulation import simulate
+
+JUDGES = 200  # samples
+
+
+@dataclass(frozen=True)
+class FitWindow:
+    """Let first-spike neurons run for the number of steps after which the answers are most often the ANN's.
+
+    The network runs for `most` steps on the first 200 calibration samples; of equally good numbers the smallest counts. Too
+    few steps miss spikes that are on their way; too many give late spikes, which stand for small values, as much weight as
+    early ones. Outputs that are no classes are judged by their relative error. If time steps were given, they are taken.
+    Source: this project.
+    """
+
+    most: int = 384
+    removes: ClassVar[tuple[type[Op], ...]] = ()
+
+    def __post_init__(self) -> None:
+        positive_whole("most", self.most)
+
+    def __call__(self, network: Network, samples: Samples) -> Network:
+        if samples.time_steps is not None:
+            return lasting(network, samples.time_steps)
+        inputs = samples.first(JUDGES)
+        wanted = next(iter(forward(network.analogue(), inputs).values()))
+        outputs = simulate(lasting(network, self.most), inputs).outputs
+        answers = outputs if isinstance(outputs, Tensor) else next(iter(outputs.values()))
+        scores = likeness(answers, wanted.cpu())
+        steps = int(scores.argmax()) + 1
+        return dataclasses.replace(lasting(network, steps), findings=(*network.findings, self.finding(steps, len(wanted))))
+
+    def finding(self, steps: int, count: int) -> Finding:
+        """Say what was chosen; at the end of the search with a warning."""
+        at_end = steps == self.most
+        return Finding(
+            "window",
+            f"The network runs for {steps} steps: of 1 to {self.most}, those after which {count} calibration samples are "
+            f"answered "
+            "most like the ANN does.",
+            "Let it search further, FitWindow(most=...)." if at_end else "Take another number by giving time steps.",
+            severity="warning" if at_end else "note",
+        )
+
+
+def likeness(answers: Tensor, wanted: Tensor) -> Tensor:
+    """Return how like the wanted outputs [batch, ...] the answers [time, batch, ...] are after each step; more is better."""
+    if wanted.ndim == 2 and wanted.shape[1] > 1:  # noqa: PLR2004 - [batch, classes]
+        return (answers.argmax(2) == wanted.argmax(1)).float().mean(1)
+    return -(answers.double() - wanted.double()).flatten(1).square().sum(1)
+
+
+def lasting(network: Network, steps: int) -> Network:
+    """Return the network whose first-spike neurons run for `steps`."""
+    return network.map_ops(lambda node: node.op.with_window(steps) if isinstance(node.op, FirstSpike) else node.op)
