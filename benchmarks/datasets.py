@@ -56,6 +56,16 @@ def mnist(split: str, count: int) -> tuple[torch.Tensor, torch.Tensor]:
     return images, torch.from_numpy(parts[1][:count].copy()).long()
 
 
+def speech_commands() -> tuple[torch.Tensor, torch.Tensor]:
+    """1,000 samples of Speech Commands, 49 frames of 10 coefficients [1000, 49, 10], and their labels of 12 classes.
+
+    Each coefficient is standardised over all samples and frames.
+    """
+    with np.load(data_folder() / "speech" / "kws01_mfcc_1000.npz") as file:
+        x = torch.from_numpy(file["x_int8"].reshape(-1, 49, 10).astype(np.float32))
+        return (x - x.mean((0, 1))) / x.std((0, 1)), torch.from_numpy(file["y"])
+
+
 def cifar10_train_all() -> tuple[torch.Tensor, torch.Tensor]:
     """All 50,000 training images as uint8 [n, height, width, 3], and their labels."""
     from PIL import Image

@@ -89,3 +89,22 @@ def small_cnn() -> nn.Sequential:
         *(nn.Conv2d(16, 32, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
         *(nn.Flatten(), nn.Linear(32 * 49, 128), nn.ReLU(), nn.Linear(128, 10)),
     )
+
+
+def lenet() -> nn.Sequential:
+    """LeNet-5 with kernels of 3: 7,620 neurons if pools and outputs count, as a thesis on conversion counts them."""
+    convolutions = [nn.Conv2d(1, 6, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(6, 16, 3), nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(*convolutions, *classifier(400))
+
+
+def nine_layers() -> nn.Sequential:
+    """The same with three convolutions in place of each: 9 layers with weights, 13,900 neurons."""
+    layers: list[nn.Module] = []
+    for inputs, outputs in ((1, 6), (6, 16)):
+        layers += [nn.Conv2d(inputs, outputs, 3), nn.ReLU(), nn.Conv2d(outputs, outputs, 3), nn.ReLU()]
+        layers += [nn.Conv2d(outputs, outputs, 3), nn.ReLU(), nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, *classifier(64))
+
+
+def classifier(inputs: int) -> list[nn.Module]:
+    return [nn.Flatten(), nn.Linear(inputs, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)]
