@@ -10,6 +10,7 @@ import math
 
 from transpike.neurons import (
     Burst,
+    CorrectiveFirstSpike,
     EulerLeaky,
     Graded,
     IntegrateAndFire,
@@ -273,6 +274,38 @@ class Expecting(LiteralNeuron):
             spike = int(expected >= self.threshold)
         self.v = self.start + self.heard - self.threshold * (self.net + spike)
         return spike
+
+
+class LiteralFirstSpike:
+    """One neuron: what it has collected, whether it is on, and what it has announced."""
+
+    def __init__(self, kind, threshold, resolution):
+        self.kind, self.threshold, self.resolution = kind, threshold, resolution
+        self.charge, self.on, self.fired, self.waiting, self.told = 0.0, 0, False, False, 0
+        self.total = 0.0  # of all that came, also after the spike
+
+    def step(self, current, missing):
+        """Return the spike: 1, 0 or -1."""
+        needed = self.resolution * (self.threshold + missing)
+        if self.kind is CorrectiveFirstSpike:
+            self.charge += current
+            spike = int(self.charge >= needed) - self.on
+            self.on += spike
+            return spike
+        if self.fired:
+            return 0
+        self.charge += current
+        self.fired = self.charge >= needed
+        self.on = int(self.fired)
+        return self.on
+
+    def announce(self, current, spike):
+        """Announce a spike while the charge is positive; withdraw it when it is not; firing ends it."""
+        self.total += current
+        waiting = self.total > 0 and not self.fired
+        if waiting != self.waiting and spike <= 0:
+            self.told += 1
+        self.waiting = waiting
 
 
 LITERAL = {

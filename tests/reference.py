@@ -10,20 +10,23 @@ import itertools
 import numpy as np
 import torch
 
-from literal_neurons import LITERAL
+from literal_neurons import LITERAL, LiteralFirstSpike
 from transpike.codings import BiasOnce, DifferenceInput, Regular
 from transpike.neurons import (
     AccumulatedMaxPool,
+    Announcement,
     Delayed,
     DifferenceDecoder,
     DifferenceMaxPool,
     DifferenceNeuron,
     EarlyExit,
+    FirstSpike,
     FirstToMargin,
     GatedMaxPool,
     Integrator,
     LookAhead,
     Neuron,
+    Pulse,
     StepMaxPool,
     WinnerTakeAll,
 )
@@ -63,6 +66,8 @@ def run_sample(network, inputs, index, time_steps):
         for name, node in network.nodes.items():
             if isinstance(node.op, Input):
                 values[name] = next(given).double().numpy()
+            elif isinstance(node.op, FirstSpike | Announcement):
+                values[name] = first_spikes(node.op, memory, name, *[values[source] for source in node.inputs])
             elif isinstance(node.op, Stateful):
                 values[name] = advance(node.op, memory, name, values[node.inputs[0]], index)
             else:
@@ -107,6 +112,25 @@ def advance(op, memory, name, x, index):
     if name not in memory:
         memory[name] = op.start(tensor, index)
     return op.step(memory[name], tensor)[0].numpy().copy()
+
+
+def first_spikes(op, memory, name, x, other=None):
+    """Return the spikes of first-spike neurons, given what is missing, or their announcements, given their spikes."""
+    neurons = memory.setdefault(name, [])
+    threshold = np.broadcast_to((op.threshold if isinstance(op, FirstSpike) else op.height).numpy(), x.shape)
+    if not neurons:
+        resolution = op.resolution if isinstance(op, FirstSpike) else 0
+        neurons += [LiteralFirstSpike(type(op), float(one), resolution) for one in threshold.flat]
+    others = np.zeros(x.size) if other is None else other.flat
+    if isinstance(op, FirstSpike):
+        sent = [one.step(current, missing) for one, current, missing in zip(neurons, x.flat, others, strict=True)]
+    else:
+        sent = []
+        for one, current, spike in zip(neurons, x.flat, others, strict=True):
+            one.fired = one.fired or spike > 0
+            one.announce(current, spike)
+            sent.append(one.waiting)
+    return np.array(sent, float).reshape(x.shape) * threshold
 
 
 def population(op, shape):
@@ -372,7 +396,14 @@ def difference_max_pool(op, memory, x):
     return sent
 
 
+def pulse(op, memory, x):
+    """Return the sum of all that came."""
+    memory["sum"] = memory.get("sum", 0.0) + x
+    return memory["sum"]
+
+
 RULES = {
+    Pulse: pulse,
     Regular: regular,
     FirstToMargin: first_to_margin,
     EarlyExit: first_to_margin,

@@ -66,7 +66,8 @@ def test_layers_equal_steps_for_every_family_of_models(name):
     assert_same(recorded(network, inputs, StepwiseEngine()), recorded(network, inputs, STRETCHES[2]))
 
 
-CONCURRENT = [n for n, r in tp.recipes.items() if r.method.schedule == "concurrent" and n not in {"rate", "rate-basic", "qcfs"}]
+ELSEWHERE = {"rate", "rate-basic", "qcfs", "ttfs-clamped", "ttfs-dynamic"}  # tested by others; need training; read two signals
+CONCURRENT = [n for n, r in tp.recipes.items() if r.method.schedule == "concurrent" and n not in ELSEWHERE]
 
 
 @pytest.mark.parametrize("recipe", CONCURRENT)

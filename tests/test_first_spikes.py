@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import transpike as tp
+from literal_neurons import LiteralFirstSpike
 from transpike.errors import ArgumentError, ConversionError
 from transpike.neurons import (
     FIRST_SPIKES,
@@ -35,45 +36,14 @@ def small():
     return nn.Sequential(*layers).double().eval(), torch.rand(60, 6, dtype=torch.float64)
 
 
-class Literal:
-    """One neuron: what it has collected, whether it is on, and what it has announced."""
-
-    def __init__(self, kind, threshold, resolution):
-        self.kind, self.threshold, self.resolution = kind, threshold, resolution
-        self.charge, self.on, self.fired, self.waiting, self.told = 0.0, 0, False, False, 0
-        self.total = 0.0  # of all that came, also after the spike
-
-    def step(self, current, missing):
-        """Return the spike: 1, 0 or -1."""
-        needed = self.resolution * (self.threshold + missing)
-        if self.kind is CorrectiveFirstSpike:
-            self.charge += current
-            spike = int(self.charge >= needed) - self.on
-            self.on += spike
-            return spike
-        if self.fired:
-            return 0
-        self.charge += current
-        self.fired = self.charge >= needed
-        self.on = int(self.fired)
-        return self.on
-
-    def announce(self, current, spike):
-        """Announce a spike while the charge is positive; withdraw it when it is not; firing ends it."""
-        self.total += current
-        waiting = self.total > 0 and not self.fired
-        if waiting != self.waiting and spike <= 0:
-            self.told += 1
-        self.waiting = waiting
-
-
 def run(network, x, kind):
     """Return answers [time, out], spikes [time, neurons] by layer, and announcements by layer, of one sample."""
     ops = [node.op for node in network.nodes.values()]
     layers = [op for op in ops if isinstance(op, FirstSpike)]
     weights = [(op.weight.numpy(), op.bias.numpy()) for op in ops if type(op).__name__ == "Linear" and op.bias is not None]
     neurons = [
-        [Literal(kind, float(t), op.resolution) for t in op.threshold.expand(len(weights[i][1]))] for i, op in enumerate(layers)
+        [LiteralFirstSpike(kind, float(t), op.resolution) for t in op.threshold.expand(len(weights[i][1]))]
+        for i, op in enumerate(layers)
     ]
     spikes, total, answers = [[] for _ in layers], 0.0, []
     for t in range(1, STEPS + 1):

@@ -11,10 +11,10 @@ from transpike.calibration import Samples
 from transpike.data import Batch
 from transpike.errors import ArgumentError, ConversionError
 from transpike.network.edit import with_op
+from transpike.network.turns import turns
 from transpike.neurons import AccumulatedMaxPool, IntegrateAndFire, Integrator, OffsetCalibrated, ResidualSilenced
 from transpike.ops import Relu
 from transpike.passes import CalibrateOffsets, SilenceByResidual, apply
-from transpike.passes.restarts import layers
 from transpike.recipe import STRUCTURE
 from transpike.report.document import page
 from transpike.simulation.stepper import Stepper
@@ -71,7 +71,7 @@ def test_corrections_of_cos_are_made_layer_by_layer_from_corrected_inputs(name):
     inputs, network = converted(name, tp.recipes["cos"])
     x, rho = inputs[0][:1], 4
     states, _ = stepped(network, x, extra_steps(network) + 1)
-    trial, places = plain(network), layers(network)
+    trial, places = plain(network), turns(network)
     for depth in range(1, max(places.values()) + 1):
         seen, _ = stepped(trial, x, rho)
         for node in (node for node in network.having(OffsetCalibrated) if places[node.name] == depth):
@@ -108,7 +108,7 @@ def test_steps_before_the_answer_are_counted():
     model, inputs, _ = subject("resnet")
     srp = tp.convert(model, inputs[0], "srp")
     cos = tp.convert(model, inputs[0], "cos")
-    depth = max(layers(cos).values())
+    depth = max(turns(cos).values())
     assert (srp.method.extra_steps, cos.method.extra_steps) == (4, 4 * depth)
     assert tp.convert(model, inputs[0], "rate").method.extra_steps == 0
     longer = tp.convert(model, inputs[0], tp.recipes["cos"].with_pass(CalibrateOffsets(rho=7)))

@@ -52,7 +52,8 @@ def test_engine_agrees_with_reference(name):
     assert_agrees_with_reference(network, tuple(x[:2] for x in inputs), 7)
 
 
-STEPPED = [n for n, r in tp.recipes.items() if r.method.schedule == "concurrent" and n not in {"rate", "rate-basic", "qcfs"}]
+ELSEWHERE = {"rate", "rate-basic", "qcfs", "ttfs-clamped"}  # tested elsewhere, or need a trained model
+STEPPED = [n for n, r in tp.recipes.items() if r.method.schedule == "concurrent" and n not in ELSEWHERE]
 
 
 @pytest.mark.parametrize("recipe", STEPPED)

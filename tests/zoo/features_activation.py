@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from transpike.training import QCFS, SlipReLU
+from transpike.training import QCFS, ClampedReLU, SlipReLU
 from zoo.prepare import Factory, anew, made
 
 
@@ -83,6 +83,7 @@ ACTIVATION_FEATURES: dict[str, Factory] = {
     # Levels so fine that the laws for ReLU-like activations hold within their tolerances.
     "qcfs": between(QCFS(levels=4096, threshold=1.5)),
     "qcfs-in-place": between(QCFS(levels=4096, threshold=1.5, inplace=True)),
+    "clamped-relu": between(ClampedReLU(floor=1e-4, threshold=1.5)),
     "slip-relu": between(SlipReLU(levels=4096, slope=0.25, threshold=1.5)),
     "relu-twice": between(nn.Sequential(nn.ReLU(), nn.ReLU())),
     "relu-at-the-end": at_the_end(nn.ReLU()),

@@ -10,7 +10,7 @@ from transpike.neurons.differential import DifferenceDecoder, DifferenceMaxPool,
 from transpike.neurons.digits import BinaryPhase, SignedDigits
 from transpike.neurons.even import EvenFiring, sent_by
 from transpike.neurons.few_spike import FewSpike
-from transpike.neurons.first_spike import Announcement, CorrectiveFirstSpike, FirstSpike, PatientFirstSpike, Pulse
+from transpike.neurons.first_spikes import Announcement, CorrectiveFirstSpike, FirstSpike, PatientFirstSpike, Pulse
 from transpike.neurons.geometric import GeometricPhase
 from transpike.neurons.integrate_and_fire import IntegrateAndFire
 from transpike.neurons.integrator import Integrator

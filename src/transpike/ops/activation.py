@@ -100,7 +100,7 @@ class Clamped(Op):
     floor: float = 0.1
 
     def __call__(self, x: Tensor) -> Tensor:
-        return torch.minimum(x, self.threshold) * (x >= self.floor * self.threshold)
+        return torch.where(x >= self.floor * self.threshold, x.clamp(min=0), 0).minimum(self.threshold)
 
 
 def quantised(x: Tensor, threshold: Tensor, levels: int, shift: float) -> Tensor:
