@@ -8,9 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from transpike.neurons.windowed import Windowed, ones
+from transpike.neurons.windowed import Windowed, as_laid_out, ones
 
-MOST = 24  # slots whose spikes a float32 message can hold one by one
+LOOKED_UP = 12  # slots of a program up to which the value of each message is kept in a table
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +47,20 @@ class FewSpike(Windowed):
         potential = self.with_bias(mean_current) / self.threshold
         message = torch.zeros_like(potential)
         for threshold, reset in zip(self.thresholds, self.resets, strict=True):
-            fires = potential >= threshold
-            potential = potential - reset * fires
+            fires = torch.ge(potential, threshold, out=torch.empty_like(potential))  # floats: faster than truth values
+            potential = torch.addcmul(potential, fires, reset, value=-1)
             message.mul_(2).add_(fires)
         return message
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return (message / 2 ** (time_steps - step)).floor_().remainder_(2)
+
+    def value(self, message: Tensor, time_steps: int) -> Tensor:
+        if time_steps > LOOKED_UP:
+            return super().value(message, time_steps)
+        digits = torch.arange(2**time_steps, device=message.device)[:, None] >> torch.arange(time_steps - 1, -1, -1)
+        values = (digits % 2).to(self.heights.dtype) @ self.heights
+        return as_laid_out(message, lambda flat: values[flat.int()]) * self.worth_of_spike()
 
     def spikes(self, message: Tensor, time_steps: int, until: int | None = None) -> Tensor:
         return ones(message.int() >> (time_steps - (until or time_steps))).to(message.dtype)

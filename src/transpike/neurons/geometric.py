@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from transpike.errors import positive_whole
-from transpike.neurons.windowed import Windowed
+from transpike.neurons.windowed import Windowed, as_laid_out
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,12 +37,10 @@ class GeometricPhase(Windowed):
         return self.base ** -torch.arange(time_steps, dtype=torch.float64)
 
     def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:
-        thresholds = self.slots(time_steps).to(mean_current.device, mean_current.dtype)
+        smallest_first = self.slots(time_steps).flip(0).to(mean_current.device, mean_current.dtype)
         collected = self.with_bias(mean_current) / self.threshold
-        message = torch.zeros_like(collected)
-        for worth in thresholds * (self.initial / self.base + 1 - self.initial):
-            message.add_(collected >= worth)
-        return message
+        thresholds = smallest_first * (self.initial / self.base + 1 - self.initial)
+        return as_laid_out(collected, lambda flat: torch.bucketize(flat, thresholds, right=True, out_int32=True))
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return (message == time_steps + 1 - step).to(message.dtype)
@@ -52,7 +50,9 @@ class GeometricPhase(Windowed):
         return (message >= max(1, last)).to(message.dtype)
 
     def value(self, message: Tensor, time_steps: int) -> Tensor:
-        return self.base ** (message - time_steps) * (message > 0) * self.worth_of_spike()
+        worth = self.slots(time_steps).flip(0).to(message.device, message.dtype)
+        table = torch.cat([worth.new_zeros(1), worth])
+        return as_laid_out(message, lambda flat: table[flat.int()]) * self.worth_of_spike()
 
     def delivered(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return self.value(message * (message >= time_steps + 1 - step), time_steps)

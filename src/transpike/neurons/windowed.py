@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -121,3 +122,12 @@ def ones(numbers: Tensor) -> Tensor:
     eights = (fours + (fours >> 4)) & 0x0F0F0F0F
     sixteens = eights + (eights >> 8)
     return (sixteens + (sixteens >> 16)) & 0x3F
+
+
+def as_laid_out(values: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return `change` of every value, for functions that would lose the layout in memory: they are given flat values."""
+    values = values if torch.ops.aten.is_non_overlapping_and_dense(values) else values.contiguous()
+    result = torch.empty_like(values)
+    flat = (values.numel(),), (1,)
+    result.as_strided(*flat).copy_(change(values.as_strided(*flat)))
+    return result
