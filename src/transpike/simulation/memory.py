@@ -17,6 +17,7 @@ from transpike.simulation.task import Runner
 
 BLOCK = {"cpu": 32}  # on CPUs the working set of some dozens of samples stays in cache
 LARGE_BLOCK = 256
+LARGEST_FREED = 31 << 20
 
 
 def default_budget(device: torch.device) -> int:
@@ -73,3 +74,12 @@ def block_size(runner: Runner, device: torch.device, memory: int | None, block: 
             "raise memory=."
         )
     return min(runner.largest_block, budget // need)
+
+
+def keep_freed_memory() -> None:
+    """Let the C library keep memory of the size of our values when it is freed.
+
+    By default it returns blocks of some 100 KB to the system, which clears each page again at its next use. It learns
+    from the largest block that was freed; no page of this one is ever touched.
+    """
+    torch.empty(LARGEST_FREED, dtype=torch.uint8)

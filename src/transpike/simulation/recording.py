@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,6 +79,22 @@ class Recording:
     counts: Mapping[str, Tensor] = field(default_factory=dict)
     decided: Mapping[str, Tensor] = field(default_factory=dict)
     times: Mapping[str, Tensor] = field(default_factory=dict)
+
+
+class Later(Mapping[str, Tensor]):
+    """Values by name, each computed when it is asked for."""
+
+    def __init__(self, ways: Mapping[str, Callable[[], Tensor]]) -> None:
+        self.ways = ways
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.ways[name]()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.ways)
+
+    def __len__(self) -> int:
+        return len(self.ways)
 
 
 @dataclass(frozen=True)

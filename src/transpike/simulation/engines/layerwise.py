@@ -14,7 +14,7 @@ from transpike.network import Network
 from transpike.network.turns import sequential
 from transpike.parts import Stateful
 from transpike.simulation.layers import Layers, Observer
-from transpike.simulation.memory import block_on, bytes_per_sample, sizes_of
+from transpike.simulation.memory import block_on, bytes_per_sample, keep_freed_memory, sizes_of
 from transpike.simulation.recording import Block
 from transpike.simulation.stages import staged
 from transpike.simulation.stepper import laid_out
@@ -25,7 +25,6 @@ TILE = 2 << 20  # bytes that pass from one op to the next at once: they stay in 
 STRETCH = 16 << 20  # bytes of all values that are kept at once while a stretch of time passes through the layers
 FEWEST = 8  # samples times steps that make the weights of a layer worth reading
 STEPS = 16  # at once, before more samples at once pay
-LARGEST_FREED = 31 << 20
 
 
 @dataclass(frozen=True)
@@ -92,15 +91,6 @@ class LayerwiseRunner:
             layers.advance(min(stretch, self.task.time_steps - layers.steps), tape)
             tape.measure()
         return tape.block(batch)
-
-
-def keep_freed_memory() -> None:
-    """Let the C library keep memory of the size of our values when it is freed.
-
-    By default it returns blocks of some 100 KB to the system, which clears each page again at its next use. It learns
-    from the largest block that was freed; no page of this one is ever touched.
-    """
-    torch.empty(LARGEST_FREED, dtype=torch.uint8)
 
 
 class BlockTape(Observer):

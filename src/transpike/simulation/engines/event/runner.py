@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import weakref
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import torch
@@ -21,7 +22,8 @@ from transpike.simulation.engines.event.compiled import DENSE, EVENT, Compiled, 
 from transpike.simulation.engines.event.currents import drives, following_inputs, grid_of
 from transpike.simulation.engines.event.kernels import library
 from transpike.simulation.engines.event.lowering import Stage, UnsupportedError, lowered, whole_unit, worth
-from transpike.simulation.recording import Block
+from transpike.simulation.memory import keep_freed_memory
+from transpike.simulation.recording import Block, Later
 from transpike.simulation.task import Task
 
 BLOCK = 32
@@ -148,6 +150,7 @@ class EventRunner:
 
     @torch.inference_mode()
     def run(self, batch: Batch, first_sample: int = 0) -> Block:  # noqa: ARG002 - nothing here is random
+        keep_freed_memory()
         currents = self.currents(batch)
         if not self.compiled.measured:
             self.choose_kernels(currents)
@@ -197,12 +200,13 @@ class EventRunner:
             for step in self.task.snapshots.steps:
                 place = checkpoints.index(step)
                 kept[step] = self.task.snapshots.measure({name: count[place] for name, count in counts.items()})
-        sums = {}
-        for stage in self.plan.stages:
-            if is_neuron(stage):
-                net = run.nets.get(stage.name)
-                total = totals[stage.name] if net is None else self.as_values(stage, net[None])[0]
-                sums[stage.name] = total * worth(stage.op)
+
+        def sent(stage: Stage) -> Tensor:
+            net = run.nets.get(stage.name)
+            total = totals[stage.name] if net is None else self.as_values(stage, net[None])[0]
+            return total * worth(stage.op)
+
+        sums = Later({stage.name: partial(sent, stage) for stage in self.plan.stages if is_neuron(stage)})
         trains = {s.name: self.as_values(s, run.trains[s.name]).bool() for s in self.plan.stages if s.name in run.trains}
         outputs, decided = self.answers(run)
         return Block(batch, outputs, totals, sums, trains, {}, kept, decided)
