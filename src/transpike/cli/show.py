@@ -104,7 +104,8 @@ def report(result: Report) -> None:
     rows.add_row("ANN", percent(result.reference_accuracy), "-", macs, f"{ann.ann:.3g} uJ", "1.00 x")
     out.print(rows)
     for share, steps in result.latency.items():
-        reached = f"from step {steps} on" if steps else f"not within {result.time_steps} steps"
+        where = " of the last window" if result.turns else ""
+        reached = f"from step {steps}{where} on" if steps else f"not within {result.time_steps} steps{where}"
         out.print(f"{share} of the ANN's accuracy: {reached}.")
     if result.turns:
         out.print(in_turns(**dataclasses.asdict(result.turns)))

@@ -50,7 +50,8 @@ class FitWindow:
         at_end = steps == self.most
         return Finding(
             "window",
-            f"The network runs for {steps} steps: of 1 to {self.most}, those after which {count} calibration samples are "
+            f"The network runs for {steps} step{'s' * (steps != 1)}: of 1 to {self.most}, those after which {count} "
+            f"calibration samples are "
             f"answered "
             "most like the ANN does.",
             "Let it search further, FitWindow(most=...)." if at_end else "Take another number by giving time steps.",
