@@ -21,7 +21,7 @@ from transpike.errors import ArgumentError, ConversionError, TranspikeWarning, c
 from transpike.network import Network
 from transpike.network.archive import load, save
 from transpike.network.grammar import trait
-from transpike.network.turns import steps_for, window
+from transpike.network.turns import steps_for
 from transpike.neurons import FirstToMargin
 from transpike.ops import TRAITS, Input
 from transpike.parts import Op, Trait
@@ -229,7 +229,7 @@ def evaluate_network(
 ) -> Report:
     """Evaluate a saved network and write `report.json` into the folder `out`; `time_steps` None takes its window, or 64."""
     loaded = load(network)
-    steps = steps_for(loaded, time_steps or window(loaded) or STEPS)
+    steps = steps_for(loaded, time_steps, STEPS)
     samples = data.load("test")
     report = evaluate(
         load_model(model, weights) if model else None,

@@ -16,7 +16,7 @@ from transpike.data import Batch
 from transpike.demo import DigitNet
 from transpike.errors import TranspikeWarning, positive_whole
 from transpike.network import Network, forward
-from transpike.network.turns import steps_for, window
+from transpike.network.turns import steps_for
 from transpike.simulation.engines import ENGINES, Engine, Task, engine_for
 from transpike.simulation.engines.event import builds, kernels_of
 from transpike.sources import Scaling, load_data
@@ -96,7 +96,7 @@ def compare(
     `inputs` [batch, ...] are run `repetitions` times on each engine, in turns; once before, unmeasured.
     Without `time_steps` they run for the window of the code, or 32 steps. Raises ArgumentError.
     """
-    steps = steps_for(network, time_steps or window(network) or STEPS)
+    steps = steps_for(network, time_steps, STEPS)
     positive_whole("repetitions", repetitions)
     task = Task(network, steps)
     refusals = {engine.name: engine.refusal(task) for engine in ENGINES}

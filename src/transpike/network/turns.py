@@ -19,14 +19,12 @@ def window(network: Network) -> int | None:
     return next((steps for steps in found if steps is not None), None)
 
 
-def steps_for(network: Network, time_steps: int | None) -> int:
-    """Return for how many steps to run: `time_steps`, or the window of a code that has one of its own.
+def steps_for(network: Network, time_steps: int | None, default: int | None = None) -> int:
+    """Return for how many steps to run: `time_steps`, or the window of a code that has one of its own, or `default`.
 
-    Raises ArgumentError if there is neither, or both and they differ.
+    Raises ArgumentError if there is none of them, or if both of the first are there and differ.
     """
     own = window(network)
-    if time_steps is None and own is None:
-        raise ArgumentError("time_steps= is needed: the code of this network has no window of its own.")
     if time_steps is not None:
         positive_whole("time_steps", time_steps)
     if own is not None and time_steps not in {None, own}:
@@ -34,7 +32,10 @@ def steps_for(network: Network, time_steps: int | None) -> int:
             f"The code of this network has a window of {own} steps, not {time_steps}: leave time_steps out, or convert with "
             "another window (see Recipe.with_window)."
         )
-    return own or time_steps or 0
+    steps = own if time_steps is None else time_steps
+    if steps is None and default is None:
+        raise ArgumentError("time_steps= is needed: the code of this network has no window of its own.")
+    return steps or default or 0
 
 
 def turns(network: Network) -> dict[str, int]:
