@@ -15,6 +15,7 @@ from torch import nn
 import transpike as tp
 from transpike.data import Batch
 from transpike.errors import ArchiveError, ArgumentError, DataError, MissingExtraError
+from transpike.neurons import Phase
 from transpike.report import predicted_over_time, search_front
 from transpike.report.style import rendered
 from transpike.selection import Limits, Selection, Trial, pareto_front
@@ -23,6 +24,7 @@ from transpike.selection import study as study_module
 from transpike.selection.measurement import divergence, measure
 from transpike.selection.noise import extremes, uniform
 from transpike.selection.study import Space, Study
+from zoo import ZOO
 
 
 def trial(kl=0.1, steps=8, spikes=1.0, bits=1, energy=0.5):
@@ -279,3 +281,15 @@ def test_mistakes_of_the_noise_are_named(setting):
         tp.percentile_by_noise(model, x, 4, limits=(1.0, 0.0))
     with pytest.raises(ArgumentError, match="count"):
         tp.percentile_by_noise(model, x, 4, count=0)
+
+
+def test_latency_counts_all_windows_of_layers_that_take_turns():
+    model, samples = ZOO["mlp"]()
+    found = tp.search(model, samples, 200, recipes=["phase", "sequential"], trials=6)
+    depth = len(tp.convert(model, samples, "phase").having(Phase))
+    assert found.trials
+    for one in found.trials:
+        assert one.windows == depth
+        assert one.latency == depth * one.time_steps
+        assert one.recipe != "phase" or one.time_steps == 31
+    assert all(one.latency <= 200 for one in found.front)

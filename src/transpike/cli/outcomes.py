@@ -49,7 +49,7 @@ def selection(result: Selection, folder: str) -> None:
     if result.best is None:
         show.out.print("No conversion keeps the limits: allow more time steps, spikes or energy, or more --trials.")
         return
-    show.out.print(f"Nearest to the ANN: {named(result.best)} at {result.best.time_steps} steps.")
+    show.out.print(f"Nearest to the ANN: {named(result.best)} at {result.best.latency} steps.")
     network = show.escaped(f"{folder}/network")
     show.out.print(f"Saved in {network}: evaluate it on test data with [bold]transpike evaluate {network}[/bold].")
 
@@ -63,7 +63,7 @@ def tried(trial: Trial) -> tuple[str, ...]:
     """Word one conversion."""
     shares = (show.percent(trial.agreement), show.percent(trial.accuracy))
     costs = (f"{trial.spikes_per_neuron:.2f}", str(trial.bits_per_spike), f"{trial.energy:.2f} x")
-    return (named(trial), str(trial.time_steps), f"{trial.divergence:.4f}", *shares, *costs)
+    return (named(trial), str(trial.latency), f"{trial.divergence:.4f}", *shares, *costs)
 
 
 def noise(choice: NoiseChoice, time_steps: int) -> None:

@@ -28,7 +28,7 @@ from transpike.simulation.stepper import laid_out
 MEANINGLESS = Finding(
     "clipped-estimate",
     "The estimate from clipping alone (ReLU1) says where accuracy goes as time steps grow; at few time steps it means "
-    "nothing: at 16 or fewer it was measured 8 to 62 points too high, since it sees neither rounding nor uneven arrival.",
+    "nothing: at 16 or fewer it was measured 8 to 64 points too high, since it sees neither rounding nor uneven arrival.",
     "Read the estimates over time instead.",
 )
 

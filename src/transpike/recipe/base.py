@@ -70,6 +70,11 @@ class Recipe:
             return None  # found on the samples
         return next((probe.own_window for probe in self.probes() if probe.own_window is not None), None)
 
+    @property
+    def has_window(self) -> bool:
+        """Whether its code has a window of its own, known beforehand or found on the samples."""
+        return any(probe.own_window is not None for probe in self.probes())
+
     def probes(self) -> Iterator[Neuron]:
         """Yield a neuron of each kind that its passes insert, with threshold 1."""
         for step in self.passes:
@@ -86,7 +91,7 @@ class Recipe:
         15
         """
         passes = tuple(with_window(step, steps) for step in self.passes if not isinstance(step, FitWindow))
-        if all(probe.own_window is None for probe in self.probes()):
+        if not self.has_window:
             raise ArgumentError(f"Recipe {self.name!r} has no window of its own: give time_steps= where you run its network.")
         return self.variant(f"window {positive_whole('window', steps)}", passes)
 

@@ -53,7 +53,7 @@ def search_front(selection: Selection) -> Figure:
     figure = new_figure(1.7 * HEIGHT)
     measure = "agreement" if any(one.accuracy is None for one in selection.trials) else "accuracy"
     latency, spikes = figure.subplots(2, 1)
-    draw_trials(latency, selection, measure, lambda one: one.time_steps)
+    draw_trials(latency, selection, measure, lambda one: one.latency)
     draw_trials(spikes, selection, measure, lambda one: one.spikes_per_neuron)
     time_axis(latency, selection.limits.time_steps)
     log_axis(spikes.xaxis, [one.spikes_per_neuron for one in selection.trials], plain)

@@ -19,6 +19,7 @@ from transpike.conversion import convert
 from transpike.data import Batch, batches
 from transpike.errors import ArgumentError, ConversionError, DataError, TranspikeWarning, choose, positive_whole
 from transpike.network import Network
+from transpike.network.turns import sequential, turns, window
 from transpike.prediction import leap_ends
 from transpike.recipe import RECIPES, Recipe, find_recipe
 from transpike.selection.measurement import measure
@@ -42,11 +43,13 @@ class Subject:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", TranspikeWarning)  # few samples: they are the user's choice, said once
-                network = convert(self.model, self.fit, chosen, time_steps=time_steps)
+                network = convert(self.model, self.fit, chosen, time_steps=None if chosen.has_window else time_steps)
         except (ConversionError, ArgumentError) as error:
             return f"{recipe}: {error}"
-        result = measure(network, self.held_out, self.reference(network), time_steps)
-        return Trial(recipe, percentile, time_steps, **dataclasses.asdict(result))
+        steps = window(network) or time_steps
+        windows = max(turns(network).values()) if sequential(network) else 1
+        result = measure(network, self.held_out, self.reference(network), steps)
+        return Trial(recipe, percentile, steps, **dataclasses.asdict(result), windows=windows)
 
     def reference(self, network: Network) -> Tensor:
         """Return the ANN's scores of the held-out samples."""

@@ -17,7 +17,8 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a spiking network may cost: time steps, spikes per neuron and sample, bits per spike, energy over the ANN's.
+    """What a spiking network may cost: time steps until the answer, spikes per neuron and sample, bits per spike, energy over
+    the ANN's.
 
     One bit per spike admits binary spikes only. None sets no limit. Raises ArgumentError for values that are not positive.
     """
@@ -38,7 +39,7 @@ class Limits:
     def excess(self, trial: Trial) -> float:
         """Return by how much a trial exceeds the limits, as a share of them; 0 if it keeps them all."""
         pairs: tuple[tuple[float, float | None], ...] = (
-            (trial.time_steps, self.time_steps),
+            (trial.latency, self.time_steps),
             (trial.bits_per_spike, self.bits_per_spike),
             (trial.spikes_per_neuron, self.spikes_per_neuron),
             (trial.energy, self.energy),
@@ -52,7 +53,7 @@ class Trial:
 
     `divergence` is the mean Kullback-Leibler divergence of the SNN's softmax from the ANN's in nats, `agreement` how
     often both give the same answer, `accuracy` known only where the samples had labels. `energy` is the SNN's over the
-    ANN's.
+    ANN's. Where layers take turns, the time steps are those of one of so many `windows`.
     """
 
     recipe: str
@@ -64,10 +65,16 @@ class Trial:
     spikes_per_neuron: float
     bits_per_spike: int
     energy: float
+    windows: int = 1
+
+    @property
+    def latency(self) -> int:
+        """The time steps until the answer."""
+        return self.windows * self.time_steps
 
     def costs(self) -> tuple[float, float, float]:
-        """Return what is to be small: divergence, time steps, spikes per neuron."""
-        return self.divergence, self.time_steps, self.spikes_per_neuron
+        """Return what is to be small: divergence, latency, spikes per neuron."""
+        return self.divergence, self.latency, self.spikes_per_neuron
 
     def chosen_recipe(self) -> Recipe:
         """Return the recipe, to convert with."""
@@ -78,7 +85,7 @@ class Trial:
 def pareto_front(trials: Sequence[Trial]) -> tuple[Trial, ...]:
     """Return the trials that no other beats: none is at least as good in all costs and better in one.
 
-    They come in order of time steps, then of spikes; equal ones once.
+    They come in order of latency, then of spikes; equal ones once.
     """
     front: dict[tuple[float, float, float], Trial] = {}
     for trial in trials:
@@ -89,7 +96,7 @@ def pareto_front(trials: Sequence[Trial]) -> tuple[Trial, ...]:
         )
         if not beaten:
             front.setdefault(mine, trial)
-    return tuple(sorted(front.values(), key=lambda trial: (trial.time_steps, trial.spikes_per_neuron)))
+    return tuple(sorted(front.values(), key=lambda trial: (trial.latency, trial.spikes_per_neuron)))
 
 
 @dataclass(frozen=True)
@@ -113,7 +120,7 @@ class Selection:
 
     @property
     def front(self) -> tuple[Trial, ...]:
-        """The trials within the limits that no other beats in divergence, time steps and spikes."""
+        """The trials within the limits that no other beats in divergence, latency and spikes."""
         return pareto_front(self.within)
 
     @property
