@@ -17,8 +17,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a spiking network may cost: time steps until the answer, spikes per neuron and sample, bits per spike, energy over
-    the ANN's.
+    """What a spiking network may cost: steps until the answer, spikes per neuron, bits per spike, energy over the ANN's.
 
     One bit per spike admits binary spikes only. None sets no limit. Raises ArgumentError for values that are not positive.
     """
