@@ -16,10 +16,10 @@ from transpike.analysis.remedies import remedies
 from transpike.analysis.tally import Tally
 from transpike.capture import check_model
 from transpike.data import batches, checked
-from transpike.errors import positive_whole
 from transpike.exits import without_exit
 from transpike.network import Network, Node
 from transpike.network.grammar import check_spiking
+from transpike.network.turns import steps_for
 from transpike.neurons import Neuron
 from transpike.ops import WEIGHTED
 from transpike.simulation import blocks
@@ -29,7 +29,7 @@ def diagnose(
     model: nn.Module | None,
     network: Network,
     samples: Any,
-    time_steps: int,
+    time_steps: int | None = None,
     *,
     memory: int | None = None,
     block: int | None = None,
@@ -37,6 +37,7 @@ def diagnose(
 ) -> Diagnosis:
     """Simulate `network` on `samples` for `time_steps` steps and return where its loss comes from.
 
+    Codes with a window of their own need no `time_steps`.
     For every neuron and sample, sent - a = clipping + quantisation + unevenness + inherited: with z the mean current that
     the neuron got in the run, h the activation, c its ceiling (the threshold, if a spike is worth that), q(z) what it sends
     on average for a current that is z at every step, floor(z T / threshold + initial) threshold / T within 0 and c for
@@ -62,13 +63,13 @@ def diagnose(
     >>> found.layers[0].unevenness.mean_square, found.layers[0].inherited.mean_square
     (0.0, 0.0)
     """
-    positive_whole("time_steps", time_steps)
     network = without_exit(check_spiking(network))
+    steps = steps_for(network, time_steps)
     if model is not None:
         check_model(model)
-    examiner, reference, tally = Examiner(network, time_steps), Reference(network, model), Tally()
+    examiner, reference, tally = Examiner(network, steps), Reference(network, model), Tally()
     stream = checked(batches(samples, len(network.inputs), "samples"), network.inputs, "samples")
-    for part in blocks(network, stream, time_steps, memory=memory, block=block):
+    for part in blocks(network, stream, steps, memory=memory, block=block):
         expected, labels = reference.of(part, tally.samples)
         examiner.add(tally, part, expected, labels)
         tally.samples += len(part)
