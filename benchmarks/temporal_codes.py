@@ -2,7 +2,7 @@
 
     python benchmarks/temporal_codes.py mnist [--images 10000]      # LeNet-5 and a 9-layer CNN: table 6.1 of a thesis
     python benchmarks/temporal_codes.py speech                      # an MLP: its table 6.2
-    python benchmarks/temporal_codes.py cifar [--depth 20] [--images 2000]
+    python benchmarks/temporal_codes.py cifar [--depth 20] [--images 2000] [--recipes phase phase-binary:6]
     python benchmarks/temporal_codes.py levels [--images 1000] [--figure out.svg]      # accuracy against the resolution of time
     python benchmarks/temporal_codes.py jitter [--images 500] [--figure out.svg]       # accuracy against jitter
 
@@ -135,12 +135,12 @@ def run_speech() -> None:
     keep("temporal-speech", {"rows": rows})
 
 
-def run_cifar(depth: int, images: int) -> None:
+def run_cifar(depth: int, images: int, names: list[str]) -> None:
     model, calibration = trained_resnet(depth, data_folder()), cifar10_train(1000)[0]
     test = cifar10_test(images)
     rows = []
-    for name in (*IN_WINDOWS, "ttfs-exact"):
-        rows.append(row_of(model, tp.recipes[name], calibration, test))
+    for name in names:
+        rows.append(row_of(model, recipe_of(name), calibration, test))
         print(rows[-1], flush=True)
     show(f"ResNet-{depth}, {images} test images", rows)
     keep(f"temporal-resnet{depth}-{images}", {"rows": rows})
@@ -210,6 +210,7 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=("mnist", "speech", "cifar", "levels", "jitter"))
     parser.add_argument("--depth", type=int, default=20, choices=(20, 56))
     parser.add_argument("--images", type=int)
+    parser.add_argument("--recipes", nargs="+", default=[*IN_WINDOWS, "ttfs-exact"], help="Of cifar; phase:63 is a window.")
     parser.add_argument("--figure", help="Write the picture to this .svg or .png file.")
     given = parser.parse_args()
     if given.what == "mnist":
@@ -217,7 +218,7 @@ if __name__ == "__main__":
     elif given.what == "speech":
         run_speech()
     elif given.what == "cifar":
-        run_cifar(given.depth, given.images or 2000)
+        run_cifar(given.depth, given.images or 2000, given.recipes)
     elif given.what == "levels":
         run_levels(given.images or 1000, given.figure)
     else:

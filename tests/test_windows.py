@@ -233,5 +233,5 @@ def test_corrected_codes_keep_their_window():
     model, samples = ZOO["resnet"]()
     network = tp.convert(model, samples, tp.recipes["phase-sparse"].with_window(15))
     neuron = network.having(Phase)[0].op
-    assert (neuron.levels, neuron.smallest) == (15, 3)
+    assert (neuron.levels, neuron.smallest) == (15, 4)
     assert dataclasses.replace(neuron, smallest=1).smallest == 1

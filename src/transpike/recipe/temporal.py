@@ -112,9 +112,9 @@ TEMPORAL = (
     ),
     in_windows(
         "phase-sparse",
-        "phase that keeps its two smallest values to itself, with least-squares weights that make up for them",
+        "phase with 63 steps that keeps its three smallest values to itself, with least-squares weights that make up for them",
         "this project, on the neural oscillations of Mueller et al. 2022",
-        partial(Phase, smallest=3),
+        partial(Phase, levels=63, smallest=4),
         MMSE(),
         CorrectLayers((RidgeWeights(), FitHeight())),
     ),
