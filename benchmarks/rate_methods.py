@@ -18,7 +18,7 @@ import torch
 import transpike as tp
 from datasets import cifar10_test, cifar10_train, data_folder
 from models import trained_resnet
-from tables import OUT, keep, show
+from tables import OUT, draw, keep, show
 from transpike.analysis import Checkpoint
 from transpike.errors import ArgumentError
 from transpike.neurons import Neuron
@@ -94,22 +94,6 @@ def fits_time(recipe: str) -> bool:
     return tp.recipes[recipe].method.schedule != "concurrent"
 
 
-def draw(rows: list[dict], path: str) -> None:
-    """Draw accuracy against time steps, a line for each recipe."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.5), layout="constrained")
-    axes = figure.add_subplot()
-    for name in dict.fromkeys(row["recipe"] for row in rows):
-        points = sorted((row["T"], row["accuracy %"]) for row in rows if row["recipe"] == name)
-        axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name)
-    axes.set(xscale="log", xlabel="time steps", ylabel="accuracy in %")
-    axes.set_xscale("log", base=2)
-    axes.legend(fontsize=7, ncols=2)
-    axes.grid(alpha=0.3)
-    figure.savefig(path)
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--depth", type=int, default=20, choices=(20, 56))
@@ -128,4 +112,4 @@ if __name__ == "__main__":
         ann = float((bench.model(bench.images).argmax(1) == bench.labels).float().mean())
     show(f"ResNet-{given.depth}, {given.images} test images, ANN {100 * ann:.2f} %", bench.rows)
     if given.figure:
-        draw(bench.rows, given.figure)
+        draw(bench.rows, "T", given.figure, "time steps", reference=100 * ann, logarithmic=True)

@@ -22,3 +22,21 @@ def keep(name: str, content: dict, *, quiet: bool = False) -> None:
     (OUT / f"{name}.json").write_text(json.dumps(content, indent=1))
     if not quiet:
         print(f"\nWritten: benchmarks/out/{name}.json")
+
+
+def draw(rows: list[dict], axis: str, path: str, label: str, *, reference: float, logarithmic: bool = False) -> None:
+    """Draw accuracy against one column, a line for each recipe, and the ANN's as reference."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.5), layout="constrained")
+    axes = figure.add_subplot()
+    for name in dict.fromkeys(row["recipe"] for row in rows):
+        points = sorted((row[axis], row["accuracy %"]) for row in rows if row["recipe"] == name)
+        axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name)
+    axes.axhline(reference, color="black", linestyle="--", linewidth=1, label="ANN")
+    axes.set(xlabel=label, ylabel="accuracy in %")
+    if logarithmic:
+        axes.set_xscale("log", base=2)
+    axes.legend(fontsize=7, ncols=2)
+    axes.grid(alpha=0.3)
+    figure.savefig(path)

@@ -20,7 +20,7 @@ import transpike as tp
 from datasets import cifar10_test, cifar10_train, data_folder, mnist, speech_commands
 from max_pool import trained
 from models import lenet, nine_layers, trained_resnet
-from tables import keep, show
+from tables import draw, keep, show
 from transpike.neurons import AccumulatedMaxPool, Announcement, Neuron
 from transpike.passes import ActivateBeforePool, JitterSpikes, PoolBeforeActivation, apply
 from transpike.recipe import Recipe
@@ -163,7 +163,7 @@ def run_levels(images: int, figure: str | None) -> None:
     show(f"ResNet-20, {images} test images, ANN {accuracy_of(model, *test):.2f} %", rows)
     keep("temporal-levels", {"rows": rows})
     if figure:
-        draw(rows, "window", "steps of a window", figure, accuracy_of(model, *test))
+        draw(rows, "window", figure, "steps of a window", reference=accuracy_of(model, *test), logarithmic=True)
 
 
 def run_jitter(images: int, figure: str | None) -> None:
@@ -184,25 +184,7 @@ def run_jitter(images: int, figure: str | None) -> None:
     show(f"ResNet-20, {images} test images, ANN {accuracy_of(model, *test):.2f} %", rows)
     keep("temporal-jitter", {"rows": rows})
     if figure:
-        draw(rows, "share", "jitter in windows", figure, accuracy_of(model, *test))
-
-
-def draw(rows: list[dict], axis: str, label: str, path: str, reference: float) -> None:
-    """Draw accuracy against one column, a line for each recipe."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axes = figure.add_subplot()
-    for name in dict.fromkeys(row["recipe"] for row in rows):
-        points = sorted((row[axis], row["accuracy %"]) for row in rows if row["recipe"] == name)
-        axes.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name)
-    axes.axhline(reference, color="black", linestyle="--", linewidth=1, label="ANN")
-    axes.set(xlabel=label, ylabel="accuracy in %")
-    if axis == "window":
-        axes.set_xscale("log", base=2)
-    axes.legend(fontsize=7, ncols=2)
-    axes.grid(alpha=0.3)
-    figure.savefig(path)
+        draw(rows, "share", figure, "jitter in windows", reference=accuracy_of(model, *test))
 
 
 if __name__ == "__main__":

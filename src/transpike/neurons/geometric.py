@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from transpike.errors import positive_whole
-from transpike.neurons.windowed import Windowed, as_laid_out
+from transpike.neurons.one_spike import OneSpike, after_spike
+from transpike.neurons.windowed import as_laid_out
 
 
 @dataclass(frozen=True, eq=False)
-class GeometricPhase(Windowed):
+class GeometricPhase(OneSpike):
     """Neurons that fire once in a window of K steps; a spike in slot k is worth base^(1-k) of the height.
 
     The neuron fires in the first slot in which what it collected reaches the threshold theta_k = threshold base^(1-k)
@@ -23,15 +22,8 @@ class GeometricPhase(Windowed):
     Source: SpikedAttention (NeurIPS 2024), one-spike phase coding with base 1.15.
     """
 
-    base: float = 1.15
     levels: int = 24
-
-    @property
-    def own_window(self) -> int:
-        return self.levels
-
-    def with_window(self, steps: int) -> GeometricPhase:
-        return dataclasses.replace(self, levels=positive_whole("window", steps))
+    base: float = 1.15
 
     def slots(self, time_steps: int) -> Tensor:
         return self.base ** -torch.arange(time_steps, dtype=torch.float64)
@@ -42,23 +34,10 @@ class GeometricPhase(Windowed):
         thresholds = smallest_first * (self.initial / self.base + 1 - self.initial)
         return as_laid_out(collected, lambda flat: torch.bucketize(flat, thresholds, right=True, out_int32=True))
 
-    def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
-        return (message == time_steps + 1 - step).to(message.dtype)
-
-    def spikes(self, message: Tensor, time_steps: int, until: int | None = None) -> Tensor:
-        last = 1 if until is None else time_steps + 1 - until
-        return (message >= max(1, last)).to(message.dtype)
-
     def value(self, message: Tensor, time_steps: int) -> Tensor:
         worth = self.slots(time_steps).flip(0).to(message.device, message.dtype)
         table = torch.cat([worth.new_zeros(1), worth])
         return as_laid_out(message, lambda flat: table[flat.int()]) * self.worth_of_spike()
 
-    def delivered(self, message: Tensor, step: int, time_steps: int) -> Tensor:
-        return self.value(message * (message >= time_steps + 1 - step), time_steps)
-
-    def times(self, message: Tensor, time_steps: int) -> Tensor:
-        return (time_steps + 1 - message).masked_fill(message == 0, torch.inf)
-
     def transmitting(self, integrated: Tensor, message: Tensor, step: int, time_steps: int) -> Tensor:
-        return integrated.masked_fill((message > 0) & (message >= time_steps + 1 - step), 0)
+        return after_spike(integrated, message, step, time_steps)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,11 +9,12 @@ import torch
 from torch import Tensor
 
 from transpike.errors import positive_whole
+from transpike.neurons.one_spike import OneSpike, after_spike
 from transpike.neurons.windowed import Windowed
 
 
 @dataclass(frozen=True, eq=False)
-class Phase(Windowed):
+class Phase(OneSpike):
     """Neurons that fire once in a window of N steps, the earlier the more they received; late steps stand for small values.
 
     n = clip(floor(z N / threshold + initial), 0, N) is the message; for n >= `smallest` the spike comes in slot k = N + 1 - n
@@ -26,15 +26,7 @@ class Phase(Windowed):
     Source: Mueller et al. 2022 (neural oscillations), a thesis on conversion, sections 6.2.1 and 6.2.2, equations 6.4 and 6.5.
     """
 
-    levels: int = 31
     smallest: int = 1
-
-    @property
-    def own_window(self) -> int:
-        return self.levels
-
-    def with_window(self, steps: int) -> Phase:
-        return dataclasses.replace(self, levels=positive_whole("window", steps))
 
     def tells_apart(self, time_steps: int) -> int:  # noqa: ARG002 - its window is its own
         return self.levels
@@ -47,21 +39,8 @@ class Phase(Windowed):
         level = scaled.floor().clamp(0, time_steps)
         return level if self.smallest <= 1 else level.masked_fill(level < self.smallest, 0)
 
-    def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
-        return (message == time_steps + 1 - step).to(message.dtype)
-
-    def spikes(self, message: Tensor, time_steps: int, until: int | None = None) -> Tensor:
-        last = 1 if until is None else time_steps + 1 - until
-        return (message >= max(1, last)).to(message.dtype)
-
     def value(self, message: Tensor, time_steps: int) -> Tensor:
         return message * (self.worth_of_spike() / time_steps)
-
-    def delivered(self, message: Tensor, step: int, time_steps: int) -> Tensor:
-        return self.value(message * (message >= time_steps + 1 - step), time_steps)
-
-    def times(self, message: Tensor, time_steps: int) -> Tensor:
-        return (time_steps + 1 - message).masked_fill(message == 0, torch.inf)
 
     def oscillation(self, step: int, time_steps: int) -> float:
         """Return the oscillation in thresholds in slot `step`, counted from -N + 1 while the neuron listens."""
@@ -73,7 +52,7 @@ class Phase(Windowed):
 
     def transmitting(self, integrated: Tensor, message: Tensor, step: int, time_steps: int) -> Tensor:
         lifted = integrated + self.threshold * (self.initial / time_steps + self.oscillation(step, time_steps))
-        return lifted.masked_fill((message > 0) & (message >= time_steps + 1 - step), 0)
+        return after_spike(lifted, message, step, time_steps)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,48 @@
+"""What codes with one spike in a window share: its slot is the message."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from transpike.errors import positive_whole
+from transpike.neurons.windowed import Windowed
+
+
+@dataclass(frozen=True, eq=False)
+class OneSpike(Windowed):
+    """Neurons that fire at most once in a window of `levels` steps, the earlier the more they received.
+
+    The message is the number of slots that are left when the spike comes, n = levels + 1 - k for slot k, and 0 for none.
+    """
+
+    levels: int = 31
+
+    @property
+    def own_window(self) -> int:
+        return self.levels
+
+    def with_window(self, steps: int) -> Self:
+        return dataclasses.replace(self, levels=positive_whole("window", steps))
+
+    def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
+        return (message == time_steps + 1 - step).to(message.dtype)
+
+    def spikes(self, message: Tensor, time_steps: int, until: int | None = None) -> Tensor:
+        last = 1 if until is None else time_steps + 1 - until
+        return (message >= max(1, last)).to(message.dtype)
+
+    def times(self, message: Tensor, time_steps: int) -> Tensor:
+        return (time_steps + 1 - message).masked_fill(message == 0, torch.inf)
+
+    def delivered(self, message: Tensor, step: int, time_steps: int) -> Tensor:
+        return self.value(message * (message >= time_steps + 1 - step), time_steps)
+
+
+def after_spike(potential: Tensor, message: Tensor, step: int, time_steps: int) -> Tensor:
+    """Return the potential in slot `step`, which a spike has set to 0 for the rest of the window."""
+    return potential.masked_fill((message > 0) & (message >= time_steps + 1 - step), 0)
