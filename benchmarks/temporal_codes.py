@@ -21,8 +21,9 @@ from datasets import cifar10_test, cifar10_train, data_folder, mnist, speech_com
 from max_pool import trained
 from models import lenet, nine_layers, trained_resnet
 from tables import draw, keep, show
+from transpike.calibration import Samples
 from transpike.neurons import AccumulatedMaxPool, Announcement, Neuron
-from transpike.passes import ActivateBeforePool, JitterSpikes, PoolBeforeActivation, apply
+from transpike.passes import ActivateBeforePool, JitterSpikes, PoolBeforeActivation
 from transpike.recipe import Recipe
 from transpike.training import ClampedReLU, Settings, prepare, train
 
@@ -150,7 +151,7 @@ def run_levels(images: int, figure: str | None) -> None:
     """Accuracy against the number of slots of a window, or of bits."""
     model, calibration = trained_resnet(20, data_folder()), cifar10_train(1000)[0]
     test = cifar10_test(images)
-    windows = {"phase": (3, 7, 15, 31, 63, 127), "phase-sparse": (7, 15, 31, 63), "phase-binary": (2, 3, 4, 5, 6, 7)}
+    windows = {"phase": (3, 7, 15, 31, 63, 127), "phase-sparse": (31, 63, 127), "phase-binary": (2, 3, 4, 5, 6, 7)}
     windows |= {"signed-digit": (3, 4, 5, 6, 7, 8), "base-b": (8, 12, 16, 24, 32), "few-spike": (3, 4, 5, 6, 8)}
     windows["ttfs-exact"] = (8, 16, 32, 64, 128)
     rows = []
@@ -166,17 +167,18 @@ def run_levels(images: int, figure: str | None) -> None:
         draw(rows, "window", figure, "steps of a window", reference=accuracy_of(model, *test), logarithmic=True)
 
 
-def run_jitter(images: int, figure: str | None) -> None:
+def run_jitter(images: int, figure: str | None, names: list[str]) -> None:
     """Accuracy against the standard deviation of the times of spikes, in shares of a window."""
     model, calibration = trained_resnet(20, data_folder()), cifar10_train(1000)[0]
     test = cifar10_test(images)
     rows = []
-    for name in ("phase", "phase-sparse", "phase-binary", "signed-digit", "base-b", "few-spike", "ttfs-exact", "sequential"):
-        steps = 8 if name == "sequential" else None
-        network = tp.convert(model, calibration, name, time_steps=steps)
-        window = tp.recipes[name].window or steps or 1
+    for name in names:
+        recipe = recipe_of(name)
+        steps = None if recipe.has_window else 8
+        network = tp.convert(model, calibration, recipe, time_steps=steps)
+        window = recipe.window or steps or 1
         for share in (0.0, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1):
-            moved = apply((JitterSpikes(share * window),), network)
+            moved = JitterSpikes(share * window)(network, Samples())
             report = tp.evaluate(model, moved, test, steps, block=8)
             rows.append({"recipe": name, "window": window, "share": share, "steps": round(share * window, 3)})
             rows[-1]["accuracy %"] = round(100 * report.accuracy[-1], 2)
@@ -192,7 +194,9 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=("mnist", "speech", "cifar", "levels", "jitter"))
     parser.add_argument("--depth", type=int, default=20, choices=(20, 56))
     parser.add_argument("--images", type=int)
-    parser.add_argument("--recipes", nargs="+", default=[*IN_WINDOWS, "ttfs-exact"], help="Of cifar; phase:63 is a window.")
+    parser.add_argument(
+        "--recipes", nargs="+", default=[*IN_WINDOWS, "ttfs-exact"], help="Of cifar and jitter; phase:63 is a window."
+    )
     parser.add_argument("--figure", help="Write the picture to this .svg or .png file.")
     given = parser.parse_args()
     if given.what == "mnist":
@@ -204,4 +208,4 @@ if __name__ == "__main__":
     elif given.what == "levels":
         run_levels(given.images or 1000, given.figure)
     else:
-        run_jitter(given.images or 500, given.figure)
+        run_jitter(given.images or 500, given.figure, given.recipes)

@@ -39,7 +39,7 @@ from transpike.passes import (
     UseTrainedThresholds,
     WithMargin,
 )
-from transpike.passes.corrections import FitHeight, RidgeWeights
+from transpike.passes.corrections import FitHeight, MatchCurrent, RidgeWeights
 from transpike.passes.thresholds import Threshold
 from transpike.recipe.base import LIMITS, STRUCTURE, Recipe
 
@@ -109,6 +109,14 @@ TEMPORAL = (
         "phase with pulses that last to the end of the window instead of spikes that weaken",
         f"{OSCILLATION}.3 (pulse-duration adaption)",
         PulsePhase,
+    ),
+    in_windows(
+        "phase-sbg",
+        "phase with a bias and a gain fitted layer by layer, for deep networks: weights untouched",
+        "this project, on the neural oscillations of Mueller et al. 2022",
+        Phase,
+        MMSE(),
+        CorrectLayers((MatchCurrent(), FitHeight())),
     ),
     in_windows(
         "phase-sparse",
