@@ -177,11 +177,11 @@ def run_jitter(images: int, figure: str | None, names: list[str]) -> None:
         steps = None if recipe.has_window else 8
         network = tp.convert(model, calibration, recipe, time_steps=steps)
         window = recipe.window or steps or 1
-        for share in (0.0, 0.003, 0.01, 0.02, 0.03, 0.05, 0.1):
+        for share in (0.0, 0.01, 0.02, 0.03, 0.05, 0.1):
             moved = JitterSpikes(share * window)(network, Samples())
-            report = tp.evaluate(model, moved, test, steps, block=8)
+            answers = tp.simulate(moved, test[0], steps, block=8).outputs[-1].argmax(1)
             rows.append({"recipe": name, "window": window, "share": share, "steps": round(share * window, 3)})
-            rows[-1]["accuracy %"] = round(100 * report.accuracy[-1], 2)
+            rows[-1]["accuracy %"] = round(100 * float((answers == test[1]).float().mean()), 2)
             print(rows[-1], flush=True)
     show(f"ResNet-20, {images} test images, ANN {accuracy_of(model, *test):.2f} %", rows)
     keep("temporal-jitter", {"rows": rows})
