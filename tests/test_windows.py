@@ -48,7 +48,18 @@ MAKERS = {
 }
 ON_A_CLOCK = [kind for kind in MAKERS if kind is not FirstSpikeTime]
 STEPPED = [kind for kind in ON_A_CLOCK if kind is not EvenFiring]
-WINDOWS = ("phase", "phase-pulse", "phase-sbg", "ttfs-exact", "phase-binary", "signed-digit", "base-b", "few-spike")
+WINDOWS = (
+    "phase",
+    "phase-pulse",
+    "phase-sbg",
+    "phase-binary-sbg",
+    "signed-digit-sbg",
+    "ttfs-exact",
+    "phase-binary",
+    "signed-digit",
+    "base-b",
+    "few-spike",
+)
 
 
 def recipe(kind):

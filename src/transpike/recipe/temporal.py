@@ -18,6 +18,7 @@ from transpike.neurons import (
     Phase,
     PulsePhase,
     SignedDigits,
+    Windowed,
 )
 from transpike.parts import Method, Op
 from transpike.passes import (
@@ -68,6 +69,12 @@ def first_spikes(name: str, title: str, citation: str, neuron: Callable[[Tensor,
     return Recipe(Method(name, title, citation, limits=LIMITS), passes)
 
 
+FITTED: dict[str, tuple[type[Windowed], str]] = {
+    "phase": (Phase, "the neural oscillations of Mueller et al. 2022"),
+    "phase-binary": (BinaryPhase, "the weighted spikes of Kim et al. 2018"),
+    "signed-digit": (SignedDigits, "the non-adjacent form of Reitwiesner 1960"),
+}
+
 TEMPORAL = (
     first_spikes(
         "ttfs-base",
@@ -110,13 +117,16 @@ TEMPORAL = (
         f"{OSCILLATION}.3 (pulse-duration adaption)",
         PulsePhase,
     ),
-    in_windows(
-        "phase-sbg",
-        "phase with a bias and a gain fitted layer by layer, for deep networks: weights untouched",
-        "this project, on the neural oscillations of Mueller et al. 2022",
-        Phase,
-        MMSE(),
-        CorrectLayers((MatchCurrent(), FitHeight())),
+    *(
+        in_windows(
+            f"{name}-sbg",
+            f"{name} with a bias and a gain fitted layer by layer, for deep networks: weights untouched",
+            f"this project, on {source}",
+            neuron,
+            MMSE(),
+            CorrectLayers((MatchCurrent(), FitHeight())),
+        )
+        for name, (neuron, source) in FITTED.items()
     ),
     in_windows(
         "phase-sparse",
