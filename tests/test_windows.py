@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from functools import partial
 
 import numpy as np
@@ -245,4 +244,3 @@ def test_corrected_codes_keep_their_window():
     network = tp.convert(model, samples, tp.recipes["phase-sparse"].with_window(15))
     neuron = network.having(Phase)[0].op
     assert (neuron.levels, neuron.smallest) == (15, 4)
-    assert dataclasses.replace(neuron, smallest=1).smallest == 1

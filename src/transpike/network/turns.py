@@ -32,10 +32,10 @@ def steps_for(network: Network, time_steps: int | None, default: int | None = No
             f"The code of this network has a window of {own} steps, not {time_steps}: leave time_steps out, or convert with "
             "another window (see Recipe.with_window)."
         )
-    steps = own if time_steps is None else time_steps
-    if steps is None and default is None:
-        raise ArgumentError("time_steps= is needed: the code of this network has no window of its own.")
-    return steps or default or 0
+    for steps in (time_steps, own, default):
+        if steps is not None:
+            return steps
+    raise ArgumentError("time_steps= is needed: the code of this network has no window of its own.")
 
 
 def turns(network: Network) -> dict[str, int]:

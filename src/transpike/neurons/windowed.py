@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
@@ -97,22 +96,6 @@ class Windowed(Neuron):
 
     def mean_sent(self, currents: Tensor, time_steps: int) -> Tensor:
         return self.value(self.encoded(currents.mean(0), time_steps), time_steps)
-
-    def responds(self, values: Tensor, time_steps: int) -> Tensor:
-        """Return what neurons with threshold 1 send for mean currents `values`, whatever this one's threshold is."""
-        one = unit(self, values)
-        return one.value(one.encoded(values, time_steps), time_steps)
-
-
-def unit(neuron: Windowed, like: Tensor) -> Windowed:
-    """Return the neuron with threshold 1, in the dtype of `like`, without what was corrected."""
-    return dataclasses.replace(
-        neuron,
-        threshold=torch.ones((), dtype=like.dtype, device=like.device),
-        initial=neuron.initial.to(like.device, like.dtype),
-        height=None,
-        bias=None,
-    )
 
 
 def ones(numbers: Tensor) -> Tensor:

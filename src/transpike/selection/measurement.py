@@ -10,6 +10,7 @@ from torch import Tensor
 
 from transpike.analysis.energy import energies
 from transpike.analysis.operations import count_work, synaptic_operations
+from transpike.analysis.summary import SENDING
 from transpike.data import Batch
 from transpike.errors import DataError
 from transpike.network import Network
@@ -38,10 +39,11 @@ def measure(network: Network, samples: Batch, reference: Tensor, time_steps: int
     parts: list[Tensor] = []
     spikes = operations = 0.0
     neurons = {node.name for node in network.having(Neuron)}
+    sending = {node.name for node in network.having(*SENDING)}
     size = 0
     for part in blocks(network, iter([samples]), time_steps):
         parts.append(next(iter(part.outputs.values()))[-1].cpu())
-        spikes += sum(float(count.double().sum()) for name, count in part.totals.items() if name in neurons)
+        spikes += sum(float(count.double().sum()) for name, count in part.totals.items() if name in sending)
         operations += sum(synaptic_operations(part.totals, work).values())
         size = sum(count[0].numel() for name, count in part.totals.items() if name in neurons)
     scores = torch.cat(parts)

@@ -124,17 +124,8 @@ class HSA(Subtracting):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModifiedHSA(Subtracting):
-    """Write a waveform in [0, 1] by the modified Hough algorithm: fire where the kernel hardly exceeds what is left.
-
-    s[t] = 1 if sum_k max(kernel[k] - left[t + k], 0) <= `threshold`, and then left[t + k] -= kernel[k]; with threshold 0 it is
-    `HSA`. No bound is known beforehand. Waveform [time, ...] <-> spikes [time, ...]. Raises ArgumentError for values out of
-    [0, 1] and signals shorter than the kernel. Source: Schrauwen and Van Campenhout 2003, section on the modified HSA.
-
-    >>> code = ModifiedHSA(kernel=(0.25, 0.25), threshold=0.1)
-    >>> code.encode(torch.tensor([0.25, 0.45, 0.5, 0.25])).spikes.tolist()
-    [1, 1, 1, 0]
-    """
+class Tolerant(Subtracting):
+    """A subtracting code that fires although the kernel does not fit exactly, up to a `threshold`."""
 
     properties: ClassVar[Properties] = Properties(
         family="filter and optimiser",
@@ -146,18 +137,34 @@ class ModifiedHSA(Subtracting):
         citation="Schrauwen and Van Campenhout 2003 (IJCNN); thesis, section 3.1.3",
     )
 
-    threshold: float = 0.1
+    threshold: float
 
     def __post_init__(self) -> None:
         super().__post_init__()
         not_negative("threshold", self.threshold)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModifiedHSA(Tolerant):
+    """Write a waveform in [0, 1] by the modified Hough algorithm: fire where the kernel hardly exceeds what is left.
+
+    s[t] = 1 if sum_k max(kernel[k] - left[t + k], 0) <= `threshold`, and then left[t + k] -= kernel[k]; with threshold 0 it is
+    `HSA`. No bound is known beforehand. Waveform [time, ...] <-> spikes [time, ...]. Raises ArgumentError for values out of
+    [0, 1] and signals shorter than the kernel. Source: Schrauwen and Van Campenhout 2003, section on the modified HSA.
+
+    >>> code = ModifiedHSA(kernel=(0.25, 0.25), threshold=0.1)
+    >>> code.encode(torch.tensor([0.25, 0.45, 0.5, 0.25])).spikes.tolist()
+    [1, 1, 1, 0]
+    """
+
+    threshold: float = 0.1
 
     def fires(self, window: Tensor, kernel: Tensor) -> Tensor:
         return (kernel - window).clamp(min=0).sum(0) <= self.threshold
 
 
 @dataclass(frozen=True, kw_only=True)
-class BSA(Subtracting):
+class BSA(Tolerant):
     """Write a waveform in [0, 1] by Ben's spiker algorithm: fire where the kernel makes the rest smaller.
 
     s[t] = 1 if sum_k |left[t + k] - kernel[k]| <= sum_k |left[t + k]| - `threshold`, and then left[t + k] -= kernel[k]: each
@@ -172,21 +179,7 @@ class BSA(Subtracting):
     ([1, 1, 1, 0], [0.25, 0.5, 0.5, 0.25])
     """
 
-    properties: ClassVar[Properties] = Properties(
-        family="filter and optimiser",
-        stimulus="waveform",
-        inverts=True,
-        guarantee="",
-        for_conversion=False,
-        why=OUTPUT,
-        citation="Schrauwen and Van Campenhout 2003 (IJCNN); thesis, section 3.1.3",
-    )
-
     threshold: float = 0.9
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        not_negative("threshold", self.threshold)
 
     def fires(self, window: Tensor, kernel: Tensor) -> Tensor:
         return (window - kernel).abs().sum(0) <= window.abs().sum(0) - self.threshold
