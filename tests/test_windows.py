@@ -244,3 +244,16 @@ def test_corrected_codes_keep_their_window():
     network = tp.convert(model, samples, tp.recipes["phase-sparse"].with_window(15))
     neuron = network.having(Phase)[0].op
     assert (neuron.levels, neuron.smallest) == (15, 4)
+
+
+def test_all_windows_but_the_last_are_over_when_the_answer_forms():
+    model, samples = ZOO["resnet"]()
+    network = tp.convert(model, samples, "phase")
+    report = tp.evaluate(model, network, samples)
+    places = turns(network)
+    last = max(places.values())
+    layers = {layer.name: layer.spikes_per_neuron * layer.neurons for layer in report.layers}
+    before = sum(spikes for name, spikes in layers.items() if places[name] < last)
+    assert report.checkpoints[0].spikes >= before * (1 - 1e-6)
+    assert report.checkpoints[0].spikes < report.final.spikes
+    assert report.final.spikes == pytest.approx(sum(layers.values()), rel=1e-6)

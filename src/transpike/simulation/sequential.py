@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from transpike.network import Network
+from transpike.network.turns import turns
 from transpike.network.value import last_uses
 from transpike.neurons import Windowed
 from transpike.ops import Input
@@ -32,8 +33,17 @@ class Windows:
     time_steps: int
 
     def spikes_by(self, step: int | None = None) -> dict[str, Tensor]:
-        """Return how many spikes each neuron has sent by `step` of its window, or in all of it [batch, ...], by node."""
-        return {n: neuron(self.network, n).spikes(m, self.time_steps, step) for n, m in self.messages.items()}
+        """Return how many spikes each neuron has sent by `step` of the last window, or in all of it [batch, ...], by node.
+
+        The windows of all but the last layers are over by then.
+        """
+        taken = turns(self.network)
+        last = max((taken[name] for name in self.messages), default=0)
+
+        def until(name: str) -> int | None:
+            return step if taken[name] == last else None
+
+        return {n: neuron(self.network, n).spikes(m, self.time_steps, until(n)) for n, m in self.messages.items()}
 
     def transmitted(self) -> dict[str, Tensor]:
         """Return the sum over the window of what each neuron sent, in units in which its mean is the value."""
