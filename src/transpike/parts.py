@@ -18,6 +18,7 @@ class Trait(Enum):
     LINEAR = "linear"  # commutes with averaging over time: left untouched
     ACTIVATION = "activation"  # pointwise and non-linear: becomes neurons
     COUPLED = "coupled"  # several values at once, non-linear: needs a rule
+    DISCRETE = "discrete"  # acts on whole numbers that come from outside, such as words: done once, before any neuron
     STATIC = "static"  # depends on no input, or is the input itself
 
 
@@ -88,6 +89,7 @@ class Stateful(Op):
     keeps: ClassVar[frozenset[str]] = frozenset()  # which of "count" (it spikes) and "potential" its state holds
     routes: ClassVar[bool] = False  # whether it passes on what it reads: spikes as spikes, currents as currents
     copies: ClassVar[int] = 4  # tensors of the size of its input or output that its state and one step hold at worst
+    joins: ClassVar[bool] = False  # whether the ANN has all of its inputs; else further ones are signals in time alone
 
     def start(self, x: Tensor, first_sample: int = 0) -> State:
         """Return the state before the first step, for inputs shaped like `x` [batch, ...].

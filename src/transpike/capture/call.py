@@ -24,6 +24,13 @@ class Signal:
     shape: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Turned:
+    """A signal [batch, a, ...] that the model has as [a, batch, ...], such as a sequence with time as its first axis."""
+
+    signal: Signal
+
+
 class BatchSize:
     """Stands for the size of the batch wherever a model asks for it."""
 
@@ -37,9 +44,10 @@ PACKAGES = tuple(str(Path(file).parent).replace("\\", "/") + "/" for file in (to
 
 @dataclass
 class Program:
-    """The nodes read so far, in order."""
+    """The nodes read so far, in order, and what those of loops hold of the element before (see `Network.previous`)."""
 
     nodes: dict[str, Node] = field(default_factory=dict)
+    previous: dict[str, str] = field(default_factory=dict)
 
     def add(self, wanted: str, op: Op, inputs: tuple[Signal, ...], origin: str, shape: tuple[int, ...]) -> Signal:
         """Append a node under `wanted`, numbered if that name is taken, and return its signal."""

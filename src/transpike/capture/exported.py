@@ -7,8 +7,9 @@ import logging
 import operator
 import traceback
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,9 @@ from torch.export.graph_signature import InputKind
 from torch.fx.node import map_aggregate
 
 from transpike import ops
-from transpike.capture.call import BATCH, Call, Program, Signal, foreign, operator_name, sample_shape, where
-from transpike.capture.readers import READERS, unreadable
+from transpike.capture.call import BATCH, Call, Program, Signal, Turned, foreign, operator_name, sample_shape, where
+from transpike.capture.readers import INDIFFERENT, READERS, TURNING, unreadable
+from transpike.capture.sequences import whole_sequences
 from transpike.errors import CaptureError
 from transpike.network import Network, Node
 
@@ -29,7 +31,7 @@ def export(model: nn.Module, samples: Sequence[Tensor]) -> ExportedProgram:
     """Return the functional ATen program of `model` with the batch left open, or raise CaptureError with the reason."""
     batch = Dim("batch")
     try:
-        with warnings.catch_warnings(), quiet():
+        with warnings.catch_warnings(), quiet(), whole_sequences(model):
             warnings.simplefilter("ignore")  # torch warns about its own internals here
             program = torch.export.export(
                 model, tuple(samples), dynamic_shapes=tuple({0: batch} for _ in samples), strict=False
@@ -107,9 +109,11 @@ class Reader:
             value = self.values.get(node)
             if isinstance(value, Signal):
                 outputs[key] = value.name
+            elif isinstance(value, Turned):
+                raise CaptureError(f"Output {key!r} has the batch as axis 1: return it with the batch as axis 0.")
             elif value is not None:
                 raise CaptureError(f"Output {key!r} of the model does not depend on its input.")
-        return Network(self.program.nodes, outputs)
+        return Network(self.program.nodes, outputs, previous=self.program.previous)
 
     def known(self) -> dict[str, Node]:
         """Return the nodes read so far without their links, which may lead to refused operators."""
@@ -169,7 +173,7 @@ class Reader:
         reader = READERS.get(call.operator)
         if reader is None:
             raise unreadable(call)
-        value = reader(call)
+        value = read_turned(call, reader) if any(map(is_turned, call.arguments.values())) else reader(call)
         check_shape(node, value)
         return value
 
@@ -184,7 +188,7 @@ class Reader:
     def fold(self, node: fx.Node) -> Any:
         """Compute a value that depends on no input; the batch counts as 1 there, to be broadcast."""
         value = node.meta.get("val")
-        if isinstance(value, Tensor) and any(not isinstance(size, int) for size in value.shape):
+        if isinstance(value, Tensor) and any(not isinstance(size, int) for size in value.shape) and not batch_second(value):
             try:
                 sample_shape(node, value)
             except CaptureError:
@@ -214,7 +218,30 @@ def unknown(value: Any) -> Any:
 
 def holds_signal(value: Any) -> bool:
     """Whether a value, or any of several, depends on an input."""
-    return isinstance(value, Signal) or (isinstance(value, tuple | list) and any(map(holds_signal, value)))
+    return isinstance(value, Signal | Turned) or (isinstance(value, tuple | list) and any(map(holds_signal, value)))
+
+
+def is_turned(value: Any) -> bool:
+    """Whether a value, or any of several, has the batch as axis 1."""
+    return isinstance(value, Turned) or (isinstance(value, tuple | list) and any(map(is_turned, value)))
+
+
+def read_turned(call: Call, reader: Callable[[Call], Any]) -> Any:
+    """Read a call with values that have the batch as axis 1, if its operator knows how, or does not mind where it is."""
+    if call.operator in TURNING:
+        return reader(call)
+    if call.operator not in INDIFFERENT or any(isinstance(value, Signal) for value in call.arguments.values()):
+        raise call.refusal(
+            "it acts on a value with the batch as axis 1", "Bring the batch to axis 0 before it, such as by x.transpose(0, 1)."
+        )
+    straight = {name: value.signal if isinstance(value, Turned) else value for name, value in call.arguments.items()}
+    return Turned(reader(replace(call, arguments=straight)))
+
+
+def batch_second(value: Tensor) -> bool:
+    """Whether a constant has the batch as axis 1 alone, as initial states have."""
+    sizes = list(value.shape)
+    return len(sizes) > 1 and not isinstance(sizes[1], int) and all(isinstance(size, int) for size in (sizes[0], *sizes[2:]))
 
 
 def check_shape(node: fx.Node, value: Any) -> None:

@@ -50,6 +50,7 @@ def save(network: Network, folder: str | Path) -> None:
             "tensors_sha256": digest(staging / TENSORS),
             "method": None if network.method is None else dataclasses.asdict(network.method),
             "outputs": dict(network.outputs),
+            "previous": dict(network.previous),
             "findings": [dataclasses.asdict(finding) for finding in network.findings],
             "nodes": nodes,
         }
@@ -88,7 +89,7 @@ def load(folder: str | Path) -> Network:
         nodes = [read_node(values, tensors) for values in graph["nodes"]]
         findings = tuple(Finding(**values) for values in graph["findings"])
         method = None if graph["method"] is None else Method(**graph["method"])
-        return Network({node.name: node for node in nodes}, graph["outputs"], method, findings)
+        return Network({node.name: node for node in nodes}, graph["outputs"], method, findings, graph.get("previous", {}))
     except (KeyError, TypeError, ValueError, AttributeError, TranspikeError) as error:
         raise ArchiveError(f"{folder / GRAPH} is damaged or was edited: {type(error).__name__} {error}.") from None
 

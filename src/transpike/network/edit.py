@@ -10,10 +10,12 @@ from transpike.parts import Op
 
 
 def rebuilt(network: Network, nodes: Iterable[Node], renamed: dict[str, str] | None = None) -> Network:
-    """Return the network made of `nodes` in this order, with outputs led to their new names."""
+    """Return the network made of `nodes` in this order, with outputs and ways back led to their new names."""
     renamed = renamed or {}
+    new = {node.name: node for node in nodes}
     outputs = {key: renamed.get(name, name) for key, name in network.outputs.items()}
-    return dataclasses.replace(network, nodes={node.name: node for node in nodes}, outputs=outputs)
+    previous = {name: renamed.get(source, source) for name, source in network.previous.items() if name in new}
+    return dataclasses.replace(network, nodes=new, outputs=outputs, previous=previous)
 
 
 def substitute(network: Network, name: str, nodes: Iterable[Node]) -> Network:
@@ -49,11 +51,7 @@ def follow(network: Network, name: str, node: Node) -> Network:
 
 def pruned(network: Network) -> Network:
     """Return the network without nodes that no output needs; inputs stay, since the model takes them."""
-    needed = set(network.outputs.values()) | set(network.inputs)
-    for name in reversed(list(network.nodes)):
-        if name in needed:
-            needed.update(network.nodes[name].inputs)
-    return rebuilt(network, (node for node in network.nodes.values() if node.name in needed))
+    return network.restricted(network.nodes)
 
 
 def with_op(network: Network, name: str, op: Op) -> Network:

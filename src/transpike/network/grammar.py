@@ -96,16 +96,23 @@ def carried(network: Network) -> dict[str, Carried]:
     """
     answers = decoded(network)
     kinds: dict[str, Carried] = {}
-    for name, node in network.nodes.items():
-        sources = {kinds[source] for source in node.inputs} - {Carried.STATIC}
-        if name in answers:
-            kinds[name] = Carried.ANSWER
-        elif isinstance(node.op, Stateful) and not node.op.routes:
-            kinds[name] = Carried.SPIKES
-        elif not sources:
-            kinds[name] = Carried.STATIC
-        elif isinstance(node.op, Linear | Convolution | TransposedConvolution) or Carried.CURRENT in sources:
-            kinds[name] = Carried.CURRENT
-        else:
-            kinds[name] = Carried.SPIKES
+    known: dict[str, Carried] | None = None
+    while kinds != known:  # what the element before sent is known after the first round
+        known = kinds
+        kinds = {}
+        for name, node in network.nodes.items():
+            sources = {kinds[source] for source in node.inputs} - {Carried.STATIC}
+            if name in network.previous:
+                sources |= {known.get(network.previous[name], Carried.STATIC)} - {Carried.STATIC}
+            kinds[name] = Carried.ANSWER if name in answers else sent_by(node.op, sources)
     return kinds
+
+
+def sent_by(op: Op, sources: set[Carried]) -> Carried:
+    """Return what an op sends, given what those that it reads send, but for static values."""
+    if isinstance(op, Stateful) and not op.routes:
+        return Carried.CURRENT if op.joins else Carried.SPIKES
+    if not sources:
+        return Carried.STATIC
+    weighted = isinstance(op, Linear | Convolution | TransposedConvolution)
+    return Carried.CURRENT if weighted or Carried.CURRENT in sources else Carried.SPIKES

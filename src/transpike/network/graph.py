@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from transpike.errors import ArgumentError
-from transpike.ops import Input
+from transpike.ops import Input, Previous
 from transpike.parts import Finding, Method, Op, Stateful
 
 
@@ -30,17 +30,21 @@ class Network:
     """An ordered, immutable mapping from name to node, with named outputs.
 
     Axis 0 of every value is the batch and is implicit. `outputs` maps the key of each output (for a single output the
-    key is "output") to a node. A network is analogue, or spiking once an op in it keeps state.
+    key is "output") to a node. A network is analogue, or spiking once an op in it keeps state. `previous` maps each
+    `Previous` node to the node of its loop whose value of the element before it holds: the one way back in a graph that
+    otherwise only leads on.
     """
 
     nodes: Mapping[str, Node]
     outputs: Mapping[str, str]
     method: Method | None = None
     findings: tuple[Finding, ...] = field(default=())
+    previous: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "nodes", MappingProxyType(dict(self.nodes)))
         object.__setattr__(self, "outputs", MappingProxyType(dict(self.outputs)))
+        object.__setattr__(self, "previous", MappingProxyType(dict(self.previous)))
         seen: set[str] = set()
         for name, node in self.nodes.items():
             missing = [source for source in node.inputs if source not in seen]
@@ -50,9 +54,13 @@ class Network:
         lost = [target for target in self.outputs.values() if target not in seen]
         if lost:
             raise ArgumentError(f"Outputs name nodes that do not exist: {lost}.")
+        if set(self.previous) != {name for name, node in self.nodes.items() if isinstance(node.op, Previous)}:
+            raise ArgumentError("Every Previous node, and no other, needs an entry in `previous`.")
+        if lost := [source for source in self.previous.values() if source not in seen]:
+            raise ArgumentError(f"Nodes that hold the value of the element before read nodes that do not exist: {lost}.")
 
     def __reduce__(self) -> tuple[object, ...]:
-        return Network, (dict(self.nodes), dict(self.outputs), self.method, self.findings)
+        return Network, (dict(self.nodes), dict(self.outputs), self.method, self.findings, dict(self.previous))
 
     @property
     def spiking(self) -> bool:
@@ -66,8 +74,10 @@ class Network:
 
     @property
     def users(self) -> dict[str, list[str]]:
-        """The nodes that read each node; outputs do not count."""
+        """The nodes that read each node, those that hold it for the next element too; outputs do not count."""
         users: dict[str, list[str]] = {name: [] for name in self.nodes}
+        for name, source in self.previous.items():
+            users[source].append(name)
         for name, node in self.nodes.items():
             for source in node.inputs:
                 users[source].append(name)
@@ -89,13 +99,22 @@ class Network:
 
     def analogue(self) -> Network:
         """Return the ANN: stateful ops become what they approximate, corrected weights what they were."""
-        nodes: dict[str, Node] = {}
-        needed = {*self.outputs.values(), *self.inputs}
-        for node in reversed(list(self.nodes.values())):
-            if node.name in needed:
-                nodes[node.name] = counterpart(node)
-                needed.update(nodes[node.name].inputs)
-        return dataclasses.replace(self, nodes=dict(reversed(list(nodes.items()))))
+        return self.restricted({name: counterpart(node) for name, node in self.nodes.items()})
+
+    def restricted(self, nodes: Mapping[str, Node]) -> Network:
+        """Return the network made of those of `nodes` that an output needs, and the inputs, which the model takes anyway."""
+        needed: set[str] = set()
+        waiting = [*self.outputs.values(), *(name for name in self.inputs if name in nodes)]
+        while waiting:
+            name = waiting.pop()
+            if name not in needed:
+                needed.add(name)
+                waiting += nodes[name].inputs
+                if name in self.previous:
+                    waiting.append(self.previous[name])
+        kept = {name: node for name, node in nodes.items() if name in needed}
+        previous = {name: source for name, source in self.previous.items() if name in needed}
+        return dataclasses.replace(self, nodes=kept, previous=previous)
 
     def to(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> Network:
         """Return the network with floating tensors on `device` and in `dtype`; its inputs expect that dtype."""
@@ -124,5 +143,5 @@ class Network:
 
 def counterpart(node: Node) -> Node:
     """Return what a node is in the ANN. Further inputs of an op that keeps state are signals in time, which the ANN has not."""
-    inputs = node.inputs[:1] if isinstance(node.op, Stateful) else node.inputs
+    inputs = node.inputs[:1] if isinstance(node.op, Stateful) and not node.op.joins else node.inputs
     return dataclasses.replace(node, op=node.op.analogue(), inputs=inputs)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from transpike.errors import ArgumentError, positive_whole
 from transpike.network.graph import Network
+from transpike.network.loops import elements, loops
+from transpike.network.value import shapes
 from transpike.neurons import Neuron, Windowed
+from transpike.ops import Collect
 from transpike.parts import Decoder
 
 
@@ -39,10 +42,32 @@ def steps_for(network: Network, time_steps: int | None, default: int | None = No
 
 
 def turns(network: Network) -> dict[str, int]:
-    """Return, for each node, in which window what it sends leaves, from 1: the layers of neurons on the longest path to it."""
+    """Return, for each node, in which window what it sends leaves, from 1: the layers of neurons on the longest path to it.
+
+    In a loop that is the window of its first element; what is collected leaves with the last.
+    """
+    round_trips = round_trips_of(network)
     found: dict[str, int] = {}
     for name, node in network.nodes.items():
-        found[name] = max((found[source] for source in node.inputs), default=0) + isinstance(node.op, Neuron)
+        waits = round_trips.get(node.op.loop, 0) if isinstance(node.op, Collect) else 0
+        found[name] = max((found[source] for source in node.inputs), default=0) + isinstance(node.op, Neuron) + waits
+    return found
+
+
+def round_trips_of(network: Network) -> dict[str, int]:
+    """Return, for each loop, how many windows pass between its first and its last element."""
+    if not network.previous:
+        return {}
+    counts = elements(network, shapes(network))
+    found: dict[str, int] = {}
+    for name, loop in loops(network).items():
+        depth: dict[str, int] = {}
+        for inside in loop.nodes:
+            node = network.nodes[inside]
+            before = max((depth.get(source, 0) for source in node.inputs), default=0)
+            depth[inside] = before + isinstance(node.op, Neuron)
+        around = max((depth[source] for source in loop.carried.values()), default=0)
+        found[name] = around * (counts[loop.entries[0]] - 1)
     return found
 
 

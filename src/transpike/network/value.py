@@ -10,8 +10,8 @@ from torch import Tensor
 
 from transpike.errors import ArgumentError
 from transpike.network.graph import Network, counterpart
+from transpike.network.loops import Loop, nodes_of, run_loop, schedule
 from transpike.ops import Input
-from transpike.parts import Stateful
 
 
 def last_uses(network: Network, names: Iterable[str]) -> dict[str, list[str]]:
@@ -35,24 +35,32 @@ def forward(
 ) -> Mapping[str, Tensor]:
     """Return the outputs of an analogue network for `inputs` [batch, ...], by output key.
 
-    `observe(name, value)` sees the value of every node. Raises ArgumentError for a spiking network, which has no single
+    `observe(name, value)` sees the value of every node; those of a loop [batch * elements, ...], as if each element was
+    a sample. Raises ArgumentError for a spiking network, which has no single
     value: take `network.analogue()` or simulate it.
     """
     if network.spiking:
         raise ArgumentError("A spiking network has no single value: simulate it, or take network.analogue().")
-    values: dict[str, Tensor] = {}
-    given = iter(inputs)
+    values: dict[str, Tensor] = dict(zip(network.inputs, inputs, strict=True))
+
+    def compute(name: str, known: Mapping[str, Tensor], element: int = 0) -> Tensor:  # noqa: ARG001 - all are alike here
+        node = network.nodes[name]
+        result: Tensor = known[name] if isinstance(node.op, Input) else node.op(*[known[source] for source in node.inputs])
+        return result
+
     frees = last_uses(network, network.nodes)
-    for name, node in network.nodes.items():
-        if isinstance(node.op, Input):
-            values[name] = next(given)
+    for item in schedule(network):
+        if isinstance(item, Loop):
+            watched = item.nodes if observe is not None else ()
+            values |= run_loop(network, item, values, compute, watched)
         else:
-            assert not isinstance(node.op, Stateful)
-            values[name] = node.op(*[values[source] for source in node.inputs])
-        if observe is not None:
-            observe(name, values[name])
-        for done in frees.get(name, ()):
-            del values[done]
+            values[item] = compute(item, values)
+        for name in nodes_of(item):
+            if observe is not None:
+                observe(name, values[name].flatten(0, 1) if isinstance(item, Loop) else values[name])
+        for name in nodes_of(item):
+            for done in frees.get(name, ()):
+                values.pop(done, None)
     batch = inputs[0].shape[0]
     return {key: values[name].expand(batch, *values[name].shape[1:]) for key, name in network.outputs.items()}
 

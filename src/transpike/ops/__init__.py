@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from transpike.ops.activation import Clamped, Clip, LeakyRelu, Qcfs, Relu, Rescaled, Sigmoid, SlipRelu, Softmax, ceiling
+from transpike.ops.activation import (
+    Clamped,
+    Clip,
+    LeakyRelu,
+    NormalCurve,
+    Qcfs,
+    Relu,
+    Rescaled,
+    Sigmoid,
+    SlipRelu,
+    Softmax,
+    Tanh,
+    ceiling,
+)
 from transpike.ops.arithmetic import Add, Constant, Identity, Input, Multiply, OnGrid
 from transpike.ops.linear import Affine, BatchNorm, Convolution, Linear, TransposedConvolution
+from transpike.ops.lookup import Embedding, OneHot
 from transpike.ops.pooling import AdaptiveAveragePool, AdaptiveMaxPool, AveragePool, MaxPool, Mean
+from transpike.ops.recurrence import Choose, Collect, Element, Previous, Within
 from transpike.ops.shape import Concatenate, Expand, Pad, Permute, Reshape, Slice, Upsample
 from transpike.parts import Op, Trait
 
@@ -30,6 +45,13 @@ TRAITS: dict[type[Op], Trait] = {
     Pad: Trait.LINEAR,
     Expand: Trait.LINEAR,
     Upsample: Trait.LINEAR,
+    Element: Trait.LINEAR,
+    Previous: Trait.LINEAR,
+    Collect: Trait.LINEAR,
+    Choose: Trait.LINEAR,
+    Embedding: Trait.DISCRETE,
+    OneHot: Trait.DISCRETE,
+    Within: Trait.DISCRETE,
     Relu: Trait.ACTIVATION,
     Clip: Trait.ACTIVATION,
     LeakyRelu: Trait.ACTIVATION,
@@ -38,6 +60,8 @@ TRAITS: dict[type[Op], Trait] = {
     SlipRelu: Trait.ACTIVATION,
     Clamped: Trait.ACTIVATION,
     Sigmoid: Trait.ACTIVATION,
+    Tanh: Trait.ACTIVATION,
+    NormalCurve: Trait.ACTIVATION,
     MaxPool: Trait.COUPLED,
     AdaptiveMaxPool: Trait.COUPLED,
     Softmax: Trait.COUPLED,
@@ -59,11 +83,15 @@ __all__ = [
     "Affine",
     "AveragePool",
     "BatchNorm",
+    "Choose",
     "Clamped",
     "Clip",
+    "Collect",
     "Concatenate",
     "Constant",
     "Convolution",
+    "Element",
+    "Embedding",
     "Expand",
     "Identity",
     "Input",
@@ -72,9 +100,12 @@ __all__ = [
     "MaxPool",
     "Mean",
     "Multiply",
+    "NormalCurve",
     "OnGrid",
+    "OneHot",
     "Pad",
     "Permute",
+    "Previous",
     "Qcfs",
     "Relu",
     "Rescaled",
@@ -83,7 +114,9 @@ __all__ = [
     "Slice",
     "SlipRelu",
     "Softmax",
+    "Tanh",
     "TransposedConvolution",
     "Upsample",
+    "Within",
     "ceiling",
 ]

@@ -129,6 +129,29 @@ class Sigmoid(Op):
 
 
 @dataclass(frozen=True, eq=False)
+class Tanh(Op):
+    """y = tanh(x)."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.tanh(x)
+
+
+@dataclass(frozen=True, eq=False)
+class NormalCurve(Op):
+    """y = low + (1 - low) Phi(x / sigma), with Phi the distribution of a normal variable of mean 0 and deviation 1.
+
+    From 0 to 1 with `low` 0 in place of a sigmoid, from -1 to 1 with `low` -1 in place of tanh. Source: a thesis on
+    conversion, section 5.2 and its outlook.
+    """
+
+    sigma: float
+    low: float = 0.0
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.low + (1 - self.low) * torch.special.ndtr(x / self.sigma)
+
+
+@dataclass(frozen=True, eq=False)
 class Softmax(Op):
     """y = exp(x) / sum exp(x) along `axis` (counted with the batch), or its logarithm."""
 

@@ -14,12 +14,15 @@ import torch
 from torch import Tensor
 
 from transpike.network import Network
+from transpike.network.loops import Loop, membership, nodes_of, run_loop, schedule, side_by_side
 from transpike.network.turns import turns
 from transpike.network.value import last_uses
 from transpike.neurons import Windowed
 from transpike.ops import Input
 from transpike.parts import Stateful
 from transpike.simulation.stepper import channels_last
+
+FAR = 2**20  # samples between the draws for one element of a sequence and for the next
 
 
 @dataclass(frozen=True)
@@ -116,28 +119,40 @@ def run_windows(network: Network, inputs: Sequence[Tensor], time_steps: int, fir
     frees = last_uses(network, order)
     values: dict[str, Tensor] = {}
     messages: dict[str, Tensor] = {}
-    for name in order:
+    sent: dict[str, list[Tensor]] = {}
+
+    def compute(name: str, known: Mapping[str, Tensor], element: int = 0) -> Tensor:
         op = network.nodes[name].op
         if isinstance(op, Input):
-            values[name] = given[name]
-        elif isinstance(op, Windowed):
-            message = op.encoded(values[network.nodes[name].inputs[0]], time_steps)
-            messages[name] = op.disturbed(message, first_sample)
-            values[name] = op.value(messages[name], time_steps)
-        else:
-            values[name] = mean_value(network, name, values)
-        for done in frees.get(name, ()):
-            if done not in needed:
-                del values[done]
+            return given[name]
+        if not isinstance(op, Windowed):
+            return mean_value(network, name, known)
+        message = op.encoded(known[network.nodes[name].inputs[0]], time_steps)
+        message = op.disturbed(message, first_sample + element * FAR)
+        sent.setdefault(name, []).append(message)
+        return op.value(message, time_steps)
+
+    for item in schedule(network, order):
+        values |= run_loop(network, item, values, compute) if isinstance(item, Loop) else {item: compute(item, values)}
+        backwards = isinstance(item, Loop) and item.backwards
+        for name in nodes_of(item):
+            if name in sent:
+                each = sent.pop(name)
+                messages[name] = side_by_side(each[::-1] if backwards else each) if isinstance(item, Loop) else each[0]
+        for name in nodes_of(item):
+            for done in frees.get(name, ()):
+                if done not in needed:
+                    values.pop(done, None)
     return Windows(network, messages, values, given, time_steps)
 
 
 def read_out(network: Network) -> list[str]:
-    """Return the nodes that no neuron follows: what forms the answer during the last window."""
+    """Return the nodes that no neuron or loop follows: what forms the answer during the last window."""
+    inside = membership(network)
     followed: set[str] = set()
     for name in reversed(list(network.nodes)):
         node = network.nodes[name]
-        if isinstance(node.op, Windowed) or name in followed:
+        if isinstance(node.op, Windowed) or name in followed or name in inside:
             followed.update((name, *node.inputs))
     return [name for name in network.nodes if name not in followed]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from transpike import ops
 from transpike.capture.call import Call
-from transpike.capture.readers import activations, arithmetic, pooling, shape, weights
+from transpike.capture.readers import activations, arithmetic, pooling, recurrence, shape, weights
 from transpike.errors import CaptureError
 
 READERS: dict[str, Callable[[Call], Any]] = {
@@ -46,10 +46,16 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "slip_relu": activations.slip_relu,
     "clamped": activations.clamped,
     "sigmoid": lambda call: call.emit(ops.Sigmoid(), call.arguments["self"]),
+    "tanh": lambda call: call.emit(ops.Tanh(), call.arguments["self"]),
+    "normal_curve": activations.normal_curve,
     "softmax": activations.softmax,
     "_softmax": activations.softmax,
     "log_softmax": lambda call: activations.softmax(call, logarithm=True),
     "_log_softmax": lambda call: activations.softmax(call, logarithm=True),
+    "recurrent": recurrence.layers,
+    **dict.fromkeys((f"{kind}_cell" for kind in recurrence.KINDS), recurrence.cell),
+    "embedding": recurrence.embedding,
+    "one_hot": recurrence.one_hot,
     "avg_pool1d": pooling.average_pool,
     "avg_pool2d": pooling.average_pool,
     "avg_pool3d": pooling.average_pool,
@@ -120,6 +126,15 @@ READERS: dict[str, Callable[[Call], Any]] = {
 }
 
 
+# Operators that act alike wherever the batch is, if what they read all has it in the same place.
+INDIFFERENT = frozenset(
+    "linear relu relu6 hardtanh clamp leaky_relu sigmoid tanh dropout clone contiguous alias detach add sub mul neg "
+    "embedding one_hot _to_copy".split()
+)
+
+TURNING = frozenset(("permute", "transpose", "slice", "select", "recurrent"))  # those that know where it is
+
+
 def unreadable(call: Call) -> CaptureError:
     """Return the refusal of an operator that has no row."""
     return call.refusal(
@@ -130,13 +145,14 @@ def unreadable(call: Call) -> CaptureError:
 
 SMOOTH = "Smooth activations have no spiking rule under rate coding: replace it by ReLU, ReLU6 or LeakyReLU and fine-tune."
 ADVICE = {
-    **dict.fromkeys(("gelu", "silu", "hardswish", "hardsigmoid", "mish", "elu", "selu", "celu", "softplus", "tanh"), SMOOTH),
+    **dict.fromkeys(("gelu", "silu", "hardswish", "hardsigmoid", "mish", "elu", "selu", "celu", "softplus"), SMOOTH),
     **dict.fromkeys(
         ("layer_norm", "native_layer_norm", "group_norm", "native_group_norm", "instance_norm"),
         "Normalisation by the sample's own statistics is no linear op: train with batch norm instead.",
     ),
+    **dict.fromkeys(recurrence.KINDS, "Call the layer as a module: torch.nn.LSTM, GRU or RNN."),
     **dict.fromkeys(
-        ("lstm", "gru", "rnn_tanh", "rnn_relu", "scaled_dot_product_attention", "bmm", "embedding"),
-        "Feed-forward networks of convolutions and linear layers can be converted.",
+        ("scaled_dot_product_attention", "bmm"),
+        "Networks of convolutions, linear and recurrent layers can be converted.",
     ),
 }

@@ -56,3 +56,7 @@ def trained_threshold(call: Call) -> Tensor:
 def softmax(call: Call, logarithm: bool = False) -> Signal:
     signal = call.arguments["self"]
     return call.emit(ops.Softmax(call.axis(call.dim, len(signal.shape) + 1), logarithm), signal)
+
+
+def normal_curve(call: Call) -> Signal:
+    return call.emit(ops.NormalCurve(call.sigma, call.low), call.x)

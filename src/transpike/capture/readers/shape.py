@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from transpike import ops
-from transpike.capture.call import BATCH, Call, Signal
+from transpike.capture.call import BATCH, Call, Signal, Turned
 
 
 def reshaped(call: Call) -> Signal:
@@ -16,22 +16,41 @@ def reshaped(call: Call) -> Signal:
     return signal if call.shape == signal.shape else call.emit(ops.Reshape(call.shape), signal)
 
 
-def permuted(call: Call) -> Signal:
-    signal = call.arguments["self"]
-    rank = len(signal.shape) + 1
-    axes = [dim % rank for dim in call.dims]
-    if axes[0] != 0:
-        raise call.refusal("it moves the batch away from axis 0", "Keep the batch as axis 0 throughout.")
-    return call.emit(ops.Permute(tuple(axes)), signal)
+def permuted(call: Call) -> Signal | Turned:
+    value = call.arguments["self"]
+    rank = len(untied(value).shape) + 1
+    return reordered(call, value, [dim % rank for dim in call.dims])
 
 
-def transposed_axes(call: Call) -> Signal:
-    signal = call.arguments["self"]
-    rank = len(signal.shape) + 1
+def transposed_axes(call: Call) -> Signal | Turned:
+    value = call.arguments["self"]
+    rank = len(untied(value).shape) + 1
     axes = list(range(rank))
-    first, second = call.axis(call.dim0, rank), call.axis(call.dim1, rank)
+    first, second = call.dim0 % rank, call.dim1 % rank
     axes[first], axes[second] = axes[second], axes[first]
-    return call.emit(ops.Permute(tuple(axes)), signal)
+    return reordered(call, value, axes)
+
+
+def untied(value: Signal | Turned) -> Signal:
+    """Return a signal with the batch as axis 0."""
+    return value.signal if isinstance(value, Turned) else value
+
+
+def swapped(axes: list[int]) -> list[int]:
+    """Return an order of axes with the first two exchanged."""
+    return [axes[1], axes[0], *axes[2:]]
+
+
+def reordered(call: Call, value: Signal | Turned, axes: list[int]) -> Signal | Turned:
+    """Return a value with its axes in another order; the batch may become axis 0 or 1."""
+    order = [{0: 1, 1: 0}.get(axis, axis) for axis in axes] if isinstance(value, Turned) else axes
+    signal = untied(value)
+    if order.index(0) > 1:
+        raise call.refusal("it moves the batch behind axis 1", "Keep the batch as axis 0, or 1 for sequences, throughout.")
+    turned = order[0] != 0
+    final = swapped(order) if turned else order
+    moved = signal if final == sorted(final) else call.emit(ops.Permute(tuple(final)), signal)
+    return Turned(moved) if turned else moved
 
 
 def bounded(value: Any, size: int, default: int) -> int:
@@ -42,8 +61,10 @@ def bounded(value: Any, size: int, default: int) -> int:
     return max(0, min(size, value + size if value < 0 else value))
 
 
-def sliced(call: Call) -> Signal:
+def sliced(call: Call) -> Signal | Turned:
     signal: Signal = call.arguments["self"]
+    if isinstance(signal, Turned):
+        return sliced_turned(call, signal)
     rank = len(signal.shape) + 1
     if call.dim % rank == 0:
         whole = (call.start in (None, 0)) and call.step == 1 and (call.end is None or call.end is BATCH or call.end > 2**40)
@@ -58,8 +79,29 @@ def sliced(call: Call) -> Signal:
     return call.emit(ops.Slice(axis, start, stop, call.step), signal)
 
 
+def sliced_turned(call: Call, value: Turned) -> Turned:
+    """Cut a sequence that has its elements along axis 0."""
+    rank = len(value.signal.shape) + 1
+    axis = {0: 1, 1: 0}.get(call.dim % rank, call.dim % rank)
+    if axis == 0:
+        whole = call.start in (None, 0) and call.step == 1 and (call.end is None or call.end is BATCH or call.end > 2**40)
+        if whole:
+            return value
+        raise call.refusal("it picks samples of the batch, so that samples would depend on each other")
+    size = value.signal.shape[axis - 1]
+    start, stop = bounded(call.start, size, 0), bounded(call.end, size, size)
+    if (start, stop, call.step) == (0, size, 1):
+        return value
+    return Turned(call.emit(ops.Slice(axis, start, stop, call.step), value.signal))
+
+
 def selected(call: Call) -> Signal:
     signal = call.arguments["self"]
+    if isinstance(signal, Turned):
+        if call.dim % (len(signal.signal.shape) + 1) != 0:
+            raise call.refusal("it picks along another axis than time before the batch is axis 0", "Transpose it first.")
+        index = call.index % signal.signal.shape[0]
+        return call.emit(ops.Reshape(call.shape), call.emit(ops.Slice(1, index, index + 1), signal.signal))
     axis = call.axis(call.dim, len(signal.shape) + 1)
     index = call.index % signal.shape[axis - 1]
     return call.emit(ops.Reshape(call.shape), call.emit(ops.Slice(axis, index, index + 1), signal))

@@ -1,0 +1,32 @@
+"""Ops that turn whole numbers, such as words, into vectors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from transpike.parts import Op
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding(Op):
+    """y = table[x]: one row of the table [rows, ...] for each whole number; one spike on that line of a weight matrix."""
+
+    table: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.table[x.long()]
+
+
+@dataclass(frozen=True, eq=False)
+class OneHot(Op):
+    """y[..., k] = 1 if x = k, else 0, for `classes` classes."""
+
+    classes: int
+    dtype: str = "int64"
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.one_hot(x.long(), self.classes).to(getattr(torch, self.dtype))
