@@ -12,6 +12,7 @@ from torch import Tensor
 
 from transpike.network import Network, shapes
 from transpike.network.grammar import Carried, carried
+from transpike.network.loops import elements, loops
 from transpike.neurons import WinnerTakeAll
 from transpike.ops import (
     AdaptiveAveragePool,
@@ -19,10 +20,13 @@ from transpike.ops import (
     Add,
     Affine,
     AveragePool,
+    Collect,
     Convolution,
+    Element,
     Linear,
     MaxPool,
     Mean,
+    Previous,
     TransposedConvolution,
     Upsample,
 )
@@ -35,34 +39,70 @@ def fan_outs(network: Network) -> dict[str, Tensor]:
     """Return, for each node that sends spikes, over how many connections a spike of each unit arrives [*shape].
 
     Walks backwards from whatever spikes arrive at (weights, neurons, sums with currents) through the ops that only
-    route them. A connection is a weight that is not zero; those within a winner-take-all circuit count too.
+    route them. A connection is a weight that is not zero; those within a winner-take-all circuit count too. Of a node in a
+    loop [elements, *shape]: its spikes at each element arrive in the loop, at the next element, and where all are collected.
     """
-    kinds, sizes = carried(network), shapes(network)
+    walk = Backwards(network)
     reach: dict[str, Tensor] = {}
-    for name in reversed(list(network.nodes)):
-        node = network.nodes[name]
-        spiking = [i for i, source in enumerate(node.inputs) if kinds[source] is Carried.SPIKES]
-        for i in spiking:
-            arrived = arrivals(network, name, kinds, reach, sizes)
-            inputs = [sizes[source] for source in node.inputs]
-            pulled = pull_back(node.op, i, inputs, sizes[name], arrived)
-            reach[node.inputs[i]] = reach.get(node.inputs[i], torch.zeros(())) + pulled
+    for _ in range(2 if network.previous else 1):  # what the next element receives is known after the first
+        reach = walk.reach(reach)
     sources = [name for name, node in network.nodes.items() if isinstance(node.op, Stateful)]
-    found = {name: reach.get(name, torch.zeros(())).expand(sizes[name]) for name in sources if kinds[name] is Carried.SPIKES}
+    spiking = [name for name in sources if walk.kinds[name] is Carried.SPIKES]
+    found = {name: reach.get(name, torch.zeros(())).expand(walk.sizes[name]) for name in spiking}
     for node in network.having(WinnerTakeAll):
         assert isinstance(node.op, WinnerTakeAll)
-        found[node.name] = found[node.name] + node.op.inner_connections(sizes[node.inputs[0]])
+        found[node.name] = found[node.name] + node.op.inner_connections(walk.sizes[node.inputs[0]])
     return found
 
 
-def arrivals(
-    network: Network, name: str, kinds: dict[str, Carried], reach: dict[str, Tensor], sizes: dict[str, tuple[int, ...]]
-) -> Tensor:
-    """Return how many connections follow from each element of a node's value: one where a spike ends there."""
-    op = network.nodes[name].op
-    counted = isinstance(op, Stateful) and (not op.routes or "count" in op.keeps)
-    ends = counted or kinds[name] is not Carried.SPIKES
-    return torch.ones(sizes[name]) if ends else reach.get(name, torch.zeros(sizes[name])).expand(sizes[name])
+class Backwards:
+    """Walks a network from its end to its beginning; values of nodes in a loop have an axis of elements before their own."""
+
+    def __init__(self, network: Network) -> None:
+        self.network = network
+        self.kinds = carried(network)
+        inner = shapes(network)
+        self.elements = elements(network, inner)
+        self.sizes = {name: (self.elements[name], *size) if name in self.elements else size for name, size in inner.items()}
+        self.backwards = {name for loop in loops(network).values() if loop.backwards for name in loop.nodes}
+
+    def reach(self, known: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Return over how many connections what each node sends arrives; `known` is what an earlier walk found."""
+        found = {source: self.delayed(name, known[name]) for name, source in self.network.previous.items() if name in known}
+        for name in reversed(list(self.network.nodes)):
+            node = self.network.nodes[name]
+            for i, source in enumerate(node.inputs):
+                if self.kinds[source] is Carried.SPIKES:
+                    pulled = self.pulled(name, i, self.arrivals(name, found))
+                    found[source] = found.get(source, torch.zeros(())) + pulled
+        return found
+
+    def delayed(self, name: str, reach: Tensor) -> Tensor:
+        """Return what the values of the element before reach [elements, ...], given what they reach at each element."""
+        reach = reach.expand(self.sizes[name])
+        none = torch.zeros_like(reach[:1])
+        return torch.cat([none, reach[:-1]] if name in self.backwards else [reach[1:], none])
+
+    def arrivals(self, name: str, found: dict[str, Tensor]) -> Tensor:
+        """Return how many connections follow from each element of a node's value: one where a spike ends there."""
+        op = self.network.nodes[name].op
+        counted = isinstance(op, Stateful) and (not op.routes or "count" in op.keeps)
+        ends = counted or self.kinds[name] is not Carried.SPIKES
+        return torch.ones(self.sizes[name]) if ends else found.get(name, torch.zeros(())).expand(self.sizes[name])
+
+    def pulled(self, name: str, position: int, arrived: Tensor) -> Tensor:
+        """Return, per element of one input of a node, the sum of `arrived` over the outputs that it reaches."""
+        node = self.network.nodes[name]
+        if isinstance(node.op, Collect | Element):
+            return arrived
+        if name not in self.elements:
+            return pull_back(node.op, position, [self.sizes[source] for source in node.inputs], self.sizes[name], arrived)
+        inputs = [self.sizes[source][source in self.elements :] for source in node.inputs]
+        rows, places = torch.unique(arrived, dim=0, return_inverse=True)  # mostly the last element and all others
+        pulled = torch.stack([pull_back(node.op, position, inputs, self.sizes[name][1:], row) for row in rows])[places]
+        if node.inputs[position] in self.elements:
+            return pulled
+        return pulled[-1 if name in self.backwards else 0] if isinstance(node.op, Previous) else pulled.sum(0)
 
 
 def connections(op: Op, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:

@@ -11,6 +11,7 @@ from torch import Tensor
 from transpike.analysis.connections import WITH_WEIGHTS, connections, fan_outs
 from transpike.network import Network, shapes
 from transpike.network.grammar import Carried, carried
+from transpike.network.loops import elements
 from transpike.ops import TransposedConvolution
 
 
@@ -21,7 +22,7 @@ class Work:
     `ann_macs`: multiply-accumulates of the ANN as usually counted, padding included. `ann_connections`: the same without
     padding and zero weights, which is what spikes are counted by. `static_macs`: the ops on constant values (the
     analogue first layer), once per sample. `current_macs`: ops on currents that no neuron turned into spikes, per step.
-    `fan_out`: connections over which a spike of each unit arrives, by spiking node.
+    `fan_out`: connections over which a spike of each unit arrives, by spiking node; in a loop that of each element.
     """
 
     ann_macs: int
@@ -36,14 +37,14 @@ def count_work(network: Network) -> Work:
     """Return the work of a spiking network; see Work."""
     kinds, sizes = carried(network), shapes(network)
     total = padded = static = current = 0
-    ann = network.analogue().nodes
+    ann, times = network.analogue().nodes, elements(network, sizes)
     dense: list[str] = []
     for node in network.having(*WITH_WEIGHTS):
         source = node.inputs[0]
-        count = connections(node.op, sizes[source], sizes[node.name])
+        count = connections(node.op, sizes[source], sizes[node.name]) * times.get(node.name, 1)
         if node.name in ann:
             total += count
-            padded += usual_macs(node.op, sizes[source], sizes[node.name])
+            padded += usual_macs(node.op, sizes[source], sizes[node.name]) * times.get(node.name, 1)
         if kinds[source] is Carried.STATIC:
             static += count
         elif kinds[source] is Carried.CURRENT:

@@ -19,7 +19,10 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of neurons. Fractions are of neurons (silent) or of neurons times samples (saturated, clipped)."""
+    """One layer of neurons. Fractions are of neurons (silent) or of neurons times samples (saturated, clipped).
+
+    In a recurrent layer a sample has as many values as its sequence has elements: `spikes_per_neuron` is over all of them.
+    """
 
     name: str
     origin: str
@@ -32,6 +35,7 @@ class Layer:
     rates: tuple[float, ...]  # share of neurons times samples per bin of the firing rate, from 0 to 1
     thresholds: tuple[float, float, float]  # least, median, greatest
     synaptic_operations: float  # per sample
+    elements: int = 1  # of a sequence, in a recurrent layer
 
 
 @dataclass(frozen=True)

@@ -92,20 +92,23 @@ def layer(node: Node, tally: Tally, time_steps: int) -> Layer:
     name, op = node.name, node.op
     assert isinstance(op, Neuron)
     spikes = tally[f"{name}.spikes"]
-    pairs = max(1, spikes.numel() * tally.samples)
+    rates = tally[f"{name}.rates"]
+    seen = max(1, int(rates.sum()))  # neurons times samples times elements of a sequence
+    units = spikes.numel() * max(1, tally.samples)
     thresholds = op.threshold.double().flatten()
     return Layer(
         name=name,
         origin=node.origin,
-        neurons=spikes.numel(),
-        spikes_per_neuron=float(spikes.sum()) / pairs,
+        neurons=spikes.numel() * op.members,
+        spikes_per_neuron=float(spikes.sum()) / (units * op.members),
         error=relative(float(tally[f"{name}.error"]), float(tally[f"{name}.power"])),
         silent=float((spikes == 0).double().mean()),
-        saturated=float(tally[f"{name}.saturated"]) / pairs,
-        clipped=float(tally[f"{name}.clipped"]) / pairs,
-        rates=tuple((tally[f"{name}.rates"] / pairs).tolist()),
+        saturated=float(tally[f"{name}.saturated"]) / seen,
+        clipped=float(tally[f"{name}.clipped"]) / seen,
+        rates=tuple((rates / seen).tolist()),
         thresholds=(float(thresholds.min()), float(thresholds.median()), float(thresholds.max())),
         synaptic_operations=float(tally.mean(f"{time_steps}.operations.{name}")),
+        elements=seen // max(1, units),
     )
 
 

@@ -58,19 +58,23 @@ def add_answers(tally: Tally, outputs: Tensor, reference: Tensor, labels: Tensor
 
 
 def add_layers(tally: Tally, network: Network, block: Block, inputs: Sequence[Tensor], time_steps: int) -> None:
-    """Add, per neuron layer, spikes, rates, saturation, clipping and the error against the ANN's activation."""
+    """Add, per neuron layer, spikes, rates, saturation, clipping and the error against the ANN's activation.
+
+    Each element of a sequence counts as a sample of the layers in a loop.
+    """
 
     def observe(name: str, activation: Tensor) -> None:
         neuron = network.nodes[name].op
         if not isinstance(neuron, Neuron):
             return
-        sent, most = block.sums[name] / neuron.counted(time_steps), neuron.reach(time_steps)
+        sums, totals = (part.reshape(activation.shape) for part in (block.sums[name], block.totals[name]))
+        sent, most = sums / neuron.counted(time_steps), neuron.reach(time_steps)
         rate = (sent / most).clamp(0, 1)
         tally.add(f"{name}.error", torch.linalg.vector_norm(sent - activation, dtype=torch.float64) ** 2)
         tally.add(f"{name}.power", torch.linalg.vector_norm(activation, dtype=torch.float64) ** 2)
         tally.add(f"{name}.clipped", (activation > most * (1 + ROUNDING)).sum())
         tally.add(f"{name}.saturated", (rate > 1 - ROUNDING).sum())
-        tally.add(f"{name}.spikes", block.totals[name].sum(0).double())
+        tally.add(f"{name}.spikes", totals.sum(0).double())
         tally.add(f"{name}.rates", torch.histc(rate.float(), RATE_BINS, 0, 1))
 
     forward(network.analogue(), [channels_last(x) for x in inputs], observe)

@@ -30,15 +30,15 @@ class Padded:
 
 @torch.library.custom_op("transpike::recurrent", mutates_args=())
 def recurrent(
-    data: Tensor,
-    lengths: Tensor | None,
-    states: Sequence[Tensor],
-    weights: Sequence[Tensor],
-    kind: str,
-    has_biases: bool,
-    num_layers: int,
-    bidirectional: bool,
-    batch_first: bool,
+    data: Tensor,  # noqa: ARG001
+    lengths: Tensor | None,  # noqa: ARG001
+    states: Sequence[Tensor],  # noqa: ARG001
+    weights: Sequence[Tensor],  # noqa: ARG001
+    kind: str,  # noqa: ARG001
+    has_biases: bool,  # noqa: ARG001
+    num_layers: int,  # noqa: ARG001
+    bidirectional: bool,  # noqa: ARG001
+    batch_first: bool,  # noqa: ARG001
 ) -> list[Tensor]:
     """Stand for a recurrent layer while a model is exported: all outputs, then the last states [layers, batch, ...]."""
     raise CaptureError("Recurrent layers are read, not run, by the capture.")
@@ -96,7 +96,9 @@ def unpacked(
         raise CaptureError(f"The model pads sequences with {padding_value}: only 0 can be captured.")
     along = sequence.data.shape[1 if sequence.batch_first else 0]
     if total_length not in {None, along}:
-        raise CaptureError(f"The model pads sequences to {total_length} elements, but they have {along}: leave total_length out.")
+        raise CaptureError(
+            f"The model pads sequences to {total_length} elements, but they have {along}: leave total_length out."
+        )
     same = sequence.batch_first == batch_first
     return sequence.data if same else sequence.data.transpose(0, 1), sequence.lengths
 

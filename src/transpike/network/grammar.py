@@ -34,6 +34,18 @@ def decoded(network: Network) -> set[str]:
     return after
 
 
+def before_weights(network: Network) -> set[str]:
+    """Return the nodes that some weights follow, perhaps at the next element of a sequence."""
+    waiting = [node.name for node in network.having(Linear, Convolution, TransposedConvolution)]
+    found: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        before = {*network.nodes[name].inputs, *(source for node, source in network.previous.items() if node == name)}
+        waiting += before - found
+        found |= before
+    return found
+
+
 def differential(network: Network) -> bool:
     """Whether what is sent changes a decoded rate, so that its mean over time says nothing."""
     return any(isinstance(node.op, DIFFERENTIAL) for node in network.nodes.values())

@@ -135,6 +135,13 @@ class Network:
         """The device of the parameters (the CPU if there are none)."""
         return next((tensor.device for node in self.nodes.values() for _, tensor in node.op.tensors()), torch.device("cpu"))
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """The floating dtype in which the network computes: that of its inputs, or of its weights if it takes whole numbers."""
+        inputs = (getattr(torch, op.dtype) for op in self.inputs.values())
+        weights = (tensor.dtype for node in self.nodes.values() for _, tensor in node.op.tensors())
+        return next((found for found in (*inputs, *weights) if found.is_floating_point), torch.get_default_dtype())
+
     def describe(self) -> str:
         """Return one line per node: name, op, what it reads."""
         rows = [f"{n.name:40} {type(n.op).__name__:22} {', '.join(n.inputs)}" for n in self.nodes.values()]

@@ -22,6 +22,8 @@ from transpike.neurons.margin import EarlyExit, FirstToMargin
 from transpike.neurons.max_pool import AccumulatedMaxPool, GatedMaxPool, StepMaxPool, TemporalMaxPool
 from transpike.neurons.multi_threshold import MultiThreshold
 from transpike.neurons.phase import FirstSpikeTime, Phase, PulsePhase, RampedPhase
+from transpike.neurons.population import Population
+from transpike.neurons.product import MeanProduct
 from transpike.neurons.refractory import Refractory
 from transpike.neurons.reset_to_zero import ResetToZero
 from transpike.neurons.restarting import OffsetCalibrated, ResidualSilenced
@@ -57,6 +59,7 @@ WINDOWED: tuple[type[Windowed], ...] = (
     SignedDigits,
     GeometricPhase,
     FewSpike,
+    Population,
     Jittered,
 )
 DIFFERENTIAL: tuple[type[Stateful], ...] = (DifferenceNeuron, DifferenceMaxPool, DifferenceDecoder)
@@ -72,6 +75,7 @@ NEURONS: tuple[type[Stateful], ...] = (
     Delayed,
     Pulse,
     Announcement,
+    MeanProduct,
 )
 CELLS: tuple[type[Op], ...] = (LeakyCell,)  # what neurons are made of
 
@@ -110,12 +114,14 @@ __all__ = [
     "LeakyCell",
     "LeakyIntegrateAndFire",
     "LookAhead",
+    "MeanProduct",
     "Membrane",
     "MultiThreshold",
     "Neuron",
     "OffsetCalibrated",
     "PatientFirstSpike",
     "Phase",
+    "Population",
     "PreciseLeaky",
     "Pulse",
     "PulsePhase",

@@ -67,6 +67,11 @@ class Neuron(Stateful):
         return 1
 
     @property
+    def members(self) -> int:
+        """How many neurons stand for one value together."""
+        return 1
+
+    @property
     def own_window(self) -> int | None:
         """How many time steps its code takes; None if it can run for any number."""
         return None

@@ -26,11 +26,27 @@ from transpike.passes.max_pool import (
 )
 from transpike.passes.normalise_weights import NormaliseWeights
 from transpike.passes.outputs import CountSpikes, NormaliseOutputs
+from transpike.passes.populations import InsertPopulations
+from transpike.passes.products import MultiplyMeans
 from transpike.passes.restarts import CalibrateOffsets, SilenceByResidual
 from transpike.passes.settle import AfterFirstSpikes, AfterShare, AfterSteps, ClampVoltage, DelayReadOut
 from transpike.passes.snap_to_grid import SnapToGrid
 from transpike.passes.split_signed import SplitSigned
-from transpike.passes.thresholds import MMSE, Gaussian, LocalBalance, Percentile, PerNeuron, Threshold, WeightBound, WithMargin
+from transpike.passes.thresholds import (
+    MMSE,
+    CalibratedThresholds,
+    Gaussian,
+    Hardware,
+    LocalBalance,
+    NormalThresholds,
+    Percentile,
+    PerNeuron,
+    PopulationThresholds,
+    QuantileThresholds,
+    Threshold,
+    WeightBound,
+    WithMargin,
+)
 from transpike.passes.trained_thresholds import UseTrainedThresholds
 
 __all__ = [
@@ -42,6 +58,7 @@ __all__ = [
     "AfterSteps",
     "AnnounceSpikes",
     "CalibrateOffsets",
+    "CalibratedThresholds",
     "ClampVoltage",
     "CodeDifferentially",
     "CompeteForMax",
@@ -56,14 +73,18 @@ __all__ = [
     "FoldBatchNorm",
     "GateMaxPool",
     "Gaussian",
+    "Hardware",
     "HoldPulses",
     "InsertDifferenceNeurons",
     "InsertNeurons",
+    "InsertPopulations",
     "InvertRateCurve",
     "JitterSpikes",
     "LeastSquares",
     "LocalBalance",
     "MaxPoolForm",
+    "MultiplyMeans",
+    "NormalThresholds",
     "NormaliseOutputs",
     "NormaliseWeights",
     "Pass",
@@ -71,6 +92,8 @@ __all__ = [
     "Percentile",
     "PoolBeforeActivation",
     "PoolEachStep",
+    "PopulationThresholds",
+    "QuantileThresholds",
     "SilenceByResidual",
     "SnapToGrid",
     "SplitClips",

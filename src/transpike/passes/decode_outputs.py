@@ -11,6 +11,7 @@ from transpike.errors import ConversionError
 from transpike.network import Network, Node, shapes
 from transpike.network.edit import rebuilt, rewired
 from transpike.network.grammar import decoded, place, trait
+from transpike.network.loops import membership
 from transpike.neurons import FirstToMargin, Integrator
 from transpike.ops import RECTIFIERS, AdaptiveMaxPool, Constant, LeakyRelu, MaxPool
 from transpike.parts import Op, Stateful, Trait
@@ -70,9 +71,15 @@ def check_classes(network: Network, names: set[str]) -> None:
 def read_out(network: Network) -> dict[str, str]:
     """Return the nodes behind an op without a spiking rule, each with the op that put it there."""
     after: dict[str, str] = {}
+    inside = membership(network)
     for name, node in network.nodes.items():
         causes = [after[source] for source in node.inputs if source in after]
         unruled = trait(node.op) in (Trait.ACTIVATION, Trait.COUPLED) and not isinstance(node.op, SPIKING_RULES)
+        if unruled and name in inside:
+            raise ConversionError(
+                f"{type(node.op).__name__} {place(node)} stands in a recurrent layer, where this recipe has no rule for it: "
+                "take recipe few-spike or one of population coding (population-quantile)."
+            )
         if causes and isinstance(node.op, SPIKING_RULES):
             cause = network.nodes[causes[0]]
             kind = type(cause.op).__name__

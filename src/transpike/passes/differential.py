@@ -188,7 +188,7 @@ def biases_sent_once(network: Network) -> Network:
 def values_at_rest(network: Network) -> dict[str, Tensor]:
     """Return what temporal nodes before the read-out would carry [1, ...] if nothing that keeps state sent anything."""
     temporal, after, sizes = temporal_nodes(network), decoded(network), shapes(network)
-    dtype = getattr(torch, next(iter(network.inputs.values())).dtype)
+    dtype = network.dtype
     values: dict[str, Tensor] = {}
     for name, node in network.nodes.items():
         if name not in temporal or name in after:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -14,9 +14,9 @@ from transpike.calibration import Samples
 from transpike.calibration.observe import Rows, gather
 from transpike.errors import positive_whole
 from transpike.network import Network
-from transpike.network.grammar import trait
+from transpike.network.grammar import before_weights, trait
 from transpike.neurons import FewSpike, Neuron
-from transpike.ops import RECTIFIERS, Convolution, Linear
+from transpike.ops import RECTIFIERS
 from transpike.parts import Finding, Op, Trait
 from transpike.passes.few_spike_fit import fitted
 
@@ -64,7 +64,7 @@ class FitFewSpikes:
         ranges = input_ranges(network, [node.inputs[0] for node in places], samples)
         neurons: dict[str, Op] = {}
         findings: list[Finding] = []
-        like = {"dtype": getattr(torch, next(iter(network.inputs.values())).dtype), "device": network.device}
+        like: dict[str, Any] = {"dtype": network.dtype, "device": network.device}
         for node in places:
             low, high = ranges[node.inputs[0]]
             program, error = fitted(node.op, low, high, self.steps)
@@ -83,15 +83,6 @@ def fit_finding(name: str, kind: str, steps: int, span: tuple[float, float], err
         "More slots fit better: take the recipe with a larger window.",
         node=name,
     )
-
-
-def before_weights(network: Network) -> set[str]:
-    """Return the nodes that some weights follow."""
-    found: set[str] = set()
-    for node in reversed(list(network.nodes.values())):
-        if isinstance(node.op, Linear | Convolution) or node.name in found:
-            found.update(node.inputs)
-    return found
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -37,7 +37,7 @@ class InsertNeurons:
     def __call__(self, network: Network, samples: Samples) -> Network:
         layers = self.layers(network)
         found = self.threshold.find(network.analogue(), layers, samples)
-        like = {"dtype": getattr(torch, next(iter(network.inputs.values())).dtype), "device": network.device}
+        like: dict[str, Any] = {"dtype": network.dtype, "device": network.device}
         neurons: dict[str, Op] = {}
         for layer in layers:
             threshold = completed(found.thresholds[layer.name], layer.node.op)

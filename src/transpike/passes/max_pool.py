@@ -153,7 +153,7 @@ class CompeteForMax(MaxPoolForm):
         op = network.nodes[source].op
         if isinstance(op, Neuron):
             return op.threshold if op.height is None else op.height.mean(0)
-        dtype = getattr(torch, next(iter(network.inputs.values())).dtype)
+        dtype = network.dtype
         return torch.tensor(peak or 1.0, dtype=dtype, device=network.device)
 
     def worded(self) -> str:

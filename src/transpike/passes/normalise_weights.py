@@ -99,7 +99,7 @@ class Rewriting:
     def __init__(self, network: Network) -> None:
         self.sizes = shapes(network)
         self.wishes = wishes(network, self.sizes)
-        self.dtype = getattr(torch, next(iter(network.inputs.values())).dtype)
+        self.dtype = network.dtype
         self.taken = set(network.nodes)
         self.nodes: list[Node] = []
         self.forms: dict[str, list[tuple[Tensor, str]]] = {}  # of each node: scales, and who gives it in that scale

@@ -33,7 +33,7 @@ class SplitSigned:
 
 def number(network: Network, value: float) -> torch.Tensor:
     """Return a scalar in the dtype of the network."""
-    return torch.tensor(value, dtype=getattr(torch, next(iter(network.inputs.values())).dtype))
+    return torch.tensor(value, dtype=network.dtype)
 
 
 def one_sided(network: Network, node: Node) -> list[Node]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from transpike.codings import Poisson, RateCode
 from transpike.errors import ArgumentError, positive_whole
-from transpike.neurons import Neuron
+from transpike.neurons import Neuron, Population
 from transpike.ops import Relu
 from transpike.parts import Method, Op
 from transpike.passes import (
@@ -28,7 +28,9 @@ from transpike.passes import (
     FoldBatchNorm,
     GateMaxPool,
     InsertNeurons,
+    InsertPopulations,
     MaxPoolForm,
+    MultiplyMeans,
     NormaliseOutputs,
     Pass,
     Percentile,
@@ -80,6 +82,8 @@ class Recipe:
         for step in self.passes:
             if isinstance(step, InsertNeurons | UseTrainedThresholds):
                 yield step.neuron(torch.ones(()), torch.zeros(()), Relu())
+            if isinstance(step, InsertPopulations):
+                yield Population(torch.ones(()), torch.zeros(()), Relu())
 
     def with_window(self, steps: int) -> Recipe:
         """Return this recipe with another window: so many steps, or bits, in which a layer sends.
@@ -94,6 +98,25 @@ class Recipe:
         if not self.has_window:
             raise ArgumentError(f"Recipe {self.name!r} has no window of its own: give time_steps= where you run its network.")
         return self.variant(f"window {positive_whole('window', steps)}", passes)
+
+    def with_population(self, size: int, sizes: Mapping[str, int] | None = None) -> Recipe:
+        """Return this recipe with populations of another size; `sizes` gives those of some nodes, by patterns of their names.
+
+        Raises ArgumentError if it is no recipe of population coding.
+
+        >>> from transpike import recipes
+        >>> recipes["population-quantile"].with_population(200, {"*.forget_gate": 1000}).name
+        "population-quantile, populations of 200 ('*.forget_gate': 1000)"
+        """
+        if not any(isinstance(step, InsertPopulations) for step in self.passes):
+            raise ArgumentError(f"Recipe {self.name!r} has no populations: take one of population coding.")
+        other = tuple((sizes or {}).items())
+        passes = tuple(
+            dataclasses.replace(step, size=size, sizes=other) if isinstance(step, InsertPopulations) else step
+            for step in self.passes
+        )
+        words = ", ".join(f"{pattern!r}: {each}" for pattern, each in other)
+        return self.variant(f"populations of {size}" + (f" ({words})" if words else ""), passes)
 
     def variant(self, words: str, passes: tuple[Pass, ...]) -> Recipe:
         """Return a recipe with other passes, whose name and title say so."""
@@ -184,5 +207,5 @@ def with_window(step: Pass, steps: int) -> Pass:
 OUTPUT_STEPS = (CountSpikes, DecodeOutputs, NormaliseOutputs)
 MAX_POOL_FORMS = (AccumulateMaxPool, PoolEachStep, GateMaxPool, CompeteForMax)
 PLACES = (PoolBeforeActivation, ActivateBeforePool)
-STRUCTURE: tuple[Pass, ...] = (FoldBatchNorm(), SplitSigned(), PoolBeforeActivation(), DecodeOutputs())
+STRUCTURE: tuple[Pass, ...] = (FoldBatchNorm(), SplitSigned(), PoolBeforeActivation(), MultiplyMeans(), DecodeOutputs())
 LIMITS = "ReLU-like activations; softmax and sigmoid at the output only"

@@ -37,6 +37,7 @@ from transpike.passes import (
 )
 from transpike.recipe.base import LIMITS, STRUCTURE, Recipe
 from transpike.recipe.calibrated import CORRECTED
+from transpike.recipe.populations import POPULATIONS
 from transpike.recipe.temporal import TEMPORAL
 
 # Potential from 0 and thresholds moved into the weights, as first published; only the rule differs.
@@ -109,6 +110,7 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             ),
             *CORRECTED,
             *TEMPORAL,
+            *POPULATIONS,
             Recipe(
                 Method(
                     "qcfs",

@@ -34,7 +34,7 @@ def bytes_per_sample(network: Network, sizes: Mapping[str, int] | None = None) -
     """
     sizes = sizes_of(network) if sizes is None else sizes
     temporal = temporal_nodes(network)
-    item = max((getattr(torch, op.dtype).itemsize for op in network.inputs.values()), default=4)
+    item = network.dtype.itemsize
     state = 0
     for name, node in network.nodes.items():
         if isinstance(node.op, Stateful):

@@ -128,10 +128,11 @@ READERS: dict[str, Callable[[Call], Any]] = {
 
 # Operators that act alike wherever the batch is, if what they read all has it in the same place.
 INDIFFERENT = frozenset(
-    "linear relu relu6 hardtanh clamp leaky_relu sigmoid tanh dropout clone contiguous alias detach add sub mul neg "
-    "embedding one_hot _to_copy".split()
+    (
+        *("linear", "relu", "relu6", "hardtanh", "clamp", "leaky_relu", "sigmoid", "tanh", "normal_curve", "add", "sub", "mul"),
+        *("neg", "dropout", "clone", "contiguous", "alias", "detach", "_to_copy", "embedding", "one_hot"),
+    )
 )
-
 TURNING = frozenset(("permute", "transpose", "slice", "select", "recurrent"))  # those that know where it is
 
 

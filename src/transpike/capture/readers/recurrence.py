@@ -71,7 +71,7 @@ Step = Callable[[Scribe, Weights, Activations, Signal, States], dict[str, Signal
 
 
 def lstm_step(scribe: Scribe, weights: Weights, curves: Activations, x: Signal, states: States) -> dict[str, Signal]:
-    """c' = f c + i g, h' = o tanh(c'), with i, f, o = gate(W x + U h + b) and g = state(W x + U h + b)."""
+    """Return c' = f c + i g, h' = o tanh(c'), with i, f, o = gate(W x + U h + b), g = state(W x + U h + b)."""
     recurrent = scribe.add("hidden", ops.Linear(weights.hidden, None), states["h"])
     sums = scribe.split("current", scribe.add("current", ops.Add(), x, recurrent), ("input", "forget", "cell", "output"))
     gates = {name: scribe.add(f"{name}_gate", curves.gate, sums[name]) for name in ("input", "forget", "output")}
@@ -86,9 +86,10 @@ def lstm_step(scribe: Scribe, weights: Weights, curves: Activations, x: Signal, 
 
 
 def gru_step(scribe: Scribe, weights: Weights, curves: Activations, x: Signal, states: States) -> dict[str, Signal]:
-    """h' = n + z (h - n), with r, z = gate(W x + U h + b) and n = state(W x + b + r (U h + b))."""
+    """Return h' = n + z (h - n), with r, z = gate(W x + U h + b) and n = state(W x + b + r (U h + b))."""
     names = ("reset", "update", "new")
-    recurrent = scribe.split("hidden", scribe.add("hidden", ops.Linear(weights.hidden, weights.hidden_bias), states["h"]), names)
+    both = scribe.add("hidden", ops.Linear(weights.hidden, weights.hidden_bias), states["h"])
+    recurrent = scribe.split("hidden", both, names)
     inputs = scribe.split("input", x, names)
     reset, update = (
         scribe.add(f"{name}_gate", curves.gate, scribe.add(f"{name}_current", ops.Add(), inputs[name], recurrent[name]))
@@ -101,7 +102,7 @@ def gru_step(scribe: Scribe, weights: Weights, curves: Activations, x: Signal, s
 
 
 def elman_step(scribe: Scribe, weights: Weights, curves: Activations, x: Signal, states: States) -> dict[str, Signal]:
-    """h' = state(W x + U h + b)."""
+    """Return h' = state(W x + U h + b)."""
     recurrent = scribe.add("hidden", ops.Linear(weights.hidden, None), states["h"])
     return {"h": scribe.add("hidden_state", curves.state, scribe.add("current", ops.Add(), x, recurrent))}
 
@@ -170,8 +171,8 @@ def grouped(call: Call, places: int) -> list[Weights]:
     found = []
     for i in range(places):
         group = parameters[i * count : (i + 1) * count]
-        biases = (group[2], group[3]) if call.has_biases else (None, None)
-        found.append(Weights(group[0], group[1], *biases, group[-1] if projected else None))
+        biases = group[2:4] if call.has_biases else (None, None)
+        found.append(Weights(group[0], group[1], biases[0], biases[1], group[-1] if projected else None))
     return found
 
 

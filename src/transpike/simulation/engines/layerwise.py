@@ -62,7 +62,7 @@ class LayerwiseRunner:
         self.whole = whole_convolutions(self.network)
         self.tile = tile
         self.stretch = stretch
-        item = max((getattr(torch, op.dtype).itemsize for op in self.network.inputs.values()), default=4)
+        item = self.network.dtype.itemsize
         self.bytes_per_step = max(1, self.stages.width * item)  # of one sample
         self.at_once = max(FEWEST, STRETCH // self.bytes_per_step)
         samples = max(1, self.at_once // min(task.time_steps, STEPS))

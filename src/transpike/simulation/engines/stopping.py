@@ -63,7 +63,7 @@ class StoppingRunner(LaidOutNetwork):
 def bytes_at_exit(network: Network) -> int:
     """Estimate the memory that what one sample has at its exit needs: the spikes of each neuron and what it sent."""
     sizes = shapes(network)
-    item = max((getattr(torch, op.dtype).itemsize for op in network.inputs.values()), default=4)
+    item = network.dtype.itemsize
     return sum(2 * item * math.prod(sizes[node.name]) for node in network.having(Stateful))
 
 
