@@ -164,11 +164,13 @@ class Examiner:
             for name in readers.get(source, ()):
                 op, activation = self.prepared.nodes[name].op, activations.pop(name)
                 assert isinstance(op, Stateful)
-                errors[name] = means[name] - op.analogue()(current)
-                tally.add(f"cause.{name}.own", squares(errors[name]))
+                sent = means[name].reshape(activation.shape)  # each element of a sequence as a sample
+                own = sent - op.analogue()(current)
+                errors[name] = own.reshape(means[name].shape)
+                tally.add(f"cause.{name}.own", squares(own))
                 if isinstance(op, Neuron):
-                    add_layer(tally, name, split(op, current, means[name], activation, self.time_steps), activation)
-                    tally.add(f"cause.{name}.error", squares(means[name] - activation))
+                    add_layer(tally, name, split(op, current, sent, activation, self.time_steps), activation)
+                    tally.add(f"cause.{name}.error", squares(sent - activation))
 
         forward(measured(self.prepared, means), inputs, observe)
         return errors

@@ -13,8 +13,9 @@ from transpike.errors import ConversionError
 from transpike.network import Network, Node
 from transpike.network.edit import pruned, rebuilt
 from transpike.network.grammar import decoded, differential, place
-from transpike.neurons import AccumulatedMaxPool, Neuron
-from transpike.ops import Constant
+from transpike.network.loops import loops
+from transpike.neurons import AccumulatedMaxPool, MeanProduct, Neuron
+from transpike.ops import Add, Constant, Element
 from transpike.parts import Op, Stateful
 from transpike.simulation.stepper import temporal_nodes
 
@@ -109,9 +110,34 @@ def measured(network: Network, means: Mapping[str, Tensor]) -> Network:
     """Return the network of a run's means: what follows a node of `means` gets what that node sent on average.
 
     Means commute with linear ops, so every value is the mean over the run, exactly; that of AccumulatedMaxPool is the
-    maximum of its mean inputs. Where neurons have a delay it is the mean of the steps that they use.
+    maximum of its mean inputs, that of MeanProduct their product. Where neurons have a delay it is the mean of the steps
+    that they use.
     """
-    return network.map_ops(lambda node: Measured(means[node.name]) if node.name in means else settled(node.op))
+    inside = entries(network)
+    result: list[Node] = []
+    for node in network.nodes.values():
+        if node.name not in means:
+            result.append(dataclasses.replace(node, op=settled(node.op)))
+        elif node.name in inside:
+            result += given(node, means[node.name], inside)
+        else:
+            result.append(dataclasses.replace(node, op=Measured(means[node.name])))
+    return rebuilt(network, result)
+
+
+def entries(network: Network) -> dict[str, Element]:
+    """Return, for each node in a loop, how a sequence enters there."""
+    found = loops(network)
+    return {name: Element(loop.name, loop.backwards) for loop in found.values() for name in loop.nodes}
+
+
+def given(node: Node, value: Tensor, inside: Mapping[str, Element], part: str = "") -> list[Node]:
+    """Return a node with a known value [batch, ...], of each element [batch, elements, ...] if it stands in a loop."""
+    name = node.name + part
+    if node.name not in inside:
+        return [Node(name, Constant(value), (), node.origin)]
+    whole = Node(f"{name}.known", Constant(value), (), node.origin)
+    return [whole, Node(name, inside[node.name], (whole.name,), node.origin)]
 
 
 def without(network: Network, layer: str, means: Mapping[str, Tensor], errors: Mapping[str, Tensor]) -> Network:
@@ -121,32 +147,38 @@ def without(network: Network, layer: str, means: Mapping[str, Tensor], errors: M
     it is computed again.
     """
     later = followers(network, layer)
+    inside = entries(network)
 
-    def change(node: Node) -> Node:
+    def change(node: Node) -> list[Node]:
         name = node.name
-        if name not in means:
-            return dataclasses.replace(node, op=settled(node.op))
-        if name == layer:
-            return Node(name, Constant(means[name] - errors[name]), (), node.origin)
+        if name not in means or (name == layer and name in later):
+            return [dataclasses.replace(node, op=settled(node.op))]
         if name not in later:
-            return Node(name, Constant(means[name]), (), node.origin)
-        return dataclasses.replace(node, op=Disturbed(settled(node.op), errors[name]))
+            return given(node, means[name] - errors[name] if name == layer else means[name], inside)
+        if name not in inside:
+            return [dataclasses.replace(node, op=Disturbed(settled(node.op), errors[name]))]
+        ideal = dataclasses.replace(node, name=f"{name}.ideal", op=settled(node.op))
+        own = given(node, errors[name], inside, ".own")
+        return [ideal, *own, Node(name, Add(), (ideal.name, own[-1].name), node.origin)]
 
-    return pruned(rebuilt(network, map(change, network.nodes.values())))
+    return pruned(rebuilt(network, [new for node in network.nodes.values() for new in change(node)]))
 
 
 def followers(network: Network, name: str) -> set[str]:
-    """Return the nodes that depend on the node `name`, itself left out."""
-    found = {name}
-    for node in network.nodes.values():
-        if found.intersection(node.inputs):
-            found.add(node.name)
-    return found - {name}
+    """Return the nodes that depend on the node `name`; in a loop that may be itself, at the next element."""
+    users = network.users
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        new = set(users[waiting.pop()]) - found
+        found |= new
+        waiting += new
+    return found
 
 
 def encoders(network: Network) -> list[str]:
     """Return the stateful nodes that read what never changes, such as Poisson inputs, and are neither neurons nor pools."""
-    temporal, after, kinds = temporal_nodes(network), decoded(network), (Neuron, AccumulatedMaxPool)
+    temporal, after, kinds = temporal_nodes(network), decoded(network), (Neuron, AccumulatedMaxPool, MeanProduct)
     stateful = [node for node in network.having(Stateful) if not isinstance(node.op, kinds) and node.name not in after]
     return [node.name for node in stateful if not temporal.intersection(node.inputs)]
 
@@ -163,7 +195,7 @@ def check_means(network: Network, known: Iterable[str]) -> None:
         )
     exact = decoded(network).union(known)
     for node in network.having(Stateful):
-        if node.name not in exact and not isinstance(node.op, AccumulatedMaxPool):
+        if node.name not in exact and not isinstance(node.op, AccumulatedMaxPool | MeanProduct):
             raise ConversionError(
                 f"{type(node.op).__name__} {place(node)} keeps no sum of what it sends, so the error that it adds cannot "
                 "be told from that of the neurons: convert with another rule for it, or evaluate without a diagnosis."

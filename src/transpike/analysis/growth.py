@@ -11,7 +11,8 @@ from torch import Tensor
 from transpike.analysis.connections import along_axes
 from transpike.network import Network, shapes
 from transpike.network.grammar import decoded, trait
-from transpike.neurons import AccumulatedMaxPool
+from transpike.network.loops import membership
+from transpike.neurons import AccumulatedMaxPool, MeanProduct
 from transpike.ops import Add, Concatenate, Identity, Linear, Permute, Reshape
 from transpike.parts import Op, Stateful, Trait
 
@@ -60,8 +61,10 @@ def pool_norm(op: Op, shape: Shape, output: Shape) -> float:
 def norms(network: Network) -> dict[str, float]:
     """Return how much each op before the decoded answer can lengthen a difference; activations and read-outs 1.
 
-    Sums and concatenations are left out: `bounds` adds up what arrives at them.
+    Sums and concatenations are left out: `bounds` adds up what arrives at them. Products of two signals have no norm, and of
+    what goes round a loop none is worth stating: infinity for both.
     """
+    unbounded = {name for name, node in network.nodes.items() if isinstance(node.op, MeanProduct)} | set(membership(network))
     sizes, after = shapes(network), decoded(network)
     found: dict[str, float] = {}
     for name, node in network.nodes.items():
@@ -69,7 +72,9 @@ def norms(network: Network) -> dict[str, float]:
         if not node.inputs or isinstance(op, Add | Concatenate):
             continue
         source = sizes[node.inputs[0]]
-        if isinstance(node.op, AccumulatedMaxPool) or (trait(op) is Trait.COUPLED and name not in after):
+        if name in unbounded:
+            found[name] = math.inf
+        elif isinstance(node.op, AccumulatedMaxPool) or (trait(op) is Trait.COUPLED and name not in after):
             found[name] = pool_norm(op, source, sizes[name])
         elif trait(op) is Trait.LINEAR and name not in after:
             found[name] = operator_norm(op, source)
@@ -96,7 +101,7 @@ def bounds(network: Network, lengthened: Mapping[str, float], added: Mapping[str
         elif isinstance(node.op, Concatenate):
             total = math.hypot(*arriving)
         else:
-            total = lengthened.get(name, 0.0) * sum(arriving)
+            total = lengthened.get(name, 0.0) * sum(arriving) if any(arriving) else 0.0
         found[name] = total + added.get(name, 0.0)
     return found
 

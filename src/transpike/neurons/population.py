@@ -20,8 +20,8 @@ class Population(Windowed):
     With x = gain z + shift: E = #{j: x >= thresholds[j]} neurons fire; a second, inhibitory population, if there is one, has
     I = #{j: -x >= inhibitory[j]}. The value is base + excitation E - inhibition I; or, with `table` [..., N + 1], table[E],
     where every neuron has a weight of its own. Thresholds [..., N] ascend along their last axis and are those of every unit,
-    or of each unit of a sample. The numbers are found by search, so that a step costs log N. `gain` and `shift` belong to the weights
-    and the bias before the population, `base`, `excitation` and `inhibition` to those behind it.
+    or of each unit of a sample. The numbers are found by search, so that a step costs log N. `gain` and `shift` belong to the
+    weights and the bias before the population, `base`, `excitation` and `inhibition` to those behind it.
     Source: a thesis on conversion, section 5.2.
     """
 
