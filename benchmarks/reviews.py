@@ -78,10 +78,10 @@ class Plan:
     """How a network is trained; `missing` is the share of the words that are made unknown, in each epoch others."""
 
     width: int = 32
-    epochs: int = 12
-    batch: int = 64
+    epochs: int = 16
+    batch: int = 32
     rate: float = 2e-3
-    dropout: float = 0.2
+    dropout: float = 0.5
     missing: float = 0.3
 
 
@@ -149,6 +149,7 @@ def epoch(model: nn.Module, plan: Plan, optimiser: torch.optim.Optimizer, schedu
 
 def train(name: str) -> None:
     """Leave the weights of the best epoch, and what became of each, in the folder of the runs."""
+    torch.set_flush_denormal(True)  # gradients that vanish over 500 words: three times as fast
     plan, (data, held) = PLANS[name], parts()
     model = sentiment(name)
     optimiser = torch.optim.Adam(model.parameters(), lr=plan.rate)
