@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import json
+import lzma
 import os
+import re
 import sys
+from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +17,7 @@ import torch
 
 MEAN = torch.tensor([0.485, 0.456, 0.406])
 STD = torch.tensor([0.229, 0.224, 0.225])
+IDS, LENGTH = 2500, 500  # of a review: 0 = padding, 1 = a word outside the vocabulary
 
 
 def data_folder() -> Path:
@@ -103,3 +109,29 @@ class Augmented:
         across = torch.where(torch.rand(len(rows), 1) < 0.5, 31 - across, across)
         images = self.padded[rows[:, None, None], (down + torch.arange(32))[:, :, None], (right + across)[:, None, :]]
         return ((images.float() / 255 - MEAN) / STD).permute(0, 3, 1, 2)
+
+
+@cache
+def review_words(split: str) -> tuple[list[list[str]], list[int]]:
+    """The words of each of the 5,000 IMDb reviews of "train" or "test", and their labels (1 = positive)."""
+    with lzma.open(data_folder() / "imdb" / f"imdb_{split}_5000.jsonl.xz", "rt", encoding="utf-8") as file:
+        lines = [json.loads(line) for line in file]
+    texts = [re.sub(r"<br\s*/?>", " ", line["text"].lower()) for line in lines]
+    return [re.findall(r"[a-z0-9]+(?:'[a-z]+)*", text) for text in texts], [line["label"] for line in lines]
+
+
+@cache
+def vocabulary() -> dict[str, int]:
+    """The ids of the most frequent words of the training reviews, from 2 on."""
+    counts = Counter(word for words in review_words("train")[0] for word in words)
+    return {word: i for i, (word, _) in enumerate(counts.most_common(IDS - 2), start=2)}
+
+
+def reviews(split: str, count: int | None = None) -> tuple[torch.Tensor, torch.Tensor]:
+    """The last 500 words of the first `count` reviews as ids [n, 500], padded in front, and their labels."""
+    words, labels = review_words(split)
+    ids = torch.zeros(len(words[:count]), LENGTH, dtype=torch.int64)
+    for row, review in zip(ids, words[:count], strict=True):
+        known = torch.tensor([vocabulary().get(word, 1) for word in review[-LENGTH:]], dtype=torch.int64)
+        row[LENGTH - len(known) :] = known
+    return ids, torch.tensor(labels[:count])
