@@ -60,11 +60,12 @@ def _(
     hidden, outputs = weights[1].shape[0] // GATES[kind], weights[1].shape[1]
     levels, batch = num_layers * directions, data.shape[0 if batch_first else 1]
     found = [data.new_empty(*data.shape[:2], outputs * directions), data.new_empty(levels, batch, outputs)]
-    assert len(weights) == levels * (2 + 2 * has_biases + (kind == "lstm" and hidden != outputs))
-    return [*found, data.new_empty(levels, batch, hidden)] if kind == "lstm" else found
+    assert len(weights) == levels * (2 + 2 * has_biases + (hidden != outputs))
+    return [*found, data.new_empty(levels, batch, hidden)] if GATES[kind] == LSTM else found
 
 
-GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1}
+LSTM = 4
+GATES = {"lstm": 4, "gru": 3, "rnn_tanh": 1, "rnn_relu": 1, "normal_lstm": 4, "normal_gru": 3, "normal_rnn": 1}
 
 
 def traced_forward(layer: nn.RNNBase, data: Tensor | Padded, hx: Any = None) -> tuple[Any, Any]:
@@ -75,7 +76,7 @@ def traced_forward(layer: nn.RNNBase, data: Tensor | Padded, hx: Any = None) -> 
         raise CaptureError("A recurrent layer of the model reads a sequence without a batch axis: give it one.")
     batch_first = data.batch_first if isinstance(data, Padded) else layer.batch_first
     states = [] if hx is None else list(hx) if isinstance(hx, tuple | list) else [hx]
-    kind = layer.mode.lower()
+    kind: str = getattr(layer, "kind", layer.mode.lower())
     weights = list(layer._flat_weights)  # noqa: SLF001 - in the order in which torch takes them
     sizes = (layer.bias, layer.num_layers, layer.bidirectional, batch_first)
     output, *last = recurrent(values, lengths, states, weights, kind, *sizes)
@@ -119,7 +120,9 @@ def whole_sequences(model: nn.Module) -> Iterator[None]:
         forward = getattr(type(module).forward, "__globals__", {})
         spaces[id(forward)] = forward
     with ExitStack() as stack:
-        for layer in (nn.LSTM, nn.GRU, nn.RNN):
+        kinds = {type(module) for module in model.modules() if isinstance(module, nn.RNNBase)}
+        own = {kind for kind in kinds if "kind" in vars(kind)}
+        for layer in (nn.LSTM, nn.GRU, nn.RNN, *own):
             stack.enter_context(patch.object(layer, "forward", traced_forward))
         for space in spaces.values():
             names = {name: new for name, value in space.items() for old, new in STAND_INS.items() if value is old}

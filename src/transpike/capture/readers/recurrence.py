@@ -118,11 +118,15 @@ class Kind:
 
 
 STANDARD = Activations(Sigmoid(), Tanh())
+NORMAL = Activations(ops.NormalCurve(1.75), ops.NormalCurve(0.88, -1.0))  # those of transpike.training.NormalLSTM
 KINDS = {
     "lstm": Kind(lstm_step, ("h", "c"), STANDARD),
     "gru": Kind(gru_step, ("h",), STANDARD, one_bias=False),
     "rnn_tanh": Kind(elman_step, ("h",), STANDARD),
     "rnn_relu": Kind(elman_step, ("h",), Activations(Sigmoid(), ops.Relu())),
+    "normal_lstm": Kind(lstm_step, ("h", "c"), NORMAL),
+    "normal_gru": Kind(gru_step, ("h",), NORMAL, one_bias=False),
+    "normal_rnn": Kind(elman_step, ("h",), NORMAL),
 }
 
 

@@ -1,0 +1,260 @@
+"""Recurrent networks as spikes: sentiment of IMDb reviews, after tables 5.1 and 5.2 of a thesis on conversion.
+
+    python benchmarks/recurrent.py gates [--reviews 1000 --draws 50]    # each gate and state of an LSTM alone: table 5.1
+    python benchmarks/recurrent.py cell [--reviews 1000 --draws 50]     # all of them, every kind of population: table 5.2
+    python benchmarks/recurrent.py codes [--cells lstm gru elman]       # few-spike neurons: steps and spikes per word
+    python benchmarks/recurrent.py curve                                # an LSTM trained with the curve of the populations
+
+The networks are those of benchmarks/reviews.py, trained if they are not there. Calibration: 500 training reviews without labels.
+Finished rows are kept and not measured again. Needs TRANSPIKE_DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterable
+from fnmatch import fnmatch
+
+import torch
+from torch import Tensor
+
+import transpike as tp
+from datasets import reviews
+from reviews import parts, trained
+from tables import OUT, show
+from transpike.neurons import Population
+from transpike.network import Network
+from transpike.passes import CalibratedThresholds, Hardware, InsertPopulations, NormalThresholds, QuantileThresholds
+from transpike.passes.thresholds.populations import PopulationThresholds, Site
+from transpike.recipe import Recipe
+from transpike.simulation.sequential import run_windows
+
+CALIBRATION = 500
+PARTS = ("input_gate", "output_gate", "forget_gate", "cell_output", "candidate")  # in the thesis's order
+SIZES = (1, 10, 100, 1000, 10000)
+THESIS_GATES = {  # table 5.1: mean accuracy and deviation, of an ANN with 89.8
+    "input_gate": "75.7±9.8 84.2±3.8 88.9±1.0 89.6±0.2 89.7±0.3",
+    "output_gate": "70.6±11.2 84.0±3.9 88.9±1.0 89.5±0.3 89.7±0.2",
+    "forget_gate": "52.6±3.3 65.4±12.9 87.0±2.4 86.2±1.2 85.8±0.5",
+    "cell_output": "54.2±7.8 61.4±10.9 75.8±9.2 82.3±2.4 83.4±0.7",
+    "candidate": "53.5±7.1 55.7±7.9 68.5±12.7 77.8±6.9 83.2±1.0",
+}
+THESIS_SIZES = {"input_gate": 200, "output_gate": 200, "forget_gate": 1000, "cell_output": 2000, "candidate": 10000}
+SHARED = {"input_gate": 2000, "output_gate": 2000, "forget_gate": 5400, "cell_output": 4000, "candidate": 4000}  # 25,400
+SINGLE = {"input_gate": 3000, "output_gate": 3000, "forget_gate": 9400, "cell_output": 5000, "candidate": 5000}  # 25,400
+
+
+class Rows:
+    """Finished rows by key, kept in a file."""
+
+    def __init__(self, name: str):
+        self.path = OUT / f"recurrent-{name}.json"
+        self.rows: dict[str, dict] = json.loads(self.path.read_text()) if self.path.exists() else {}
+
+    def get(self, key: str, make: Callable[[], dict]) -> dict:
+        """The row of a key, measured now if it has not been."""
+        if key not in self.rows:
+            self.rows[key] = make()
+            self.path.parent.mkdir(exist_ok=True)
+            self.path.write_text(json.dumps(self.rows, indent=1))
+            print(key, self.rows[key], flush=True)
+        return self.rows[key]
+
+
+def patterns(sizes: dict[str, int], factor: float = 1) -> dict[str, int]:
+    return {f"*.{part}": max(1, round(size * factor)) for part, size in sizes.items()}
+
+
+def converted(name: str, recipe: Recipe) -> Network:
+    (ids, _), _ = parts()
+    return tp.convert(trained(name), ids[:CALIBRATION], recipe)
+
+
+def drawn(network: Network, rule: PopulationThresholds, part: str = "*", size: int | None = None) -> Network:
+    """The network with the thresholds of the populations called `part` placed anew; the other activations as in the ANN."""
+
+    def change(node):
+        if not isinstance(node.op, Population):
+            return node.op
+        if not fnmatch(node.name, part):
+            return node.op.analogue()
+        site = Site(node.name, node.op.activation, node.op.thresholds.shape[:-1], 0.0, 0.0, torch.zeros(0))
+        number = list(network.nodes).index(node.name)
+        wanted = InsertPopulations(rule, size or node.op.size)
+        return wanted.population(site, number).map_tensors(lambda one: one.to(network.dtype))
+
+    return network.map_ops(change)
+
+
+@torch.inference_mode()
+def answers(network: Network, ids: Tensor) -> Tensor:
+    """The class of each review; gates that are not converted compute as in the ANN."""
+    steps = 1
+    found = [next(iter(list(run_windows(network, [part], steps).outputs())[-1].values())) for part in ids.split(250)]
+    return torch.cat(found).argmax(1)
+
+
+def percent(hits: Tensor) -> float:
+    return 100 * float(hits.float().mean())
+
+
+def spread(values: Iterable[float]) -> dict:
+    found = torch.tensor(list(values), dtype=torch.float64)
+    deviation = float(found.std()) if len(found) > 1 else 0.0
+    return {
+        "mean": round(float(found.mean()), 2),
+        "deviation": round(deviation, 2),
+        "min": float(found.min()),
+        "max": float(found.max()),
+    }
+
+
+def ann(name: str, ids: Tensor) -> Tensor:
+    with torch.inference_mode():
+        return torch.cat([trained(name)(part).argmax(1) for part in ids.split(500)])
+
+
+def gates(count: int, draws: int) -> None:
+    ids, labels = reviews("test", count)
+    base = converted("lstm", tp.recipes["population-normal"].with_population(1))
+    kept, rows = Rows(f"gates-{count}"), []
+    reference = percent(ann("lstm", ids) == labels)
+    for part in PARTS:
+        for size, thesis in zip(SIZES, THESIS_GATES[part].split(), strict=True):
+            found = [
+                kept.get(
+                    f"{part} {size} {seed}",
+                    lambda: {
+                        "accuracy": percent(answers(drawn(base, NormalThresholds(seed), f"*.{part}", size), ids) == labels)
+                    },  # noqa: B023
+                )["accuracy"]
+                for seed in range(draws)
+            ]
+            rows.append(
+                {
+                    "part": part,
+                    "neurons": size,
+                    **spread(found),
+                    "loss": round(reference - sum(found) / len(found), 2),
+                    "thesis (89.8)": thesis,
+                }
+            )
+    show(f"Each gate and state alone, normal thresholds, {draws} draws, {count} reviews, ANN {reference:.1f}", rows)
+
+
+def measured(network: Network, ids: Tensor, labels: Tensor, reference: Tensor) -> dict:
+    found = answers(network, ids)
+    return {"accuracy": percent(found == labels), "same": percent(found == reference)}
+
+
+def cell(count: int, draws: int) -> None:
+    ids, labels = reviews("test", count)
+    kept, rows, reference = Rows(f"cell-{count}"), [], ann("lstm", ids)
+    exact = percent(reference == labels)
+
+    def add(title: str, per_cell: int, found: list[dict]) -> None:
+        same = sum(one["same"] for one in found) / len(found)
+        loss = round(exact - sum(one["accuracy"] for one in found) / len(found), 2)
+        rows.append(
+            {
+                "populations": title,
+                "neurons per cell": per_cell,
+                **spread(one["accuracy"] for one in found),
+                "loss": loss,
+                "same decision": round(same, 2),
+                "draws": len(found),
+            }
+        )
+
+    for title, factor in (("thesis's sizes", 1.0), ("halved", 0.5), ("doubled", 2.0)):
+        base = converted("lstm", tp.recipes["population-normal"].with_population(1, patterns(THESIS_SIZES, factor)))
+        found = [
+            kept.get(f"normal {factor} {seed}", lambda: measured(drawn(base, NormalThresholds(seed)), ids, labels, reference))
+            for seed in range(draws)
+        ]  # noqa: B023
+        add(f"normal, {title}", round(25400 * factor), found)
+    quantile = tp.recipes["population-quantile"]
+    for title, recipe, size in (
+        ("quantile, shared out", quantile.with_population(1, patterns(SHARED)), 25400),
+        ("quantile, 1,000 each", quantile.with_population(1000), 7000),
+        ("quantile, 10,000 each", quantile.with_population(10000), 70000),
+    ):
+        add(title, size, [kept.get(title, lambda: measured(converted("lstm", recipe), ids, labels, reference))])  # noqa: B023
+    for fitted in (False, True):
+        title = f"hardware, 10 % mismatch, 2 % dead, {'calibrated' if fitted else 'as designed'}"
+        chips = [
+            kept.get(
+                f"chip {fitted} {seed}", lambda: measured(converted("lstm", on_chip(seed, fitted)), ids, labels, reference)
+            )  # noqa: B023
+            for seed in range(min(draws, 5))
+        ]
+        add(title, 25400, chips)
+    show(
+        f"A whole LSTM as populations, {count} reviews, ANN {exact:.1f} (thesis: 89.8 -> 78.0±1.35, 77.7±2.99, 78.1±0.73)", rows
+    )
+
+
+def on_chip(seed: int, fitted: bool) -> Recipe:
+    recipe = tp.recipes["population-calibrated"].with_population(1, patterns(SINGLE))
+    rule = CalibratedThresholds(QuantileThresholds(paired=False), Hardware(0.1, 0.02, seed), calibrated=fitted)
+    return recipe.with_pass(InsertPopulations(rule, 1, tuple(patterns(SINGLE).items())))
+
+
+def codes(names: list[str], count: int) -> None:
+    ids, labels = reviews("test", count)
+    kept, rows = Rows(f"codes-{count}"), []
+    for name in names:
+        for window in (3, 4, 5, 6, 7, 8):
+            rows.append(kept.get(f"{name} {window}", lambda: coded(name, window, ids, labels)))  # noqa: B023, PERF401
+    show(f"Few-spike neurons, {count} reviews: a window for each layer of each word", rows)
+
+
+def coded(name: str, window: int, ids: Tensor, labels: Tensor) -> dict:
+    network = converted(name, tp.recipes["few-spike"].with_window(window))
+    report = tp.evaluate(trained(name), network, (ids, labels))
+    words = ids.shape[1]
+    assert report.accuracy is not None
+    assert report.reference_accuracy is not None
+    assert report.agreement is not None
+    return {
+        "cells": name,
+        "steps per window": window,
+        "ANN": round(100 * report.reference_accuracy, 2),
+        "SNN": round(100 * report.accuracy[-1], 2),
+        "loss": round(100 * (report.reference_accuracy - report.accuracy[-1]), 2),
+        "same decision": round(100 * report.agreement[-1], 2),
+        "spikes per word and neuron": round(report.spikes_per_neuron / words, 3),
+        "windows": report.turns.layers if report.turns else 0,
+    }
+
+
+def curve(count: int) -> None:
+    ids, labels = reviews("test", count)
+    kept, rows, reference = Rows(f"curve-{count}"), [], ann("normal", ids)
+    for title, recipe in (
+        ("normal, thesis's sizes", tp.recipes["population-normal"].with_population(1, patterns(THESIS_SIZES))),
+        ("normal, 10,000 each", tp.recipes["population-normal"].with_population(10000)),
+        ("quantile, shared out", tp.recipes["population-quantile"].with_population(1, patterns(SHARED))),
+    ):
+        found = kept.get(title, lambda: measured(converted("normal", recipe), ids, labels, reference))  # noqa: B023
+        rows.append({"populations": title, "ANN": percent(reference == labels), **found})
+    show(f"An LSTM trained with the curve of a normal distribution, {count} reviews", rows)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("gates", "cell", "codes", "curve"))
+    parser.add_argument("--reviews", type=int, default=1000)
+    parser.add_argument("--draws", type=int, default=50)
+    parser.add_argument("--cells", nargs="+", choices=("lstm", "gru", "elman"), default=["lstm", "gru", "elman"])
+    chosen = parser.parse_args()
+    match chosen.what:
+        case "gates":
+            gates(chosen.reviews, chosen.draws)
+        case "cell":
+            cell(chosen.reviews, chosen.draws)
+        case "codes":
+            codes(chosen.cells, chosen.reviews)
+        case "curve":
+            curve(chosen.reviews)
