@@ -21,7 +21,8 @@ from torch.fx.node import map_aggregate
 
 from transpike import ops
 from transpike.capture.call import BATCH, Call, Program, Signal, Turned, foreign, operator_name, sample_shape, where
-from transpike.capture.readers import INDIFFERENT, READERS, TURNING, unreadable
+from transpike.capture.readers import INDIFFERENT, READERS, TURNING, recurrence, unreadable
+from transpike.capture.rolling import Chain, chains
 from transpike.capture.sequences import whole_sequences
 from transpike.errors import CaptureError
 from transpike.network import Network, Node
@@ -86,8 +87,10 @@ class Reader:
         self.refusals = refusals
         self.program = Program()
         self.values: dict[fx.Node, Any] = {}
+        self.sequences: dict[fx.Node, Signal] = {}  # the outputs of chains of cells, by their first calls
         self.symbol = ""
         self.modules = dict(model.named_modules())
+        self.chains = chains(exported.graph)
 
     def leaf(self, path: str) -> bool:
         """Whether `path` names a module of PyTorch's own, or an activation of ours, so that its one op can bear its name."""
@@ -98,7 +101,7 @@ class Reader:
         """Return the network."""
         self.read_placeholders()
         for node in self.exported.graph.nodes:
-            if node.op == "call_function":
+            if node.op == "call_function" and node not in self.values:
                 self.values[node] = self.attempt(node)
         if self.refusals:
             return Network(self.known(), {})
@@ -170,12 +173,25 @@ class Reader:
         if not node.users and "assert" in operator_name(node):
             return None
         call = Call(node, self.named_arguments(node), self.program, self.leaf)
+        if node in self.chains:
+            return self.read_chain(call, self.chains[node])
         reader = READERS.get(call.operator)
         if reader is None:
             raise unreadable(call)
         value = read_turned(call, reader) if any(map(is_turned, call.arguments.values())) else reader(call)
         check_shape(node, value)
         return value
+
+    def read_chain(self, call: Call, chain: Chain) -> Any:
+        """Read the calls of one cell along a sequence as a loop; return what the first of them computes."""
+        known = self.sequences.get(chain.base, self.values.get(chain.base))
+        source = known.signal if isinstance(known, Turned) else known
+        if not isinstance(source, Signal):
+            return READERS[call.operator](call)
+        outputs, results = recurrence.rolled(call, source, chain.first, chain.step, len(chain.calls))
+        self.sequences[chain.calls[0]] = outputs
+        self.values.update(zip(chain.calls, results, strict=True))
+        return results[0]
 
     def named_arguments(self, node: fx.Node) -> dict[str, Any]:
         """Return the arguments of an ATen call by name, defaults included."""

@@ -117,7 +117,7 @@ class NormalRecurrence(nn.RNNBase):
         return torch.stack(outputs[::-1] if backwards else outputs, 1), state
 
 
-class NormalLSTM(NormalRecurrence, nn.LSTM):  # type: ignore[misc] - same arguments, one way to be called
+class NormalLSTM(NormalRecurrence, nn.LSTM):  # type: ignore[misc]
     """An LSTM whose gates are Phi(x / 1.75) and whose states are 2 Phi(x / 0.88) - 1.
 
     Populations with normally distributed thresholds compute just that, so that converting it with recipe "population-normal"
@@ -135,14 +135,14 @@ class NormalLSTM(NormalRecurrence, nn.LSTM):  # type: ignore[misc] - same argume
     states = 2
 
 
-class NormalGRU(NormalRecurrence, nn.GRU):  # type: ignore[misc] - same arguments, one way to be called
+class NormalGRU(NormalRecurrence, nn.GRU):  # type: ignore[misc]
     """A GRU with the curves of NormalLSTM."""
 
     kind = "normal_gru"
     turn = staticmethod(gru_turn)
 
 
-class NormalRNN(NormalRecurrence, nn.RNN):  # type: ignore[misc] - same arguments, one way to be called
+class NormalRNN(NormalRecurrence, nn.RNN):  # type: ignore[misc]
     """An Elman layer with the curve of NormalLSTM in place of tanh."""
 
     kind = "normal_rnn"

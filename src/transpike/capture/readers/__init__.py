@@ -87,6 +87,7 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "slice": shape.sliced,
     "narrow": shape.sliced_range,
     "select": shape.selected,
+    "unbind": shape.unbound,
     "copy": shape.overwritten,
     "slice_scatter": shape.slice_written,
     "zeros_like": lambda call: shape.filled(call, 0.0),

@@ -249,14 +249,36 @@ def beside(call: Call, signals: Sequence[Signal]) -> Signal:
 
 def cell(call: Call) -> Any:
     """Read one turn of a cell that a user's own loop calls."""
-    kind = KINDS[call.operator.removesuffix("_cell")]
-    hx = call.hx if isinstance(call.hx, list | tuple) else [call.hx]
-    weights = Weights(call.w_ih, call.w_hh, call.b_ih, call.b_hh)
-    scribe = Scribe(call, call.origin or call.operator)
+    kind, weights, states, scribe = parts_of(call)
     bias = weights.both if kind.one_bias else weights.input_bias
     x = scribe.add("input", ops.Linear(weights.inputs, bias), as_signal(call, call.input))
-    states = kind.step(scribe, weights, kind.curves, x, {n: as_signal(call, v) for n, v in zip(kind.states, hx, strict=True)})
-    return tuple(states[name] for name in kind.states) if len(kind.states) > 1 else states["h"]
+    after = kind.step(scribe, weights, kind.curves, x, states)
+    return tuple(after[name] for name in kind.states) if len(kind.states) > 1 else after["h"]
+
+
+def parts_of(call: Call) -> tuple[Kind, Weights, dict[str, Signal], Scribe]:
+    """Return the kind, the weights and the states of a call of a cell, and who adds its nodes."""
+    kind = KINDS[call.operator.removesuffix("_cell")]
+    hx = call.hx if isinstance(call.hx, list | tuple) else [call.hx]
+    states = {name: as_signal(call, value) for name, value in zip(kind.states, hx, strict=True)}
+    return kind, Weights(call.w_ih, call.w_hh, call.b_ih, call.b_hh), states, Scribe(call, call.origin or call.operator)
+
+
+def rolled(call: Call, source: Signal, first: int, step: int, count: int) -> tuple[Signal, list[Any]]:
+    """Read `count` calls of a cell on the elements `first`, `first` + `step` ... of a sequence as one loop.
+
+    Returns its outputs at these elements, in the order of the sequence, and what each call gives, in the order of the calls.
+    """
+    kind, weights, states, scribe = parts_of(call)
+    start = first if step > 0 else first - count + 1
+    if (start, count) != (0, source.shape[0]):
+        source = scribe.add("elements", ops.Slice(1, start, start + count), source)
+    after, outputs = loop(scribe, kind, weights, source, states, None, backwards=step < 0)
+    results: list[Any] = []
+    for i in range(count):
+        each = [at(call, after[name], i if step > 0 else count - 1 - i) for name in kind.states]
+        results.append(tuple(each) if len(each) > 1 else each[0])
+    return outputs, results
 
 
 def embedding(call: Call) -> Signal:

@@ -107,6 +107,14 @@ def selected(call: Call) -> Signal:
     return call.emit(ops.Reshape(call.shape), call.emit(ops.Slice(axis, index, index + 1), signal))
 
 
+def unbound(call: Call) -> tuple[Signal, ...]:
+    signal = call.arguments["self"]
+    axis = call.axis(call.dim, len(signal.shape) + 1)
+    shape = (*signal.shape[: axis - 1], *signal.shape[axis:])
+    picked = [call.emit(ops.Slice(axis, i, i + 1), signal) for i in range(signal.shape[axis - 1])]
+    return tuple(call.emit(ops.Reshape(shape), one) for one in picked)
+
+
 def concatenated(call: Call) -> Signal:
     signals = [as_signal(call, value) for value in call.tensors]
     return call.emit(ops.Concatenate(call.axis(call.dim, len(call.shape) + 1)), *signals)
