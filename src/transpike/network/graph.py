@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from transpike.errors import ArgumentError
-from transpike.ops import Input, Previous
+from transpike.ops import Input, Number, Previous
 from transpike.parts import Finding, Method, Op, Stateful
 
 
@@ -124,7 +124,7 @@ class Network:
 
         def change(node: Node) -> Op:
             op = node.op.map_tensors(move)
-            if dtype is not None and isinstance(op, Input) and getattr(torch, op.dtype).is_floating_point:
+            if dtype is not None and isinstance(op, Input | Number) and getattr(torch, op.dtype).is_floating_point:
                 return dataclasses.replace(op, dtype=str(dtype).removeprefix("torch."))
             return op
 

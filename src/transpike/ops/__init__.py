@@ -18,7 +18,7 @@ from transpike.ops.activation import (
 )
 from transpike.ops.arithmetic import Add, Constant, Identity, Input, Multiply, OnGrid
 from transpike.ops.linear import Affine, BatchNorm, Convolution, Linear, TransposedConvolution
-from transpike.ops.lookup import Embedding, OneHot
+from transpike.ops.lookup import Embedding, Number, OneHot
 from transpike.ops.pooling import AdaptiveAveragePool, AdaptiveMaxPool, AveragePool, MaxPool, Mean
 from transpike.ops.recurrence import Choose, Collect, Element, Previous, Within
 from transpike.ops.shape import Concatenate, Expand, Pad, Permute, Reshape, Slice, Upsample
@@ -50,6 +50,7 @@ TRAITS: dict[type[Op], Trait] = {
     Collect: Trait.LINEAR,
     Choose: Trait.LINEAR,
     Embedding: Trait.DISCRETE,
+    Number: Trait.DISCRETE,
     OneHot: Trait.DISCRETE,
     Within: Trait.DISCRETE,
     Relu: Trait.ACTIVATION,
@@ -101,6 +102,7 @@ __all__ = [
     "Mean",
     "Multiply",
     "NormalCurve",
+    "Number",
     "OnGrid",
     "OneHot",
     "Pad",

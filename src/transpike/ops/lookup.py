@@ -26,7 +26,18 @@ class OneHot(Op):
     """y[..., k] = 1 if x = k, else 0, for `classes` classes."""
 
     classes: int
-    dtype: str = "int64"
 
     def __call__(self, x: Tensor) -> Tensor:
-        return F.one_hot(x.long(), self.classes).to(getattr(torch, self.dtype))
+        if x.is_meta:  # where torch has no one_hot
+            return x.new_empty(*x.shape, self.classes, dtype=torch.int64)
+        return F.one_hot(x.long(), self.classes)
+
+
+@dataclass(frozen=True, eq=False)
+class Number(Op):
+    """y = x as a number of the floating `dtype`."""
+
+    dtype: str = "float32"
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x.to(getattr(torch, self.dtype))

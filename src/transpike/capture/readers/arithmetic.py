@@ -21,6 +21,8 @@ def passed_on(call: Call) -> Signal:
 def cast(call: Call) -> Signal:
     """Pass on a change of dtype or device that changes nothing; refuse real casts."""
     source, result = call.node.args[0].meta["val"].dtype, call.node.meta["val"].dtype  # type: ignore[union-attr]
+    if not source.is_floating_point and result.is_floating_point:
+        return call.emit(ops.Number(str(result).removeprefix("torch.")), passed_on(call))
     if source != result:
         raise call.refusal(f"it casts {source} to {result}", "Cast the samples before they enter the model.")
     return passed_on(call)

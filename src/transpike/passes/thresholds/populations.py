@@ -19,6 +19,7 @@ from transpike.parts import Op
 REACH = 30.0  # beyond this a sigmoid is 0 or 1 to the last bit of float64
 POINTS = 6001
 HALVINGS = 80
+S_SHAPED = (Sigmoid, Tanh, NormalCurve)
 SITES = 7919  # more than any network has, so that draws for one site and seed are no other's
 
 
@@ -57,41 +58,6 @@ class PopulationThresholds(Protocol):
 
 
 @dataclass(frozen=True)
-class NormalThresholds:
-    """Thresholds drawn from a normal distribution, as mismatch in hardware gives them: E / N is about Phi(x / sigma).
-
-    `sigma` is fitted to the activation by least squares if it is not given. Where the hardware has thresholds of another mean
-    and deviation, the current of each population is made I' = I deviation / sigma + mean. The draws follow from `seed`; each
-    unit has its own. Source: a thesis on conversion, section 5.2 and equations 5.2, 5.3. It gives sigma as 1.75 for sigmoid
-    (1.7 below its figure 5.3) and 0.88 for tanh; least squares give 1.70 and 0.85.
-    """
-
-    seed: int = 0
-    sigma: float | None = None
-    mean: float = 0.0
-    deviation: float | None = None
-
-    def place(self, site: Site, size: int, seed: int) -> Placed:
-        sigma = fitted_deviation(site.activation) if self.sigma is None else self.sigma
-        deviation = sigma if self.deviation is None else self.deviation
-        low, high = ends(site.activation)
-        generator = torch.Generator().manual_seed(self.seed * SITES + seed)
-        drawn = torch.randn(*site.units, size, generator=generator, dtype=torch.float64)
-        thresholds = (drawn * deviation).sort(-1).values
-        paired = low < 0
-        steps = size * (2 if paired else 1)
-        return Placed(
-            thresholds + self.mean,
-            (low + high) / 2 if paired else low,
-            (high - low) / steps,
-            thresholds - self.mean if paired else None,
-            (high - low) / steps,
-            deviation / sigma,
-            self.mean,
-        )
-
-
-@dataclass(frozen=True)
 class QuantileThresholds:
     """Thresholds where the activation passes the middle between two levels: the best staircase of N equal steps.
 
@@ -109,6 +75,45 @@ class QuantileThresholds:
         below = staircase(site.activation, 0.0, site.low, size)
         above = staircase(site.activation, 0.0, site.high, size)
         return Placed(above, middle, (high - middle) / size, -below, (middle - low) / size)
+
+
+@dataclass(frozen=True)
+class NormalThresholds:
+    """Thresholds drawn from a normal distribution, as mismatch in hardware gives them: E / N is about Phi(x / sigma).
+
+    `sigma` is fitted to the activation by least squares if it is not given. Where the hardware has thresholds of another mean
+    and deviation, the current of each population is made I' = I deviation / sigma + mean. The draws follow from `seed`; each
+    unit has its own. Source: a thesis on conversion, section 5.2 and equations 5.2, 5.3. It gives sigma as 1.75 for sigmoid
+    (1.7 below its figure 5.3) and 0.88 for tanh; least squares give 1.70 and 0.85. Activations of another shape, such as
+    ReLUs, get the thresholds of `other`.
+    """
+
+    seed: int = 0
+    sigma: float | None = None
+    mean: float = 0.0
+    deviation: float | None = None
+    other: PopulationThresholds = QuantileThresholds()
+
+    def place(self, site: Site, size: int, seed: int) -> Placed:
+        if not isinstance(site.activation, S_SHAPED):
+            return self.other.place(site, size, seed)
+        sigma = fitted_deviation(site.activation) if self.sigma is None else self.sigma
+        deviation = sigma if self.deviation is None else self.deviation
+        low, high = ends(site.activation)
+        generator = torch.Generator().manual_seed(self.seed * SITES + seed)
+        drawn = torch.randn(*site.units, size, generator=generator, dtype=torch.float64)
+        thresholds = (drawn * deviation).sort(-1).values
+        paired = low < 0
+        steps = size * (2 if paired else 1)
+        return Placed(
+            thresholds + self.mean,
+            (low + high) / 2 if paired else low,
+            (high - low) / steps,
+            thresholds - self.mean if paired else None,
+            (high - low) / steps,
+            deviation / sigma,
+            self.mean,
+        )
 
 
 @dataclass(frozen=True)
@@ -201,14 +206,9 @@ def in_double(activation: Op, x: Tensor) -> Tensor:
 
 
 def ends(activation: Op) -> tuple[float, float]:
-    """Return the least and the greatest value of an S-shaped activation; raises ArgumentError for others."""
-    if isinstance(activation, Sigmoid | Tanh | NormalCurve):
-        low, high = in_double(activation, torch.tensor([-1e6, 1e6], dtype=torch.float64)).tolist()
-        return low, high
-    raise ArgumentError(
-        f"Thresholds from a normal distribution make an S-shaped curve, which {type(activation).__name__} is not: take "
-        "recipe population-quantile, which is for any activation that does not fall."
-    )
+    """Return the least and the greatest value of an S-shaped activation."""
+    low, high = in_double(activation, torch.tensor([-1e6, 1e6], dtype=torch.float64)).tolist()
+    return low, high
 
 
 def fitted_deviation(activation: Op) -> float:
