@@ -248,7 +248,7 @@ def test_jittered_spikes_say_what_arrives_and_when(kind):
     moved = Jittered(op.threshold, op.initial, op.activation, inner=op, sigma=0.8)
     message = moved.disturbed(moved.encoded(x, steps), 0)
     assert torch.equal(moved.spikes(message, steps), op.spikes(plain, steps))
-    if not op.continuous:
+    if kind is not FirstSpikeTime:
         first = torch.stack([moved.spikes(message, steps, step) > 0 for step in range(1, steps + 1)]).long().sum(0)
         times = (steps + 1 - first).double().masked_fill(first == 0, torch.inf)
         assert torch.equal(moved.times(message, steps), times)
