@@ -147,11 +147,13 @@ def test_what_may_be_taken_away_is_followed_through_sums_and_chains():
     class Chained(nn.Module):
         def __init__(self):
             super().__init__()
-            self.first, self.v, self.w, self.u = (nn.Linear(5, 5) for _ in range(4))
+            self.first, self.v, self.u = (nn.Linear(5, 5) for _ in range(3))
+            self.w = nn.Linear(10, 5)
 
         def forward(self, x):
             sent = torch.relu(self.first(x))
-            return torch.relu(self.w(self.v(sent)) - self.u(sent) + sent)
+            joined = torch.cat([self.v(sent), sent], 1)  # nothing of the second half can be taken away before self.w
+            return torch.relu(self.w(joined) - self.u(sent) + sent)
 
     torch.manual_seed(4)
     model = Chained().double().eval()
@@ -160,8 +162,9 @@ def test_what_may_be_taken_away_is_followed_through_sums_and_chains():
     last = network.having(PatientFirstSpike)[-1]
     told = network.having(Announcement)[0].name
     v, w, u = (layer.weight.detach() for layer in (model.v, model.w, model.u))
-    lost = v.clamp(max=0).neg(), w.clamp(max=0).neg()
-    expected = w.clamp(min=0) @ lost[0] + lost[1] @ v.clamp(min=0) + u.clamp(min=0)
+    one, none = torch.eye(5, dtype=torch.float64), torch.zeros(5, 5, dtype=torch.float64)
+    more, less = torch.cat([v.clamp(min=0), one]), torch.cat([v.clamp(max=0).neg(), none])
+    expected = w.clamp(min=0) @ less + w.clamp(max=0).neg() @ more + u.clamp(min=0)
     announced = torch.rand(7, 5, dtype=torch.float64)
 
     def value(name):

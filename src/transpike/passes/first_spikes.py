@@ -137,12 +137,18 @@ class Copies:
         sources = [self.missing(source, sign) for source in node.inputs]
         if not any(sources):
             return None
+        sources = [found or self.nothing(source) for found, source in zip(sources, node.inputs, strict=True)]
         if all(sources):
             return self.add(node, WORDS[sign], node.op, *[source for source in sources if source])
         raise ConversionError(
-            f"{type(node.op).__name__} {place(node)} joins spikes with a constant signal, or with one of another sign: "
-            "announcements cannot pass it. Take the recipe ttfs-base, or a sequential one such as phase."
+            f"{type(node.op).__name__} {place(node)} joins spikes with a constant signal: announcements cannot pass it. Take "
+            "the recipe ttfs-base, or a sequential one such as phase."
         )
+
+    def nothing(self, name: str) -> str | None:
+        """Return a copy of a node at which nothing of a sign can be missing, as large as what may be of the other; or None."""
+        other = self.missing(name, 1)
+        return other and self.add(self.network.nodes[name], "missing-none", Affine(scale=torch.zeros(())), other)
 
     def add(self, node: Node, word: str, op: Op, *inputs: str) -> str:
         """Add a node that stands beside `node` and return its name."""
