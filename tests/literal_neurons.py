@@ -299,10 +299,10 @@ class LiteralFirstSpike:
         self.on = int(self.fired)
         return self.on
 
-    def announce(self, current, spike):
-        """Announce a spike while the charge is positive; withdraw it when it is not; firing ends it."""
+    def announce(self, current, spike, level=0.0):
+        """Announce a spike while the charge exceeds the level; withdraw it when it does not; firing ends it."""
         self.total += current
-        waiting = self.total > 0 and not self.fired
+        waiting = self.total > level and not self.fired
         if waiting != self.waiting and spike <= 0:
             self.told += 1
         self.waiting = waiting

@@ -126,9 +126,10 @@ def first_spikes(op, memory, name, x, other=None):
         sent = [one.step(current, missing) for one, current, missing in zip(neurons, x.flat, others, strict=True)]
     else:
         sent = []
-        for one, current, spike in zip(neurons, x.flat, others, strict=True):
+        levels = np.broadcast_to(0.0 if op.level is None else op.level.numpy(), x.shape)
+        for one, current, spike, level in zip(neurons, x.flat, others, levels.flat, strict=True):
             one.fired = one.fired or spike > 0
-            one.announce(current, spike)
+            one.announce(current, spike, level)
             sent.append(one.waiting)
     return np.array(sent, float).reshape(x.shape) * threshold
 

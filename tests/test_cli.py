@@ -212,6 +212,14 @@ def test_mistakes_are_one_sentence(folder, arguments, words):
     assert not (folder / "net").exists()
 
 
+def test_codes_in_windows_are_evaluated_rather_than_predicted(folder):
+    arguments = ("convert", "models.py:small", "--data", "digits", "--samples", 200, "--out", "net", "--recipe", "phase")
+    call(*arguments)
+    assert "evaluate the network" in refused("predict", "net", "--data", "digits", "--samples", 20)
+    assert not (folder / "net" / "prediction.json").exists()
+    call("evaluate", "net", "--data", "digits", "--samples", 20)
+
+
 def test_evaluation_mistakes(folder):
     converted()
     assert "time_steps must be a whole number" in refused("evaluate", "net", "--data", "digits", "--time-steps", 0)

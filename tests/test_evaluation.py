@@ -189,6 +189,65 @@ def test_findings_name_what_is_wrong():
     assert not {"saturated", "clipped", "accuracy-loss"} & kinds(tp.evaluate(model, good, (x, labels), 256))
 
 
+OWN_WINDOW = [name for name in tp.recipes if tp.recipes[name].has_window and name != "ttfs-clamped"]
+OF_OTHER_CODES = (
+    "run more time steps",
+    "give it more time steps",
+    "fewest time steps that",
+    "at every step",
+    "twice the steps",
+)
+
+
+@pytest.mark.parametrize("name", [*OWN_WINDOW, "sequential"])
+def test_codes_in_windows_are_advised_what_they_can_do(name, tmp_path):
+    """Calibrated on half the inputs they do everything badly; no advice is for networks that run for any number of steps."""
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(8, 30), nn.ReLU(), nn.Linear(30, 30), nn.ReLU(), nn.Linear(30, 4)).eval()
+    x = torch.rand(600, 8)
+    steps = None if name in OWN_WINDOW else 3
+    network = tp.convert(model, x[:300] / 2, name, time_steps=steps)
+    in_turns = not name.startswith("ttfs") or name == "ttfs-exact"  # first spikes in time are not diagnosed
+    report = tp.evaluate(model, network, (x, model(x).argmax(1)), steps, diagnose=in_turns)
+    assert {"saturated", "clipped"} & kinds(report)
+    found = (*report.findings, *(report.diagnosis.findings if in_turns else ()))
+    words = " ".join(f"{finding.message} {finding.advice}" for finding in found)
+    assert not [phrase for phrase in (*OF_OTHER_CODES, "raise the percentile", " 1 steps") if phrase in words]
+    assert report.own_window == (steps is None)
+    report.save(tmp_path / "report.json")
+    assert Report.load(tmp_path / "report.json").own_window == report.own_window
+
+
+def advised(report, kind):
+    return next(finding for finding in report.findings if finding.kind == kind)
+
+
+def test_a_window_that_is_too_short_should_be_longer():
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(8, 30), nn.ReLU(), nn.Linear(30, 30), nn.ReLU(), nn.Linear(30, 4)).eval()
+    x = torch.rand(600, 8)
+    network = tp.convert(model, x, tp.recipes["phase"].with_window(2))
+    report = tp.evaluate(model, network, (x, model(x).argmax(1)), diagnose=True)
+    loss = advised(report, "accuracy-loss")
+    assert "After 2 windows of 2 steps the network loses" in loss.message
+    assert "longer window (Recipe.with_window, or --window)" in loss.advice
+    assert "recipe phase-sbg helps" in loss.advice
+    assert "shortest window that reaches your accuracy" in advised(report, "energy").advice
+    assert "longer window" in next(f.advice for f in report.diagnosis.findings if f.kind == "loss-by-cause")
+
+
+def test_first_spikes_after_the_best_window_should_have_that():
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(8, 30), nn.ReLU(), nn.Linear(30, 30), nn.ReLU(), nn.Linear(30, 4)).eval()
+    x = torch.rand(600, 8)
+    labels = model(x).argmax(1)
+    best = tp.evaluate(model, tp.convert(model, x, "ttfs-base"), (x, labels))
+    late = tp.evaluate(model, tp.convert(model, x, tp.recipes["ttfs-base"].with_window(8 * best.time_steps)), (x, labels))
+    assert late.loss > best.loss
+    peak = late.accuracy.index(max(late.accuracy)) + 1
+    assert f"higher at step {peak}: convert with that window" in advised(late, "accuracy-loss").advice
+
+
 def test_a_dead_channel_is_a_finding_and_has_a_threshold():
     model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2)).eval()
     with torch.no_grad():

@@ -23,11 +23,13 @@ from transpike.neurons import (
     Pulse,
 )
 from transpike.ops import Relu
+from transpike.passes import AnnounceSpikes
 from transpike.training import ClampedReLU, prepare
 from zoo import ZOO
 
 RECIPES = {"ttfs-base": FirstSpike, "ttfs-corrective": CorrectiveFirstSpike, "ttfs-dynamic": PatientFirstSpike}
 STEPS = 40
+SHARE, LEAST = 0.6, 0.4
 
 
 def small():
@@ -36,7 +38,7 @@ def small():
     return nn.Sequential(*layers).double().eval(), torch.rand(60, 6, dtype=torch.float64)
 
 
-def run(network, x, kind):
+def run(network, x, kind, threshold_weights):
     """Return answers [time, out], spikes [time, neurons] by layer, and announcements by layer, of one sample."""
     ops = [node.op for node in network.nodes.values()]
     layers = [op for op in ops if isinstance(op, FirstSpike)]
@@ -50,13 +52,13 @@ def run(network, x, kind):
         pulses, missing = x, np.zeros(len(x))
         for i, layer in enumerate(neurons):
             matrix, bias = weights[i]
-            current, absent = matrix @ pulses + bias, np.abs(matrix) @ missing if i else np.zeros(len(bias))
+            current, absent = matrix @ pulses + bias, threshold_weights(matrix) @ missing if i else np.zeros(len(bias))
             sent = [n.step(c, a if kind is PatientFirstSpike else 0.0) for n, c, a in zip(layer, current, absent, strict=True)]
             for n, c, s in zip(layer, current, sent, strict=True):
-                n.announce(c, s)
+                n.announce(c, s, LEAST * n.resolution * n.threshold if threshold_weights is inhibition else 0.0)
             spikes[i].append(sent)
             pulses = np.array([n.on * n.threshold for n in layer])
-            missing = np.array([0.3 * n.waiting * n.threshold for n in layer])
+            missing = np.array([SHARE * n.waiting * n.threshold for n in layer])
         total = total + weights[-1][0] @ pulses + weights[-1][1]
         answers.append(total / t)
     return np.array(answers), [np.array(s) for s in spikes], [[n.told for n in layer] for layer in neurons]
@@ -66,10 +68,21 @@ def test_every_kind_has_a_recipe():
     assert set(RECIPES.values()) == set(FIRST_SPIKES)
 
 
-@pytest.mark.parametrize("name", RECIPES)
-def test_networks_agree_with_neurons_in_plain_loops(name):
+def inhibition(matrix):
+    return np.maximum(-matrix, 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "weights"),
+    [("ttfs-base", np.abs), ("ttfs-corrective", np.abs), ("ttfs-dynamic", np.abs), ("ttfs-dynamic", inhibition)],
+)
+def test_networks_agree_with_neurons_in_plain_loops(name, weights):
     model, samples = small()
-    network = tp.convert(model, samples, tp.recipes[name].with_window(STEPS))
+    recipe = tp.recipes[name].with_window(STEPS)
+    if name == "ttfs-dynamic":
+        inhibitory = weights is inhibition
+        recipe = recipe.with_pass(AnnounceSpikes(SHARE, inhibitory=inhibitory, least=LEAST if inhibitory else 0.0))
+    network = tp.convert(model, samples, recipe)
     kind = RECIPES[name]
     layers = [node.name for node in network.having(FirstSpike)]
     told = [node.name for node in network.having(Announcement)]
@@ -78,7 +91,7 @@ def test_networks_agree_with_neurons_in_plain_loops(name):
     found = tp.simulate(network, inputs, record=record)
     assert found.time_steps == STEPS
     for sample in range(len(inputs)):
-        answers, spikes, announced = run(network, inputs[sample].numpy(), kind)
+        answers, spikes, announced = run(network, inputs[sample].numpy(), kind, weights)
         np.testing.assert_allclose(found.outputs[:, sample], answers, rtol=1e-9, atol=1e-11)
         for i, layer in enumerate(layers):
             assert np.array_equal(found.spikes[layer][:, sample], spikes[i] != 0)
@@ -126,6 +139,45 @@ def test_convolutional_networks_run_and_add_up(name, model, tmp_path):
     assert (report.ann_macs, report.ann_connections) == (plain.ann_macs, plain.ann_connections)
     tp.save(network, tmp_path / "out")
     assert torch.equal(tp.simulate(tp.load(tmp_path / "out"), samples).outputs, run.outputs)
+
+
+def test_what_may_be_taken_away_is_followed_through_sums_and_chains():
+    """Against the matrices multiplied out, with the parts of each sign: V+ W- + V- W+ on one path, a difference, a shortcut."""
+
+    class Chained(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.v, self.u = (nn.Linear(5, 5) for _ in range(3))
+            self.w = nn.Linear(10, 5)
+
+        def forward(self, x):
+            sent = torch.relu(self.first(x))
+            joined = torch.cat([self.v(sent), sent], 1)  # nothing of the second half can be taken away before self.w
+            return torch.relu(self.w(joined) - self.u(sent) + sent)
+
+    torch.manual_seed(4)
+    model = Chained().double().eval()
+    insert = tp.recipes["ttfs-dynamic"].with_pass(AnnounceSpikes(inhibitory=True))
+    network = tp.convert(model, torch.rand(40, 5, dtype=torch.float64), insert)
+    last = network.having(PatientFirstSpike)[-1]
+    told = network.having(Announcement)[0].name
+    v, w, u = (layer.weight.detach() for layer in (model.v, model.w, model.u))
+    one, none = torch.eye(5, dtype=torch.float64), torch.zeros(5, 5, dtype=torch.float64)
+    more, less = torch.cat([v.clamp(min=0), one]), torch.cat([v.clamp(max=0).neg(), none])
+    expected = w.clamp(min=0) @ less + w.clamp(max=0).neg() @ more + u.clamp(min=0)
+    announced = torch.rand(7, 5, dtype=torch.float64)
+
+    def value(name):
+        node = network.nodes[name]
+        return announced if name == told else node.op(*map(value, node.inputs))
+
+    torch.testing.assert_close(value(last.inputs[1]), announced @ expected.T)
+
+
+def test_settings_of_announcements_are_checked():
+    for wrong in ({"share": 0.0}, {"least": 1.0}, {"least": -0.1}):
+        with pytest.raises(ArgumentError, match=next(iter(wrong))):
+            AnnounceSpikes(**wrong)
 
 
 def test_announcements_do_not_pass_joins_with_constants():

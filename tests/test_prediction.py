@@ -14,7 +14,7 @@ from torch import nn
 import transpike as tp
 from helpers import converted
 from transpike.codings import Poisson
-from transpike.errors import ArchiveError, ArgumentError, DataError
+from transpike.errors import ArchiveError, ArgumentError, ConversionError, DataError
 from transpike.network import forward
 from transpike.neurons import SPIKING, IntegrateAndFire, Neuron
 from transpike.ops import Relu
@@ -235,6 +235,27 @@ def test_mistakes_are_named(setting):
     images = nn.Sequential(nn.Conv2d(1, 2, 1), nn.ReLU(), nn.Conv2d(2, 1, 1)).eval()
     with pytest.raises(DataError, match=r"Only answers \[batch, classes\] can be predicted"):
         tp.predict(tp.convert(images, x), x, 4)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "steps", "words"),
+    [
+        ("phase", 31, "take turns, so one pass"),
+        ("sequential", 8, "take turns, so one pass"),
+        ("ttfs-exact", 1, "take turns, so one pass"),
+        ("ttfs-base", 16, "the time of a single spike is the value"),
+        ("ttfs-dynamic", 16, "the time of a single spike is the value"),
+        ("dcgs", 4, "differential coding"),
+    ],
+)
+def test_codes_that_no_mean_over_time_tells_are_refused(setting, recipe, steps, words):
+    """And the refusal sends one to an evaluation, which these networks can have."""
+    model, _, x, labels = setting
+    network = tp.convert(model, x, recipe, time_steps=steps)
+    with pytest.raises(ConversionError, match=words) as refusal:
+        tp.predict(network, (x, labels), steps, simulated=4)
+    assert ("transpike evaluate" in str(refusal.value)) == (recipe != "dcgs")
+    assert len(tp.evaluate(model, network, (x, labels), steps).accuracy) == steps
 
 
 def test_the_walk_counts_steps_and_keeps_the_network(setting):

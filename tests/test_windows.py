@@ -27,6 +27,7 @@ from transpike.neurons import (
     PulsePhase,
     RampedPhase,
     SignedDigits,
+    Windowed,
 )
 from transpike.ops import Relu
 from transpike.parts import Method
@@ -216,7 +217,7 @@ def test_a_chain_waits_for_nobody():
     assert held(tp.convert(model, samples, "phase")) == {}
 
 
-@pytest.mark.parametrize("kind", [Phase, BinaryPhase, SignedDigits, FewSpike, FirstSpikeTime])
+@pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind is not EvenFiring])
 def test_jitter_keeps_the_spikes_and_can_be_repeated(kind):
     model, samples = ZOO["vgg-bn"]()
     model, samples = model.double(), samples.double()
@@ -229,6 +230,37 @@ def test_jitter_keeps_the_spikes_and_can_be_repeated(kind):
     assert not torch.equal(run.outputs[-1], tp.simulate(network, samples).outputs[-1])
     first = next(iter(network.having(kind))).name
     assert torch.equal(run.spike_counts[first], tp.simulate(network, samples).spike_counts[first])
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_jittered_spikes_say_what_arrives_and_when(kind):
+    """Without jitter trains, times, counts and values are those of the neurons; with it they still fit each other."""
+    op, steps = example(kind), steps_of(kind)
+    x = torch.rand(3, 4, 5, dtype=torch.float64) * 1.3 - 0.2
+    plain = op.encoded(x, steps)
+    still = Jittered(op.threshold, op.initial, op.activation, inner=op)
+    message = still.disturbed(still.encoded(x, steps), 0)
+    for step in range(1, steps + 1):
+        assert torch.equal(still.train(message, step, steps), op.train(plain, step, steps))
+        assert torch.equal(still.spikes(message, steps, step), op.spikes(plain, steps, step))
+    assert torch.equal(still.times(message, steps), op.times(plain, steps))
+    torch.testing.assert_close(still.value(message, steps), Windowed.value(op, plain, steps), rtol=1e-12, atol=1e-12)
+    moved = Jittered(op.threshold, op.initial, op.activation, inner=op, sigma=0.8)
+    message = moved.disturbed(moved.encoded(x, steps), 0)
+    assert torch.equal(moved.spikes(message, steps), op.spikes(plain, steps))
+    if kind is not FirstSpikeTime:
+        first = torch.stack([moved.spikes(message, steps, step) > 0 for step in range(1, steps + 1)]).long().sum(0)
+        times = (steps + 1 - first).double().masked_fill(first == 0, torch.inf)
+        assert torch.equal(moved.times(message, steps), times)
+
+
+def test_even_spikes_bear_any_jitter():
+    """A spike of a rate code is worth the same in every slot of its window."""
+    model, samples = ZOO["vgg-bn"]()
+    network = tp.convert(model.double(), samples.double(), recipe(EvenFiring))
+    moved = JitterSpikes(2.0)(network, samples)
+    expected = tp.simulate(network, samples.double(), 5).outputs[-1]
+    torch.testing.assert_close(tp.simulate(moved, samples.double(), 5).outputs[-1], expected, rtol=1e-9, atol=1e-12)
 
 
 def test_only_codes_in_windows_jitter():

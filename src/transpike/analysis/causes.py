@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import nn
 
+from transpike.analysis.advice import advice
 from transpike.analysis.attribution import STAGES, Examiner
 from transpike.analysis.diagnosis import CAUSES, Diagnosis, LayerLoss, Norm, Part, Stage, relative
 from transpike.analysis.growth import answer_bound, bounds, length, norms
@@ -19,7 +20,7 @@ from transpike.data import batches, checked
 from transpike.exits import without_exit
 from transpike.network import Network, Node
 from transpike.network.grammar import check_spiking
-from transpike.network.turns import steps_for
+from transpike.network.turns import sequential, steps_for, window
 from transpike.neurons import Neuron
 from transpike.ops import WEIGHTED
 from transpike.simulation import blocks
@@ -96,7 +97,9 @@ def diagnosis(examiner: Examiner, tally: Tally) -> Diagnosis:
         answer_bound=relative(answer_bound(reached, examiner.ends) ** 2, answer**2),
         findings=(),
     )
-    return dataclasses.replace(found, findings=remedies(found))
+    own = window(network) is not None
+    words = advice(in_turns=sequential(network), own_window=own, steps=examiner.time_steps)
+    return dataclasses.replace(found, findings=remedies(found, words.causes))
 
 
 def stage(name: str, tally: Tally) -> Stage:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
+from transpike.analysis.advice import ANOTHER, advice_of, counted, elapsed, finer
 from transpike.analysis.operations import Work
 from transpike.analysis.report import Checkpoint, Layer, Report
 from transpike.exits import broken, shortfall
@@ -47,28 +48,31 @@ def named(layers: list[Layer], measure: Callable[[Layer], float]) -> str:
 def accuracy_loss(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001 - one signature for all finders
     if report.accuracy is None or report.loss is None:
         return
-    steps = report.time_steps
+    after = f"After {elapsed(report)} the network"
     if report.loss <= LOSS:
         lost = "loses nothing" if report.loss <= 0 else f"loses {points(report.loss)}"
-        yield Finding("accuracy", f"After {steps} steps the network {lost} against the ANN.", "No action needed.")
+        yield Finding("accuracy", f"{after} {lost} against the ANN.", "No action needed.")
         return
-    gain = report.accuracy[-1] - report.accuracy[3 * steps // 4 - 1] if steps >= 4 else 1.0  # noqa: PLR2004 - quarters
-    peak = max(report.accuracy)
-    if peak - report.accuracy[-1] > STILL_RISING:
-        advice = (
-            f"It peaked {points(peak - report.accuracy[-1])} higher at step {report.accuracy.index(peak) + 1}: activations "
-            "are clipped. Raise the percentile."
-        )
-    elif gain > STILL_RISING:
-        advice = f"It still rose by {points(gain)} over the last quarter of the run: give it more time steps."
-    else:
-        advice = "More time steps will not help: raise the percentile of the thresholds, or calibrate on more samples."
-    yield Finding(
-        "accuracy-loss",
-        f"After {steps} steps the network loses {points(report.loss)} against the ANN.",
-        advice,
-        severity="warning",
-    )
+    lost = f"{after} loses {points(report.loss)} against the ANN."
+    yield Finding("accuracy-loss", lost, over_time(report, report.accuracy) or finer(report), severity="warning")
+
+
+def over_time(report: Report, accuracy: Sequence[float]) -> str | None:
+    """Word what the course of the accuracy advises; None where it says nothing, as while the last of all windows passes."""
+    steps = len(accuracy)
+    if report.turns is not None:
+        return None
+    peak = max(accuracy)
+    if peak - accuracy[-1] > STILL_RISING:
+        higher = f"It peaked {points(peak - accuracy[-1])} higher at step {accuracy.index(peak) + 1}"
+        if report.own_window:
+            return f"{higher}: convert with that window {ANOTHER}."
+        return f"{higher}: activations are clipped. Raise the percentile."
+    gain = accuracy[-1] - accuracy[3 * steps // 4 - 1] if steps >= 4 else 1.0  # noqa: PLR2004 - quarters
+    if gain <= STILL_RISING:
+        return None
+    more = f"convert with a longer window {ANOTHER}" if report.own_window else "give it more time steps"
+    return f"It still rose by {points(gain)} over the last quarter of the run: {more}."
 
 
 def uncertainty(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001
@@ -87,8 +91,8 @@ def saturation(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001
     if layers := [layer for layer in report.layers if layer.saturated > SATURATED]:
         yield Finding(
             "saturated",
-            f"Neurons fire at every step in {named(layers, lambda layer: layer.saturated)}.",
-            "They cannot send more: raise the percentile of the thresholds, or run more time steps if the run is short.",
+            f"Neurons {advice_of(report).full} in {named(layers, lambda layer: layer.saturated)}.",
+            advice_of(report).overfull,
             node=layers[0].name,
             severity="warning",
         )
@@ -99,7 +103,7 @@ def silence(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001
         yield Finding(
             "silent",
             f"More than half of the neurons never fire in {named(layers, lambda layer: layer.silent)}.",
-            "If the ANN's units are as silent, they can be pruned; if not, run more time steps or lower the percentile.",
+            f"If the ANN's units are as silent, they can be pruned; if not, {advice_of(report).silent}",
             node=layers[0].name,
         )
 
@@ -109,7 +113,7 @@ def clipping(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001
         yield Finding(
             "clipped",
             f"ANN activations exceed the threshold in {named(layers, lambda layer: layer.clipped)}.",
-            "The calibration samples may not represent these data: calibrate on more, or raise the percentile.",
+            advice_of(report).clipped,
             node=layers[0].name,
             severity="warning",
         )
@@ -122,7 +126,7 @@ def poor_layers(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG00
             "layer-error",
             f"Decoded activations differ most from the ANN's in {named(layers, lambda layer: layer.error)}.",
             f"The error first exceeds 20 % in {first.name}: errors grow from layer to layer, so look there first. "
-            "It falls as 1/T: twice the steps halve it.",
+            f"{advice_of(report).layers}",
             node=first.name,
             severity="warning" if (report.loss or 0) > LOSS else "note",
         )
@@ -152,14 +156,15 @@ def energy(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001
     )
     yield Finding(
         "energy",
-        f"{compared(final)} by arithmetic alone ({final.energy[0].model}), at {spikes:.2f} spikes per neuron.",
+        f"After {elapsed(report)}: {compared(final)} by arithmetic alone ({final.energy[0].model}), at {spikes:.2f} spikes per "
+        "neuron.",
         f"{break_even} {sooner(report)}",
         severity="note" if cheap and final.energy[0].ratio < 1 else "warning",
     )
 
 
 def compared(point: Checkpoint) -> str:
-    """Word the energy after some steps against the ANN's."""
+    """Word the energy at some point of a run against the ANN's."""
     ratio = point.energy[0].ratio
     if ratio == 0:
         words = "no energy, against the float32 ANN"
@@ -168,18 +173,19 @@ def compared(point: Checkpoint) -> str:
     else:
         words = f"{1 / ratio:.1f} times less" if ratio < 1 else f"{ratio:.1f} times MORE"
         words += " energy than the float32 ANN"
-    return f"After {point.time_steps} steps: {words}"
+    return words
 
 
 def sooner(report: Report) -> str:
-    """Word what stopping at 99 % of the ANN's accuracy would save."""
-    first = report.latency.get("99%")
+    """Word what stopping at 99 % of the ANN's accuracy would save, and how to; a last window cannot be cut short."""
+    cheaper = advice_of(report).cheaper
+    first = None if report.turns else report.latency.get("99%")
     early = next((point for point in report.checkpoints if first is not None and point.time_steps >= first), None)
     if early is None or early.accuracy is None or early is report.final:
-        return "Choose the fewest time steps that reach your accuracy."
+        return cheaper
     return (
-        f"{compared(early)}, at {100 * early.accuracy:.1f} % accuracy and {early.spikes_per_neuron:.2f} spikes per neuron: "
-        "choose the fewest time steps that reach your accuracy."
+        f"After {counted(early.time_steps, 'step')}: {compared(early)}, at {100 * early.accuracy:.1f} % accuracy and "
+        f"{early.spikes_per_neuron:.2f} spikes per neuron: {cheaper[0].lower()}{cheaper[1:]}"
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from transpike.analysis.diagnosis import OWN, Diagnosis, LayerLoss
 from transpike.parts import Finding
@@ -15,27 +15,20 @@ WORTH_A_WARNING = 0.01  # of the samples
 MOSTLY = 0.5
 FAR = 1000  # from here on the power of ten says enough
 
-ADVICE = {
-    "clipping": "Raise the percentile of the thresholds, or calibrate on more samples, so that larger activations fit.",
-    "quantisation": "Run more time steps, or fit the thresholds to so few of them: lower ones count in smaller units.",
-    "unevenness": "Use neurons that can take spikes back (signed, with memory), read the answer out late so that early spikes "
-    "do not count, or use a recipe that corrects layer by layer on what the spiking network really sends.",
-}
 
-
-def remedies(diagnosis: Diagnosis) -> tuple[Finding, ...]:
-    """Return the findings of a diagnosis."""
+def remedies(diagnosis: Diagnosis, causes: Mapping[str, str]) -> tuple[Finding, ...]:
+    """Return the findings of a diagnosis, with what to do about each of the `causes`."""
     if diagnosis.answer_error == 0:
         return (Finding("no-loss", "The answers are the ANN's to the last bit.", "No action needed."),)
-    return (*by_stage(diagnosis), *costly_layers(diagnosis), *inheriting(diagnosis), *loose_bound(diagnosis))
+    return (*by_stage(diagnosis, causes), *costly_layers(diagnosis, causes), *inheriting(diagnosis), *loose_bound(diagnosis))
 
 
-def by_stage(diagnosis: Diagnosis) -> Iterator[Finding]:
+def by_stage(diagnosis: Diagnosis, causes: Mapping[str, str]) -> Iterator[Finding]:
     """Say how much of the loss is there once activations are clipped, once quantised as well, and only with spikes."""
     measure = next((m for m in ("accuracy", "agreement") if getattr(diagnosis.stages[0], m) is not None), None)
     if measure is None:
         worded = ", ".join(f"{100 * stage.output_error:.1f} % {stage.name}" for stage in diagnosis.stages[1:])
-        yield Finding("loss-by-cause", f"The output's error against the ANN is {worded}.", ADVICE[leading(diagnosis)])
+        yield Finding("loss-by-cause", f"The output's error against the ANN is {worded}.", causes[leading(diagnosis)])
         return
     values = [getattr(stage, measure) for stage in diagnosis.stages]
     lost = dict(zip(OWN, (before - after for before, after in itertools.pairwise(values)), strict=True))
@@ -46,7 +39,7 @@ def by_stage(diagnosis: Diagnosis) -> Iterator[Finding]:
     yield Finding(
         "loss-by-cause",
         f"{diagnosis.time_steps} time steps cost {points(total)} points of {what}: {parts}.",
-        ADVICE[worst] if total > 0 else "No action needed.",
+        causes[worst] if total > 0 else "No action needed.",
         severity="warning" if total > WORTH_A_WARNING else "note",
     )
 
@@ -61,7 +54,7 @@ def leading(diagnosis: Diagnosis) -> str:
     return max(OWN, key=diagnosis.share)
 
 
-def costly_layers(diagnosis: Diagnosis) -> Iterator[Finding]:
+def costly_layers(diagnosis: Diagnosis, causes: Mapping[str, str]) -> Iterator[Finding]:
     """Name the layers that cost the answer most, and what to do about them, in one finding for each cause."""
     named = [layer for layer in diagnosis.costliest[:NAMED] if layer.cost >= WORTH_NAMING]
     for cause in dict.fromkeys(layer.leading for layer in named):
@@ -70,7 +63,7 @@ def costly_layers(diagnosis: Diagnosis) -> Iterator[Finding]:
         yield Finding(
             "costly-layers",
             f"Errors that these layers add cost the answer most, and are {cause} errors above all: {listed}.",
-            ADVICE[cause],
+            causes[cause],
             node=layers[0].name,
             severity="warning" if max(layer.recovered or 0.0 for layer in layers) > WORTH_A_WARNING else "note",
         )

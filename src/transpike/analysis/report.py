@@ -126,6 +126,7 @@ class Report:
     diagnosis: Diagnosis | None = None  # where the loss comes from, if that was asked for
     exits: Exits | None = None  # of a network whose samples end early; all else is of the whole run
     turns: Turns | None = None  # of a sequential network, whose time steps are those of one window
+    own_window: bool = False  # whether the code has a window of its own, so that only another conversion changes the steps
 
     @property
     def final(self) -> Checkpoint:

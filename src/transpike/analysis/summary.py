@@ -11,7 +11,7 @@ from transpike.analysis.report import Checkpoint, Layer, Raster, Report, Turns
 from transpike.analysis.tally import Tally, checkpoints
 from transpike.codings import InputCode
 from transpike.network import Network, Node
-from transpike.network.turns import held, sequential, turns
+from transpike.network.turns import held, sequential, turns, window
 from transpike.neurons import Announcement, Neuron
 from transpike.ops import Convolution, Linear, TransposedConvolution
 from transpike.parts import Method, Op
@@ -51,6 +51,7 @@ def summarise(network: Network, work: Work, tally: Tally, time_steps: int, title
         rasters=rasters,
         findings=network.findings,
         turns=taking_turns(network, time_steps),
+        own_window=window(network) is not None,
         version=version("transpike"),
     )
 

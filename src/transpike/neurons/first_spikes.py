@@ -93,7 +93,8 @@ class PatientFirstSpike(FirstSpike):
     """First-spike neurons whose threshold is higher while inputs that have been announced are missing.
 
     theta[t] = resolution (threshold + missing[t]), where `missing` is the second input: the sum over the neurons that have
-    announced a spike and not sent it (see `Announcement`) of their heights times the magnitudes of the weights.
+    announced a spike and not sent it (see `Announcement`) of their heights times the magnitudes of the weights, or of the
+    negative ones alone (see `passes.AnnounceSpikes`).
     Source: Rueckauer and Liu 2018 (TTFS with dynamic thresholds).
     """
 
@@ -143,11 +144,11 @@ class Announced(State):
 
 @dataclass(frozen=True, eq=False)
 class Announcement(Stateful):
-    """Announce a neuron's spike as soon as its charge is positive, and withdraw it when the charge is gone without a spike.
+    """Announce a neuron's spike as soon as its charge exceeds `level` (0 without), and withdraw it when that is over.
 
     Reads the current of the neurons, which it collects, and their spikes; sends `height` while a spike is announced and
-    missing. Each
-    announcement and each withdrawal is a spike that is counted; the neuron's own spike ends the announcement for nothing.
+    missing. Each announcement and each withdrawal is a spike that is counted; the neuron's own spike ends the announcement
+    for nothing.
     Source: Rueckauer and Liu 2018 (TTFS with dynamic thresholds): a first spike that signals a missing input. Theirs goes by
     the sign of the current, which changes more often.
     """
@@ -155,6 +156,7 @@ class Announcement(Stateful):
     keeps: ClassVar[frozenset[str]] = frozenset({"count"})
 
     height: Tensor
+    level: Tensor | None = None
 
     def start(self, x: Tensor, first_sample: int = 0) -> Announced:  # noqa: ARG002 - deterministic
         return Announced(x)
@@ -162,7 +164,8 @@ class Announcement(Stateful):
     def step(self, state: Announced, x: Tensor, spikes: Tensor) -> Tensor:  # type: ignore[override]
         state.fired = ((state.fired > 0) | (spikes > 0)).to(x.dtype)
         state.charge.add_(x)
-        waiting = ((state.charge > 0) & (state.fired == 0)).to(x.dtype)
+        expected = state.charge > (0 if self.level is None else self.level)
+        waiting = (expected & (state.fired == 0)).to(x.dtype)
         told = (waiting != state.waiting) & (spikes <= 0)
         state.count.add_(told)
         state.waiting = waiting

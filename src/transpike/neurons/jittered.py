@@ -9,7 +9,8 @@ from torch import Tensor
 
 from transpike.neurons.windowed import Windowed
 
-NEGATIVE = 128  # how a slot of a message counts a negative spike beside positive ones, each fewer than this
+SHIFT = 7  # bits of a slot of a message in which positive spikes are counted, below the negative ones
+POSITIVE, NEGATIVE = 2**SHIFT - 1, 2**SHIFT
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,10 +19,10 @@ class Jittered(Windowed):
 
     On a clock a spike moves by round(sigma e) slots and is then worth what its new slot is worth; spikes that move into one
     slot all arrive. One that would leave the window stays in its first or last slot. Where time is a real number, as for
-    `FirstSpikeTime` without a clock, it moves by sigma e windows. The numbers are drawn from `seed`, the place of the neurons
+    `FirstSpikeTime`, it moves by sigma e windows. The numbers are drawn from `seed`, the place of the neurons
     in their network, `line`, and the place of the sample in the run, so that a run can be repeated in any blocks.
-    The message is how many spikes arrive in each slot [batch, ..., time], negative ones times 128; for real times the value
-    that arrives [batch, ..., 1].
+    Where a neuron fires once the message is that of the neurons, moved; else it is how many spikes arrive in each slot
+    [batch, time, ...], negative ones times 128.
     `inner` are the neurons, whose threshold, height and bias count.
     """
 
@@ -44,44 +45,63 @@ class Jittered(Windowed):
         return self.neurons.slots(time_steps)
 
     def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:
-        neurons = self.neurons
-        message = neurons.encoded(mean_current, time_steps)
-        if neurons.continuous:
-            return message[..., None]
-        trains = torch.stack(
-            [neurons.train(message, step, time_steps).to(torch.int16) for step in range(1, time_steps + 1)], -1
-        )
-        return torch.where(trains < 0, NEGATIVE, trains)
+        message = self.neurons.encoded(mean_current, time_steps)
+        return message if self.neurons.single else in_slots(self.neurons, message.contiguous(), time_steps)
 
     def disturbed(self, message: Tensor, first_sample: int) -> Tensor:
-        return torch.stack([self.moved(one, first_sample + place) for place, one in enumerate(message)])
+        moved = message.clone()
+        for place, one in enumerate(moved):
+            generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.line) * 1_000_003 + first_sample + place)
+            if self.neurons.single:
+                sent = one.nonzero(as_tuple=True)  # numbers for spikes alone: most neurons have none
+                one[sent] = self.neurons.postponed(one[sent], self.later(len(sent[0]), generator).to(one.device))
+            else:
+                sent_slots = one.flatten().nonzero().squeeze(1)
+                move(one, sent_slots, self.later(len(sent_slots), generator).to(one.device).round().long())
+        return moved
 
-    def moved(self, message: Tensor, sample: int) -> Tensor:
-        """Return the message of one sample [..., time] as it arrives."""
-        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.line) * 1_000_003 + sample)
-        noise = self.sigma * torch.randn(message.shape, generator=generator).to(message.device)
-        if self.neurons.continuous:
-            return torch.where(message > 0, (message - noise).clamp(torch.finfo(message.dtype).tiny, 1), message)
-        places = torch.arange(message.shape[-1], device=message.device)
-        slots = (places + noise.round()).clamp(0, message.shape[-1] - 1).long()
-        return torch.zeros_like(message).scatter_add_(-1, slots, message)
+    def later(self, spikes: int, generator: torch.Generator) -> Tensor:
+        """Return by how many steps each of some spikes comes later."""
+        return self.sigma * torch.randn(spikes, generator=generator)
 
-    def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:  # noqa: ARG002
-        return arrivals(message[..., step - 1]).to(self.threshold.dtype)
+    def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
+        if self.neurons.single:
+            return self.neurons.train(message, step, time_steps)
+        one = message[:, step - 1]
+        return ((one & POSITIVE) - (one >> SHIFT)).to(self.threshold.dtype)
 
     def spikes(self, message: Tensor, time_steps: int, until: int | None = None) -> Tensor:
-        if self.neurons.continuous:
-            return (message[..., 0] > 0).to(message.dtype)
-        some = message[..., : until or time_steps]
-        return (some % NEGATIVE + some // NEGATIVE).sum(-1).to(self.threshold.dtype)
+        if self.neurons.single:
+            return self.neurons.spikes(message, time_steps, until)
+        some = message[:, : until or time_steps]
+        return ((some & POSITIVE) + (some >> SHIFT)).sum(1).to(self.threshold.dtype)
 
     def delivered(self, message: Tensor, step: int, time_steps: int) -> Tensor:
-        if self.neurons.continuous:
-            return message[..., 0] * self.worth_of_spike()
-        worth = self.slots(time_steps).to(message.device, self.threshold.dtype)[:step]
-        return (arrivals(message[..., :step]).to(worth.dtype) @ worth) * self.worth_of_spike()
+        if self.neurons.single:
+            return self.neurons.delivered(message, step, time_steps)
+        sent = self.worth_of_spike().new_zeros(message[:, 0].shape)
+        for k, worth in enumerate(self.slots(time_steps)[:step].tolist(), 1):
+            sent.add_(self.train(message, k, time_steps), alpha=worth)
+        return sent * self.worth_of_spike()
+
+    def times(self, message: Tensor, time_steps: int) -> Tensor:
+        if self.neurons.single:
+            return self.neurons.times(message, time_steps)
+        arrived = message.cumsum(1) > 0
+        return (time_steps + 1 - arrived.sum(1)).to(self.threshold.dtype).masked_fill(~arrived[:, -1], torch.inf)
 
 
-def arrivals(message: Tensor) -> Tensor:
-    """Return the sum of the spikes that arrive in each slot."""
-    return message % NEGATIVE - message // NEGATIVE
+def in_slots(neurons: Windowed, message: Tensor, time_steps: int) -> Tensor:
+    """Return the spikes that messages stand for [batch, time, ...], negative ones as 128."""
+    slots = message.new_empty((len(message), time_steps, *message.shape[1:]), dtype=torch.int16)
+    for step in range(1, time_steps + 1):
+        slots[:, step - 1] = neurons.train(message, step, time_steps)
+    return slots.masked_fill_(slots < 0, NEGATIVE)
+
+
+def move(slots: Tensor, sent: Tensor, by: Tensor) -> None:
+    """Move the spikes at the places `sent` in the flat slots of one sample [time, ...] by so many slots, within the window."""
+    flat, size = slots.view(-1), slots[0].numel()
+    slot, spikes = sent // size, flat[sent]
+    flat[sent] = 0
+    flat.index_add_(0, sent + ((slot + by).clamp(0, len(slots) - 1) - slot) * size, spikes)

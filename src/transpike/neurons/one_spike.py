@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -20,6 +20,8 @@ class OneSpike(Windowed):
     The message is the number of slots that are left when the spike comes, n = levels + 1 - k for slot k, and 0 for none.
     """
 
+    single: ClassVar[bool] = True
+
     levels: int = 31
 
     @property
@@ -28,6 +30,9 @@ class OneSpike(Windowed):
 
     def with_window(self, steps: int) -> Self:
         return dataclasses.replace(self, levels=positive_whole("window", steps))
+
+    def postponed(self, message: Tensor, by: Tensor) -> Tensor:
+        return (message - by.round().to(message.dtype)).clamp(1, self.levels)
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return (message == time_steps + 1 - step).to(message.dtype)

@@ -97,7 +97,7 @@ class FirstSpikeTime(Windowed):
     start together.
     """
 
-    continuous: ClassVar[bool] = True
+    single: ClassVar[bool] = True
 
     @property
     def own_window(self) -> int:
@@ -111,6 +111,9 @@ class FirstSpikeTime(Windowed):
 
     def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:  # noqa: ARG002 - one window
         return (self.with_bias(mean_current) / self.threshold).clamp(0, 1)
+
+    def postponed(self, message: Tensor, by: Tensor) -> Tensor:
+        return (message - by).clamp(torch.finfo(message.dtype).tiny, 1)
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:  # noqa: ARG002
         return (message > 0).to(message.dtype)

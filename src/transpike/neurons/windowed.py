@@ -27,7 +27,7 @@ class Windowed(Neuron):
     """
 
     keeps: ClassVar[frozenset[str]] = frozenset({"count", "potential"})
-    continuous: ClassVar[bool] = False  # whether the time of a spike is a real number within the window, not a slot
+    single: ClassVar[bool] = False  # whether a neuron fires at most once in a window, so that its message is a time
 
     def slots(self, time_steps: int) -> Tensor:
         """Return what a spike in each slot of the window is worth [time], in units of its height, in float64."""
@@ -40,6 +40,10 @@ class Windowed(Neuron):
     def disturbed(self, message: Tensor, first_sample: int) -> Tensor:  # noqa: ARG002 - most neurons are exact
         """Return the messages of samples [batch, ...], from place `first_sample` of the run on, as they arrive."""
         return message
+
+    def postponed(self, message: Tensor, by: Tensor) -> Tensor:
+        """Return the messages, none of them 0, of kinds that fire once, whose spikes come `by` steps later in the window."""
+        raise NotImplementedError
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         """Return the spike of each neuron in slot `step`, from 1: 0, 1 or, for signed codes, -1."""

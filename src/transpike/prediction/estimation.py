@@ -15,6 +15,7 @@ from transpike.errors import ArgumentError, ConversionError, DataError, positive
 from transpike.exits import without_exit
 from transpike.network import Network, forward
 from transpike.network.grammar import check_spiking, differential
+from transpike.network.turns import sequential, window
 from transpike.parts import Finding
 from transpike.prediction.answers import Answers, clipped, expected_shares
 from transpike.prediction.bands import CLIPPED_BAND, CLIPPED_FROM, corrected_band, walk_band
@@ -52,7 +53,9 @@ def predict(
 
     `samples` are inputs with or without labels, as in `convert`: labels give accuracies, otherwise there is the agreement
     with the ANN. `model` is the ANN; None takes the network's own analogue. `progress` is called with the number of
-    samples done. Early exit is left out. Raises ArgumentError, DataError, or ConversionError for differential coding.
+    samples done. Early exit is left out. Raises ArgumentError, DataError, and ConversionError for codes whose answer no
+    mean over time tells: those in windows, which `transpike.evaluate` answers in about one pass, first spikes, and
+    differential coding.
 
     >>> import torch
     >>> from transpike import convert
@@ -62,12 +65,7 @@ def predict(
     [1, 2, 3, 4, 6, 8, 11, 16, 23, 32]
     """
     positive_whole("time_steps", time_steps)
-    network = without_exit(check_spiking(network))
-    if differential(network):
-        raise ConversionError(
-            "The walk in leaps takes the mean of what neurons send, but under differential coding a spike changes the decoded "
-            "rate: simulate this network instead."
-        )
+    network = without_exit(check_walkable(network))
     if model is not None:
         check_model(model)
     if simulated < 0:
@@ -75,6 +73,26 @@ def predict(
     ends = leap_ends(time_steps)
     answers = gathered(network, model, samples, ends, simulated, memory, progress)
     return summary(network, answers, ends)
+
+
+def check_walkable(network: Network) -> Network:
+    """Return `network` if the walk in leaps means something for it, else raise ConversionError with what to do instead."""
+    if sequential(check_spiking(network)):
+        raise ConversionError(
+            "The layers of this network take turns, so one pass of each layer gives its exact answer and nothing is left to "
+            "predict: evaluate the network (transpike.evaluate, or the command transpike evaluate), which takes no longer."
+        )
+    if window(network) is not None:
+        raise ConversionError(
+            "The walk in leaps takes the mean of what neurons send, but under a code by first spikes the time of a single "
+            "spike is the value: evaluate the network (transpike.evaluate, or the command transpike evaluate)."
+        )
+    if differential(network):
+        raise ConversionError(
+            "The walk in leaps takes the mean of what neurons send, but under differential coding a spike changes the decoded "
+            "rate: simulate this network instead."
+        )
+    return network
 
 
 def gathered(

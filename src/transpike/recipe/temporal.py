@@ -95,10 +95,10 @@ TEMPORAL = (
     ),
     first_spikes(
         "ttfs-dynamic",
-        "ttfs-base with thresholds that rise while inputs are announced and missing, by 0.3 of what might come",
-        "Rueckauer and Liu 2018 (TTFS with dynamic thresholds)",
+        "ttfs-base with thresholds that rise while inhibition is missing which neurons announce at half of their charge",
+        "Rueckauer and Liu 2018 (TTFS with dynamic thresholds), inhibition alone and at half of the charge: this project",
         PatientFirstSpike,
-        AnnounceSpikes(share=0.3),
+        AnnounceSpikes(share=0.75, inhibitory=True, least=0.5),
     ),
     first_spikes(
         "ttfs-corrective",
