@@ -225,7 +225,7 @@ def coded(name: str, window: int, ids: Tensor, labels: Tensor) -> dict:
         "loss": round(100 * (report.reference_accuracy - report.accuracy[-1]), 2),
         "same decision": round(100 * report.agreement[-1], 2),
         "spikes per word and neuron": round(report.spikes_per_neuron / words, 3),
-        "windows": report.turns.layers if report.turns else 0,
+        "windows": report.turns.windows if report.turns else 0,
     }
 
 

@@ -22,6 +22,7 @@ from transpike.neurons import (
     FirstToMargin,
     GatedMaxPool,
     IntegrateAndFire,
+    MeanProduct,
     Integrator,
     Pulse,
     StepMaxPool,
@@ -166,7 +167,7 @@ def test_every_stateful_op_names_the_op_that_it_approaches():
     ]
     others += [kind(tiles) for kind in (AccumulatedMaxPool, StepMaxPool, GatedMaxPool)]
     others += [kind(one, torch.zeros(()), Relu()) for kind in (*FIRST_SPIKES, *WINDOWED, DifferenceNeuron)]
-    others += [Pulse(), Announcement(one)]
+    others += [Pulse(), Announcement(one), MeanProduct()]
     examples = spiking | {type(op): op for op in others}
     assert set(examples) == set(NEURONS)
     assert all(type(op.analogue()) in TRAITS for op in examples.values())

@@ -9,13 +9,15 @@ import torch
 
 from helpers import MODELS, same_op, subject
 from transpike import ops
+from transpike.capture import capture
 from transpike.network import forward
 from transpike.ops import TRAITS, WEIGHTED
 from transpike.parts import Op, Trait
+from zoo.recurrent import RECURRENT
 
 
 def kinds():
-    modules = (ops.activation, ops.arithmetic, ops.linear, ops.pooling, ops.shape)
+    modules = (ops.activation, ops.arithmetic, ops.linear, ops.lookup, ops.pooling, ops.recurrence, ops.shape)
     found = [kind for module in modules for _, kind in inspect.getmembers(module, inspect.isclass)]
     return {kind for kind in found if issubclass(kind, Op) and kind is not Op}
 
@@ -27,6 +29,9 @@ def test_every_op_has_a_trait():
 def test_every_op_is_exercised_by_the_lists():
     """Each op of the vocabulary occurs in some captured model; Identity, Rescaled and OnGrid are made by passes."""
     seen = {type(node.op) for name in MODELS for node in subject(name)[2].nodes.values()}
+    for make in RECURRENT.values():
+        model, samples = make()
+        seen |= {type(node.op) for node in capture(model, samples if isinstance(samples, tuple) else (samples,)).nodes.values()}
     assert seen | {ops.Identity, ops.Rescaled, ops.OnGrid} == set(TRAITS)
 
 

@@ -116,7 +116,8 @@ def test_connections_of_a_loop_are_those_of_its_elements(name, recipe):
         torch.testing.assert_close(reach, torch.stack(wanted) if one in inside else wanted[0])
     work, other = count_work(network), count_work(flat)
     assert (work.ann_macs, work.ann_connections) == (other.ann_macs, other.ann_connections)
-    assert (work.static_macs, work.current_macs) == (other.static_macs, other.current_macs)
+    # written out, what the first element does with constant states is static
+    assert work.static_macs + work.current_macs == other.static_macs + other.current_macs
 
 
 @pytest.mark.parametrize("name", WHOLE)

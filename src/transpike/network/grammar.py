@@ -8,7 +8,7 @@ from transpike.errors import ArgumentError, ConversionError
 from transpike.network.graph import Network, Node
 from transpike.network.turns import sequential
 from transpike.neurons import DIFFERENTIAL, FirstToMargin, Neuron, Windowed
-from transpike.ops import TRAITS, AdaptiveMaxPool, Convolution, Identity, Linear, MaxPool, TransposedConvolution
+from transpike.ops import TRAITS, AdaptiveMaxPool, Convolution, Identity, Linear, MaxPool, Previous, TransposedConvolution
 from transpike.parts import Decoder, Op, Stateful, Trait
 
 READ_OUT_ONLY = (Trait.ACTIVATION, Trait.COUPLED)
@@ -44,6 +44,15 @@ def before_weights(network: Network) -> set[str]:
         waiting += before - found
         found |= before
     return found
+
+
+def need_no_loops(network: Network, what: str) -> None:
+    """Raise ConversionError if a network has recurrent layers, where `what` (a recipe does) has no rule."""
+    for node in network.having(Previous):
+        raise ConversionError(
+            f"The recipe {what}, for which there is no rule in recurrent layers such as {node.origin or node.name!r}: take "
+            "recipe few-spike, one of population coding (population-quantile), or, for ReLUs alone, rate, mmse or graded."
+        )
 
 
 def differential(network: Network) -> bool:

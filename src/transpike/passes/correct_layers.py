@@ -10,6 +10,7 @@ from transpike.calibration import Samples
 from transpike.calibration.layer import Layer
 from transpike.calibration.walk import Walk
 from transpike.network import Network, shapes
+from transpike.network.grammar import need_no_loops
 from transpike.network.turns import sequential
 from transpike.neurons import Neuron
 from transpike.parts import Op
@@ -35,6 +36,7 @@ class CorrectLayers:
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
     def __call__(self, network: Network, samples: Samples) -> Network:
+        need_no_loops(network, "corrects layer after layer")
         steps = samples.steps_for("This recipe")
         ranks = shapes(network)
         largest = max(math.prod(shape) for shape in ranks.values())

@@ -15,7 +15,7 @@ from transpike.codings import BiasOnce, DifferenceInput
 from transpike.errors import ArgumentError, ConversionError
 from transpike.network import Network, Node, shapes
 from transpike.network.edit import rebuilt, rewired, substitute
-from transpike.network.grammar import decoded, place
+from transpike.network.grammar import decoded, need_no_loops, place
 from transpike.neurons import DifferenceDecoder, DifferenceMaxPool, DifferenceNeuron, Integrator, first_spike
 from transpike.ops import Affine, Clip, Convolution, Linear, Pad, Relu, TransposedConvolution
 from transpike.parts import Op, Stateful
@@ -37,6 +37,7 @@ class SplitClips:
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
     def __call__(self, network: Network, samples: Samples) -> Network:  # noqa: ARG002 - needs no samples
+        need_no_loops(network, "codes differentially")
         read_out = decoded(network)
         for node in network.having(Clip):
             if node.name not in read_out:

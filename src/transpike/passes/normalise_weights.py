@@ -12,7 +12,7 @@ from torch import Tensor
 from transpike.calibration import Samples
 from transpike.network import Network, Node, shapes
 from transpike.network.edit import rebuilt
-from transpike.network.grammar import decoded
+from transpike.network.grammar import decoded, need_no_loops
 from transpike.neurons import Neuron, TemporalMaxPool
 from transpike.ops import Add, Affine, Input, Relu, Rescaled
 from transpike.parts import Op, Stateful
@@ -46,6 +46,7 @@ class NormaliseWeights:
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
     def __call__(self, network: Network, samples: Samples) -> Network:
+        need_no_loops(network, "moves thresholds into the weights")
         rewriting = Rewriting(network)
         read_out, largest = decoded(network), largest_inputs(network, samples)
         for node in network.nodes.values():

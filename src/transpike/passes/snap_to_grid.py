@@ -14,7 +14,7 @@ from transpike.calibration import Samples
 from transpike.errors import ArgumentError, ConversionError
 from transpike.network import Network, Node
 from transpike.network.edit import rebuilt
-from transpike.network.grammar import decoded, place
+from transpike.network.grammar import decoded, need_no_loops, place
 from transpike.neurons import (
     Burst,
     Delayed,
@@ -78,6 +78,7 @@ class SnapToGrid:
             raise ArgumentError(f"bits must be a whole number from 4 to 14, not {self.bits!r}.")
 
     def __call__(self, network: Network, samples: Samples) -> Network:
+        need_no_loops(network, "puts weights on a grid")
         check_kinds(network)
         normal = NormaliseWeights()(sums_for_means(network), samples)
         snapping = Snapping(normal, self.bits)

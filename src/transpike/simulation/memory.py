@@ -10,6 +10,7 @@ import torch
 
 from transpike.errors import ArgumentError
 from transpike.network import Network, shapes
+from transpike.network.loops import elements
 from transpike.network.value import last_uses
 from transpike.parts import Stateful
 from transpike.simulation.stepper import temporal_nodes
@@ -50,8 +51,10 @@ def bytes_per_sample(network: Network, sizes: Mapping[str, int] | None = None) -
 
 
 def sizes_of(network: Network) -> dict[str, int]:
-    """Return the number of elements of every node's value for one sample."""
-    return {name: math.prod(shape) for name, shape in shapes(network).items()}
+    """Return the number of values of every node for one sample: in a loop, of all elements of its sequence."""
+    sizes = shapes(network)
+    times = elements(network, sizes)
+    return {name: math.prod(shape) * times.get(name, 1) for name, shape in sizes.items()}
 
 
 def block_on(device: torch.device) -> int:

@@ -45,6 +45,8 @@ class LayerwiseEngine:
     def refusal(self, task: Task) -> str | None:
         if any(isinstance(node.op, Stateful) and len(node.inputs) > 1 for node in task.network.nodes.values()):
             return "some neurons read two signals"
+        if task.network.previous:
+            return "it has recurrent layers"
         return "the layers of a sequential network take turns" if sequential(task.network) else None
 
     def prepare(self, task: Task) -> Runner:
