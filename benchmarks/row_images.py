@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from datasets import data_folder, mnist
-from recurrent import Data, accuracy, exported, kept, layers_of, weights_in
+from keeping import Data, accuracy, exported, kept, layers_of, weights_in
 from tables import OUT, keep, show
 from tflite import Graph, read_tflite
 

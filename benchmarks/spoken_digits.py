@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from datasets import data_folder
-from recurrent import Data, accuracy, exported, kept, layers_of, weights_in
+from keeping import Data, accuracy, exported, kept, layers_of, weights_in
 from tables import OUT, keep, show
 
 RATE, WINDOW, HOP = 8000, 256, 160
