@@ -1,0 +1,56 @@
+"""What the trained networks with time or recurrence share: accuracy, the check that they can be exported, and kept weights."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from transpike.files import read_tensors, write_tensors
+
+Data = tuple[Tensor, Tensor]
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def accuracy(model: nn.Module, data: Data, batch: int = 500) -> float:
+    """Say what percentage of the samples the model classifies as labelled."""
+    samples, labels = data
+    model.eval()
+    with torch.inference_mode():
+        answers = torch.cat([model(part).argmax(1) for part in samples.split(batch)])
+    return 100 * float((answers == labels).float().mean())
+
+
+def exported(model: nn.Module, samples: Tensor) -> dict[str, int]:
+    """Export the model with an open batch axis and count its operators; the answers must be the model's for other batches."""
+    axes = ({0: torch.export.Dim("batch")},)
+    warnings.filterwarnings("ignore", "The tensor attributes .*_flat_weights")
+    program = torch.export.export(model.eval(), (samples[:2],), dynamic_shapes=axes, strict=False)
+    for batch in (1, 7):
+        torch.testing.assert_close(program.module()(samples[:batch]), model(samples[:batch]))
+    counts: dict[str, int] = {}
+    for node in program.graph.nodes:
+        if node.op == "call_function":
+            counts[str(node.target)] = counts.get(str(node.target), 0) + 1
+    return counts
+
+
+def layers_of(model: nn.Module) -> list[str]:
+    """Name the layers of a model and their sizes."""
+    return [f"{name}: {module}" for name, module in model.named_modules() if name and not list(module.children())]
+
+
+def weights_in(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def kept(path: Path, model: Model, make: Callable[[], nn.Module], *, anew: bool = False) -> Model:
+    """Load the model's weights from a file; where there is none, make them and keep them."""
+    if anew or not path.exists():
+        write_tensors(path, make().state_dict())
+    model.load_state_dict(read_tensors(path, "weights"))
+    return model.eval()
