@@ -23,8 +23,8 @@ import transpike as tp
 from datasets import reviews
 from reviews import parts, trained
 from tables import OUT, show
-from transpike.neurons import Population
 from transpike.network import Network
+from transpike.neurons import Population
 from transpike.passes import CalibratedThresholds, Hardware, InsertPopulations, NormalThresholds, QuantileThresholds
 from transpike.passes.thresholds.populations import PopulationThresholds, Site
 from transpike.recipe import Recipe
@@ -127,7 +127,7 @@ def gates(count: int, draws: int) -> None:
                     f"{part} {size} {seed}",
                     lambda: {
                         "accuracy": percent(answers(drawn(base, NormalThresholds(seed), f"*.{part}", size), ids) == labels)
-                    },  # noqa: B023
+                    },
                 )["accuracy"]
                 for seed in range(draws)
             ]
@@ -172,7 +172,7 @@ def cell(count: int, draws: int) -> None:
         found = [
             kept.get(f"normal {factor} {seed}", lambda: measured(drawn(base, NormalThresholds(seed)), ids, labels, reference))
             for seed in range(draws)
-        ]  # noqa: B023
+        ]
         add(f"normal, {title}", round(25400 * factor), found)
     quantile = tp.recipes["population-quantile"]
     for title, recipe, size in (
@@ -186,7 +186,7 @@ def cell(count: int, draws: int) -> None:
         chips = [
             kept.get(
                 f"chip {fitted} {seed}", lambda: measured(converted("lstm", on_chip(seed, fitted)), ids, labels, reference)
-            )  # noqa: B023
+            )
             for seed in range(min(draws, 5))
         ]
         add(title, 25400, chips)
