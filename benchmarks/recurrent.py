@@ -5,8 +5,8 @@
     python benchmarks/recurrent.py codes [--cells lstm gru elman]       # few-spike neurons: steps and spikes per word
     python benchmarks/recurrent.py curve                                # an LSTM trained with the curve of the populations
 
-The networks are those of benchmarks/reviews.py, trained if they are not there. Calibration: 500 training reviews without labels.
-Finished rows are kept and not measured again. Needs TRANSPIKE_DATA.
+The networks are those of benchmarks/reviews.py, trained if they are not there. Calibration: 500 training reviews without
+labels. Finished rows are kept and not measured again. Needs TRANSPIKE_DATA.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -96,7 +97,7 @@ def answers(network: Network, ids: Tensor) -> Tensor:
 
 
 def percent(hits: Tensor) -> float:
-    return 100 * float(hits.float().mean())
+    return round(100 * float(hits.double().mean()), 2)
 
 
 def spread(values: Iterable[float]) -> dict:
@@ -105,8 +106,8 @@ def spread(values: Iterable[float]) -> dict:
     return {
         "mean": round(float(found.mean()), 2),
         "deviation": round(deviation, 2),
-        "min": float(found.min()),
-        "max": float(found.max()),
+        "min": round(float(found.min()), 1),
+        "max": round(float(found.max()), 1),
     }
 
 
@@ -122,15 +123,8 @@ def gates(count: int, draws: int) -> None:
     reference = percent(ann("lstm", ids) == labels)
     for part in PARTS:
         for size, thesis in zip(SIZES, THESIS_GATES[part].split(), strict=True):
-            found = [
-                kept.get(
-                    f"{part} {size} {seed}",
-                    lambda: {
-                        "accuracy": percent(answers(drawn(base, NormalThresholds(seed), f"*.{part}", size), ids) == labels)
-                    },
-                )["accuracy"]
-                for seed in range(draws)
-            ]
+            make = partial(gate_alone, base, part, size, ids, labels)
+            found = [kept.get(f"{part} {size} {seed}", partial(make, seed))["accuracy"] for seed in range(draws)]
             rows.append(
                 {
                     "part": part,
@@ -146,6 +140,19 @@ def gates(count: int, draws: int) -> None:
 def measured(network: Network, ids: Tensor, labels: Tensor, reference: Tensor) -> dict:
     found = answers(network, ids)
     return {"accuracy": percent(found == labels), "same": percent(found == reference)}
+
+
+def gate_alone(base: Network, part: str, size: int, ids: Tensor, labels: Tensor, seed: int) -> dict:
+    """The accuracy with one draw for one gate, the others as in the ANN."""
+    return {"accuracy": percent(answers(drawn(base, NormalThresholds(seed), f"*.{part}", size), ids) == labels)}
+
+
+def redrawn(base: Network, ids: Tensor, labels: Tensor, reference: Tensor, seed: int) -> dict:
+    return measured(drawn(base, NormalThresholds(seed)), ids, labels, reference)
+
+
+def made(name: str, recipe: Recipe, ids: Tensor, labels: Tensor, reference: Tensor) -> dict:
+    return measured(converted(name, recipe), ids, labels, reference)
 
 
 def cell(count: int, draws: int) -> None:
@@ -169,10 +176,8 @@ def cell(count: int, draws: int) -> None:
 
     for title, factor in (("thesis's sizes", 1.0), ("halved", 0.5), ("doubled", 2.0)):
         base = converted("lstm", tp.recipes["population-normal"].with_population(1, patterns(THESIS_SIZES, factor)))
-        found = [
-            kept.get(f"normal {factor} {seed}", lambda: measured(drawn(base, NormalThresholds(seed)), ids, labels, reference))
-            for seed in range(draws)
-        ]
+        make = partial(redrawn, base, ids, labels, reference)
+        found = [kept.get(f"normal {factor} {seed}", partial(make, seed)) for seed in range(draws)]
         add(f"normal, {title}", round(25400 * factor), found)
     quantile = tp.recipes["population-quantile"]
     for title, recipe, size in (
@@ -180,13 +185,11 @@ def cell(count: int, draws: int) -> None:
         ("quantile, 1,000 each", quantile.with_population(1000), 7000),
         ("quantile, 10,000 each", quantile.with_population(10000), 70000),
     ):
-        add(title, size, [kept.get(title, lambda: measured(converted("lstm", recipe), ids, labels, reference))])  # noqa: B023
+        add(title, size, [kept.get(title, partial(made, "lstm", recipe, ids, labels, reference))])
     for fitted in (False, True):
         title = f"hardware, 10 % mismatch, 2 % dead, {'calibrated' if fitted else 'as designed'}"
         chips = [
-            kept.get(
-                f"chip {fitted} {seed}", lambda: measured(converted("lstm", on_chip(seed, fitted)), ids, labels, reference)
-            )
+            kept.get(f"chip {fitted} {seed}", partial(made, "lstm", on_chip(seed, fitted), ids, labels, reference))
             for seed in range(min(draws, 5))
         ]
         add(title, 25400, chips)
@@ -206,7 +209,7 @@ def codes(names: list[str], count: int) -> None:
     kept, rows = Rows(f"codes-{count}"), []
     for name in names:
         for window in (3, 4, 5, 6, 7, 8):
-            rows.append(kept.get(f"{name} {window}", lambda: coded(name, window, ids, labels)))  # noqa: B023, PERF401
+            rows.append(kept.get(f"{name} {window}", partial(coded, name, window, ids, labels)))  # noqa: PERF401
     show(f"Few-spike neurons, {count} reviews: a window for each layer of each word", rows)
 
 
@@ -237,7 +240,7 @@ def curve(count: int) -> None:
         ("normal, 10,000 each", tp.recipes["population-normal"].with_population(10000)),
         ("quantile, shared out", tp.recipes["population-quantile"].with_population(1, patterns(SHARED))),
     ):
-        found = kept.get(title, lambda: measured(converted("normal", recipe), ids, labels, reference))  # noqa: B023
+        found = kept.get(title, partial(made, "normal", recipe, ids, labels, reference))
         rows.append({"populations": title, "ANN": percent(reference == labels), **found})
     show(f"An LSTM trained with the curve of a normal distribution, {count} reviews", rows)
 

@@ -24,6 +24,7 @@ from transpike.neurons import (
     GeometricPhase,
     Jittered,
     Phase,
+    Population,
     PulsePhase,
     RampedPhase,
     SignedDigits,
@@ -76,7 +77,7 @@ def steps_of(kind):
 
 
 def test_every_kind_is_tested():
-    assert {*MAKERS, Jittered} == set(WINDOWED)
+    assert {*MAKERS, Jittered, Population} == set(WINDOWED)  # populations: tests/test_populations.py
     assert set(MAKERS) == set(KINDS)
 
 

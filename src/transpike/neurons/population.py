@@ -8,8 +8,6 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from transpike.errors import ArgumentError
-from transpike.neurons.base import Neuron
 from transpike.neurons.windowed import Windowed
 
 
@@ -48,9 +46,6 @@ class Population(Windowed):
     @property
     def own_window(self) -> int:
         return 1
-
-    def with_window(self, steps: int) -> Neuron:  # noqa: ARG002
-        raise ArgumentError("A population answers in one step: give it another number of neurons (Recipe.with_population).")
 
     def tells_apart(self, time_steps: int) -> int:  # noqa: ARG002 - its window is a single step
         return self.members

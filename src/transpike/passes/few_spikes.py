@@ -17,7 +17,7 @@ from transpike.network import Network
 from transpike.network.grammar import before_weights, trait
 from transpike.neurons import FewSpike, Neuron
 from transpike.ops import RECTIFIERS
-from transpike.parts import Finding, Op, Trait
+from transpike.parts import Finding, Op, Stateful, Trait
 from transpike.passes.few_spike_fit import fitted
 
 SMALLEST = 1e-3  # range of inputs
@@ -58,7 +58,7 @@ class FitFewSpikes:
     def __call__(self, network: Network, samples: Samples) -> Network:
         followed = before_weights(network)
         kinds = [node for node in network.nodes.values() if trait(node.op) is Trait.ACTIVATION and node.name in followed]
-        places = [node for node in kinds if not isinstance(node.op, RECTIFIERS)]
+        places = [node for node in kinds if not isinstance(node.op, (*RECTIFIERS, Stateful))]
         if not places:
             return network
         ranges = input_ranges(network, [node.inputs[0] for node in places], samples)

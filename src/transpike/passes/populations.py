@@ -16,7 +16,7 @@ from transpike.errors import ArgumentError, positive_whole
 from transpike.network import Network, Node, shapes
 from transpike.network.grammar import before_weights, trait
 from transpike.neurons import Population
-from transpike.parts import Op, Trait
+from transpike.parts import Op, Stateful, Trait
 from transpike.passes.thresholds.populations import PopulationThresholds, Site
 
 KEPT = 2**16  # inputs of an activation that are kept, of all samples
@@ -61,7 +61,10 @@ class InsertPopulations:
         nodes = [
             node
             for node in network.nodes.values()
-            if trait(node.op) is Trait.ACTIVATION and node.name in followed and fnmatch(node.name, self.only)
+            if not isinstance(node.op, Stateful)
+            and trait(node.op) is Trait.ACTIVATION
+            and node.name in followed
+            and fnmatch(node.name, self.only)
         ]
         names = [node.name for node in nodes]
         for pattern, _ in self.sizes:
@@ -82,13 +85,18 @@ class InsertPopulations:
             site.activation,
             thresholds=placed.thresholds,
             inhibitory=placed.inhibitory,
-            base=torch.tensor(placed.base),
-            excitation=torch.tensor(placed.excitation),
-            inhibition=torch.tensor(placed.inhibition),
+            base=precisely(placed.base),
+            excitation=precisely(placed.excitation),
+            inhibition=precisely(placed.inhibition),
             table=placed.table,
-            gain=torch.tensor(placed.gain),
-            shift=torch.tensor(placed.shift),
+            gain=precisely(placed.gain),
+            shift=precisely(placed.shift),
         )
+
+
+def precisely(value: float) -> Tensor:
+    """Return a number in float64."""
+    return torch.tensor(value, dtype=torch.float64)
 
 
 class Sampled:

@@ -195,6 +195,8 @@ class Recipe:
 def with_window(step: Pass, steps: int) -> Pass:
     """Return a pass that inserts neurons with a window of so many steps, if it inserts any."""
     match step:
+        case InsertPopulations():
+            raise ArgumentError("A population answers in one step: give it another number of neurons (with_population).")
         case FitFewSpikes():
             return dataclasses.replace(step, steps=steps)
         case InsertNeurons(neuron=FewSpikeRelu()):

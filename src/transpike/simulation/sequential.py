@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from transpike.network import Network
-from transpike.network.loops import Loop, membership, nodes_of, run_loop, schedule, side_by_side
+from transpike.network.loops import Loop, loops, membership, nodes_of, run_loop, schedule, side_by_side
 from transpike.network.turns import turns
 from transpike.network.value import last_uses
 from transpike.neurons import Windowed
@@ -53,13 +53,19 @@ class Windows:
         return {n: neuron(self.network, n).value(m, self.time_steps) * self.time_steps for n, m in self.messages.items()}
 
     def outputs(self) -> Iterator[dict[str, Tensor]]:
-        """Yield the decoded answer after each step of the last window."""
+        """Yield the decoded answer after each step of the last window.
+
+        What a loop collects of its last element is 0 until that window is over.
+        """
         order = read_out(self.network)
+        collected = {name: loop for loop in loops(self.network).values() for name in loop.collected & self.before.keys()}
         for step in range(1, self.time_steps + 1):
             values = dict(self.before)
             for name, message in self.messages.items():
-                if name in values:
+                if name in values and name not in collected:
                     values[name] = neuron(self.network, name).estimate(message, step, self.time_steps)
+            if step < self.time_steps:
+                values |= {name: unfinished(loop, values[name]) for name, loop in collected.items()}
             for name in order:
                 values[name] = mean_value(self.network, name, values)
             yield {key: values[name] for key, name in self.network.outputs.items()}
@@ -103,6 +109,13 @@ class Windows:
         return find(self.network.nodes[name].inputs[0])
 
 
+def unfinished(loop: Loop, value: Tensor) -> Tensor:
+    """Return the values of all elements of a loop [batch, elements, ...] before the window of the last one is over."""
+    value = value.clone()
+    value[:, 0 if loop.backwards else -1] = 0
+    return value
+
+
 def neuron(network: Network, name: str) -> Windowed:
     """Return the neurons of a node."""
     op = network.nodes[name].op
@@ -134,16 +147,18 @@ def run_windows(network: Network, inputs: Sequence[Tensor], time_steps: int, fir
 
     for item in schedule(network, order):
         values |= run_loop(network, item, values, compute) if isinstance(item, Loop) else {item: compute(item, values)}
-        backwards = isinstance(item, Loop) and item.backwards
-        for name in nodes_of(item):
-            if name in sent:
-                each = sent.pop(name)
-                messages[name] = side_by_side(each[::-1] if backwards else each) if isinstance(item, Loop) else each[0]
-        for name in nodes_of(item):
-            for done in frees.get(name, ()):
-                if done not in needed:
-                    values.pop(done, None)
+        messages |= {name: together(item, each) for name, each in sent.items()}
+        sent.clear()
+        for done in [value for name in nodes_of(item) for value in frees.get(name, ()) if value not in needed]:
+            values.pop(done, None)
     return Windows(network, messages, values, given, time_steps)
+
+
+def together(item: str | Loop, each: list[Tensor]) -> Tensor:
+    """Return the messages of a node, [batch, elements, ...] if it stands in a loop, whose elements came in its order."""
+    if isinstance(item, Loop):
+        return side_by_side(each[::-1] if item.backwards else each)
+    return each[0]
 
 
 def read_out(network: Network) -> list[str]:
