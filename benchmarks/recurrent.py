@@ -2,7 +2,7 @@
 
     python benchmarks/recurrent.py gates [--reviews 1000 --draws 50]    # each gate and state of an LSTM alone: table 5.1
     python benchmarks/recurrent.py cell [--reviews 1000 --draws 50]     # all of them, every kind of population: table 5.2
-    python benchmarks/recurrent.py codes [--cells lstm gru elman]       # few-spike neurons: steps and spikes per word
+    python benchmarks/recurrent.py codes [--cells lstm gru elman]       # codes in windows: steps and spikes per word
     python benchmarks/recurrent.py curve                                # an LSTM trained with the curve of the populations
 
 The networks are those of benchmarks/reviews.py, trained if they are not there. Calibration: 500 training reviews without
@@ -207,20 +207,23 @@ def on_chip(seed: int, fitted: bool) -> Recipe:
 def codes(names: list[str], count: int) -> None:
     ids, labels = reviews("test", count)
     kept, rows = Rows(f"codes-{count}"), []
-    for name in names:
-        for window in (3, 4, 5, 6, 7, 8):
-            rows.append(kept.get(f"{name} {window}", partial(coded, name, window, ids, labels)))  # noqa: PERF401
-    show(f"Few-spike neurons, {count} reviews: a window for each layer of each word", rows)
+    for code, windows in (("few-spike", (3, 4, 6, 8)), ("binary-value", (2, 3, 4, 5, 6, 8))):
+        for name in names:
+            for window in windows:
+                make = partial(coded, code, name, window, ids, labels)
+                rows.append(kept.get(f"{code} {name} {window}", make))
+    show(f"Codes in windows, {count} reviews: a window for each layer of each word", rows)
 
 
-def coded(name: str, window: int, ids: Tensor, labels: Tensor) -> dict:
-    network = converted(name, tp.recipes["few-spike"].with_window(window))
+def coded(code: str, name: str, window: int, ids: Tensor, labels: Tensor) -> dict:
+    network = converted(name, tp.recipes[code].with_window(window))
     report = tp.evaluate(trained(name), network, (ids, labels))
     words = ids.shape[1]
     assert report.accuracy is not None
     assert report.reference_accuracy is not None
     assert report.agreement is not None
     return {
+        "code": code,
         "cells": name,
         "steps per window": window,
         "ANN": round(100 * report.reference_accuracy, 2),

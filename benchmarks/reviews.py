@@ -20,42 +20,11 @@ from torch import Tensor, nn
 from datasets import IDS, reviews
 from tables import OUT, keep, show
 from transpike.files import read_json, read_tensors, write_tensors, write_text
+from transpike.training import NormalLSTM
 
 RUNS = OUT / "reviews"
 CELLS = 25
 HELD_OUT = 500
-SIGMOID, TANH = 1.75, 0.88  # standard deviations of the normal distributions nearest to the sigmoid and to the tanh
-
-
-class NormalLSTM(nn.Module):
-    """An LSTM of one layer whose S-curves are those of the normal distribution; its weights are named as nn.LSTM's."""
-
-    def __init__(self, width: int, cells: int):
-        super().__init__()
-        for name, parameter in nn.LSTM(width, cells).named_parameters():
-            self.register_parameter(name, nn.Parameter(parameter.detach().clone()))
-
-    def forward(self, words: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Return the hidden states [batch, words, cells], and the last hidden and cell state [1, batch, cells]."""
-        currents = F.linear(words, self.weight_ih_l0, self.bias_ih_l0 + self.bias_hh_l0)
-        hidden = state = words.new_zeros(words.shape[0], self.weight_hh_l0.shape[1])
-        states = []
-        for current in currents.unbind(1):
-            enter, forget, update, leave = (current + F.linear(hidden, self.weight_hh_l0)).chunk(4, 1)
-            state = gate(forget) * state + gate(enter) * squash(update)
-            hidden = gate(leave) * squash(state)
-            states.append(hidden)
-        return torch.stack(states, 1), (hidden[None], state[None])
-
-
-def gate(x: Tensor) -> Tensor:
-    """The share of neurons below x whose thresholds are normally distributed: nearly a sigmoid."""
-    return 0.5 + 0.5 * torch.erf(x * (0.5**0.5 / SIGMOID))
-
-
-def squash(x: Tensor) -> Tensor:
-    """The same of two populations of opposite sign: nearly a tanh."""
-    return torch.erf(x * (0.5**0.5 / TANH))
 
 
 class Sentiment(nn.Module):
@@ -97,7 +66,7 @@ def sentiment(name: str) -> Sentiment:
         case "lstm":
             cell: nn.Module = remembering(nn.LSTM(width, CELLS, batch_first=True))
         case "normal":
-            cell = remembering(NormalLSTM(width, CELLS))
+            cell = remembering(NormalLSTM(width, CELLS, batch_first=True))
         case "gru":
             cell = remembering(nn.GRU(width, CELLS, batch_first=True))
         case _:

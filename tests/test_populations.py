@@ -13,7 +13,7 @@ from torch import nn
 
 import transpike as tp
 from transpike.errors import ArgumentError, ConversionError
-from transpike.neurons import Population
+from transpike.neurons import BinaryValue, Population
 from transpike.ops import Clip, NormalCurve, Relu, Sigmoid, Tanh
 from transpike.passes import CalibratedThresholds, Hardware, InsertPopulations, NormalThresholds, QuantileThresholds
 from transpike.passes.thresholds.populations import Site, fitted_deviation
@@ -154,6 +154,21 @@ def test_measured_thresholds_of_another_number_are_refused():
         ArgumentError, match=r"'here' has populations of 5 neurons for units \(2,\), but the thresholds given are"
     ):
         population(CalibratedThresholds(thresholds=torch.zeros(4)), Sigmoid(), 5)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@given(bits=st.integers(1, 12), x=st.floats(-1, 1))
+def test_bits_of_a_value_are_its_spikes(name, bits, x):
+    """The value is within half a step, and the sum of what the spikes are worth, slot by slot."""
+    low, high = (ACTIVATIONS[name](torch.tensor(end, dtype=torch.float64)) for end in (-1.0, 1.0))
+    one = torch.ones((), dtype=torch.float64)
+    op = BinaryValue(one, 0 * one, ACTIVATIONS[name], low=low, high=high, bits=bits)
+    message = op.encoded(torch.tensor([x], dtype=torch.float64), bits)
+    train = torch.stack([op.train(message, step, bits) for step in range(1, bits + 1)])
+    assert torch.equal(op.spikes(message, bits), train.sum(0))
+    torch.testing.assert_close(op.value(message, bits), low + (high - low) * (train * op.slots(bits)[:, None]).sum(0))
+    wanted = ACTIVATIONS[name](torch.tensor(x, dtype=torch.float64))
+    assert float((op.value(message, bits) - wanted).abs()) <= float(high - low) / (2 ** (bits + 1) - 2) + 1e-12
 
 
 def network_of(recipe, *layers):

@@ -27,7 +27,7 @@ from transpike.passes import apply
 from unrolled import at, unrolled
 from zoo.recurrent import ELEMENTS, RECURRENT
 
-IN_WINDOWS = ("few-spike", "population-normal", "population-quantile", "population-calibrated")
+IN_WINDOWS = ("few-spike", "binary-value", "population-normal", "population-quantile", "population-calibrated")
 WHOLE = [name for name in RECURRENT if name != "crossed"]
 SPIKES = Carried.SPIKES
 RECTIFIED = ("elman-relu", "elman-relu-both")

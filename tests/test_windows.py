@@ -18,6 +18,7 @@ from transpike.network.turns import held, turns
 from transpike.neurons import (
     WINDOWED,
     BinaryPhase,
+    BinaryValue,
     EvenFiring,
     FewSpike,
     FirstSpikeTime,
@@ -77,7 +78,7 @@ def steps_of(kind):
 
 
 def test_every_kind_is_tested():
-    assert {*MAKERS, Jittered, Population} == set(WINDOWED)  # populations: tests/test_populations.py
+    assert {*MAKERS, Jittered, Population, BinaryValue} == set(WINDOWED)  # the last two: tests/test_populations.py
     assert set(MAKERS) == set(KINDS)
 
 

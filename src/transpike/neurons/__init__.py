@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from transpike.neurons import models as models
 from transpike.neurons.base import Membrane, Neuron
+from transpike.neurons.binary_value import BinaryValue
 from transpike.neurons.burst import Burst, Graded, SignedGraded
 from transpike.neurons.delayed import Delayed
 from transpike.neurons.differential import DifferenceDecoder, DifferenceMaxPool, DifferenceNeuron, first_spike
@@ -60,6 +61,7 @@ WINDOWED: tuple[type[Windowed], ...] = (
     GeometricPhase,
     FewSpike,
     Population,
+    BinaryValue,
     Jittered,
 )
 DIFFERENTIAL: tuple[type[Stateful], ...] = (DifferenceNeuron, DifferenceMaxPool, DifferenceDecoder)
@@ -91,6 +93,7 @@ __all__ = [
     "AccumulatedMaxPool",
     "Announcement",
     "BinaryPhase",
+    "BinaryValue",
     "Burst",
     "CorrectiveFirstSpike",
     "Delayed",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from transpike.passes.base import Pass, apply
+from transpike.passes.binary_values import SendBits
 from transpike.passes.correct_layers import CorrectLayers
 from transpike.passes.decode_outputs import DecodeOutputs
 from transpike.passes.differential import CodeDifferentially, InsertDifferenceNeurons, LeastSquares, SplitClips
@@ -94,6 +95,7 @@ __all__ = [
     "PoolEachStep",
     "PopulationThresholds",
     "QuantileThresholds",
+    "SendBits",
     "SilenceByResidual",
     "SnapToGrid",
     "SplitClips",

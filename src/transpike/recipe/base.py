@@ -11,7 +11,7 @@ from torch import Tensor
 
 from transpike.codings import Poisson, RateCode
 from transpike.errors import ArgumentError, positive_whole
-from transpike.neurons import Neuron, Population
+from transpike.neurons import BinaryValue, Neuron, Population
 from transpike.ops import Relu
 from transpike.parts import Method, Op
 from transpike.passes import (
@@ -36,6 +36,7 @@ from transpike.passes import (
     Percentile,
     PoolBeforeActivation,
     PoolEachStep,
+    SendBits,
     SplitSigned,
     UseTrainedThresholds,
 )
@@ -84,6 +85,8 @@ class Recipe:
                 yield step.neuron(torch.ones(()), torch.zeros(()), Relu())
             if isinstance(step, InsertPopulations):
                 yield Population(torch.ones(()), torch.zeros(()), Relu())
+            if isinstance(step, SendBits):
+                yield BinaryValue(torch.ones(()), torch.zeros(()), Relu(), bits=step.bits)
 
     def with_window(self, steps: int) -> Recipe:
         """Return this recipe with another window: so many steps, or bits, in which a layer sends.
@@ -197,6 +200,8 @@ def with_window(step: Pass, steps: int) -> Pass:
     match step:
         case InsertPopulations():
             raise ArgumentError("A population answers in one step: give it another number of neurons (with_population).")
+        case SendBits():
+            return dataclasses.replace(step, bits=steps)
         case FitFewSpikes():
             return dataclasses.replace(step, steps=steps)
         case InsertNeurons(neuron=FewSpikeRelu()):

@@ -37,6 +37,7 @@ from transpike.passes import (
     Pass,
     Percentile,
     PoolBeforeActivation,
+    SendBits,
     SplitSigned,
     UseTrainedThresholds,
     WithMargin,
@@ -174,6 +175,16 @@ TEMPORAL = (
             InsertNeurons(MMSE(), 0.5, FewSpikeRelu(8)),
             AccumulateMaxPool(),
         ),
+    ),
+    Recipe(
+        Method(
+            "binary-value",
+            "Spikes are the eight bits of any activation's value, which the neuron computes itself",
+            "Kim et al. 2018 (weighted spikes); of any activation: this project",
+            schedule="sequential",
+            limits="pointwise activations, computed in the neurons; softmax at the output only",
+        ),
+        (SendBits(8), *STRUCTURE, AccumulateMaxPool()),
     ),
     in_windows(
         "base-b",
