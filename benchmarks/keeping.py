@@ -1,17 +1,22 @@
-"""What the trained networks with time or recurrence share: accuracy, the check that they can be exported, and kept weights."""
+"""What the trained networks with time or recurrence share: accuracy, the check of their export, kept weights, conversion."""
 
 from __future__ import annotations
 
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
+import transpike as tp
+from tables import show
 from transpike.files import read_tensors, write_tensors
 
+CALIBRATION = 500  # training samples, without their labels
+RECIPES = ("few-spike", "population-quantile", "population-normal")
 Data = tuple[Tensor, Tensor]
 Model = TypeVar("Model", bound=nn.Module)
 
@@ -54,3 +59,31 @@ def kept(path: Path, model: Model, make: Callable[[], nn.Module], *, anew: bool 
         write_tensors(path, make().state_dict())
     model.load_state_dict(read_tensors(path, "weights"))
     return model.eval()
+
+
+def conversions(title: str, model: nn.Module, training: Data, test: Data, recipes: Sequence[str] = RECIPES) -> list[dict]:
+    """Convert with each recipe, calibrated on training samples, and say what that costs on the test samples."""
+    rows = []
+    for name in recipes:
+        started = time.perf_counter()
+        report = tp.evaluate(model, tp.convert(model, training[0][:CALIBRATION], name), test)
+        assert report.accuracy is not None
+        assert report.reference_accuracy is not None
+        assert report.agreement is not None
+        assert report.turns is not None
+        rows.append(
+            {
+                "recipe": name,
+                "ANN %": f"{100 * report.reference_accuracy:.2f}",
+                "SNN %": f"{100 * report.accuracy[-1]:.2f}",
+                "loss, points": f"{100 * (report.reference_accuracy - report.accuracy[-1]):.2f}",
+                "same decisions %": f"{100 * report.agreement[-1]:.2f}",
+                "neurons": report.neurons,
+                "spikes per neuron": f"{report.spikes_per_neuron:.2f}",
+                "windows x steps": f"{report.turns.windows} x {report.turns.steps}",
+                "seconds": round(time.perf_counter() - started, 1),
+            }
+        )
+        print(rows[-1], flush=True)
+    show(f"{title}, {len(test[0])} test samples, {len(training[0][:CALIBRATION])} training samples calibrate", rows)
+    return rows

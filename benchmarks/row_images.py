@@ -1,6 +1,7 @@
 """A public LSTM that reads an MNIST image row by row, as a plain torch model.
 
     python benchmarks/row_images.py train [--images 10000]    # read the TensorFlow Lite file, check, keep as safetensors
+    python benchmarks/row_images.py convert [--images 10000 --recipes few-spike]    # as spikes: accuracy, decisions, spikes
 
 28 rows of 28 pixels in [0, 1] -> LSTM of 20 -> all 28 outputs side by side -> 10 classes. Needs TRANSPIKE_DATA.
 
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from datasets import data_folder, mnist
-from keeping import Data, accuracy, exported, kept, layers_of, weights_in
+from keeping import RECIPES, Data, accuracy, conversions, exported, kept, layers_of, weights_in
 from tables import OUT, keep, show
 from tflite import Graph, read_tflite
 
@@ -84,8 +85,19 @@ def train(images: int) -> None:
     keep("row_images", {"rows": [row], "layers": layers_of(model), "operators": exported(model, test[0])})
 
 
+def convert(images: int, recipes: list[str]) -> None:
+    """Convert the model, and say what that costs on the test images."""
+    model, training, test = row_images(images)
+    keep("row_images-converted", {"rows": conversions("MNIST row by row", model, training, test, recipes)})
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("train",))
+    parser.add_argument("what", choices=("train", "convert"))
     parser.add_argument("--images", type=int, default=10_000)
-    train(parser.parse_args().images)
+    parser.add_argument("--recipes", nargs="+", default=list(RECIPES))
+    given = parser.parse_args()
+    if given.what == "train":
+        train(given.images)
+    else:
+        convert(given.images, given.recipes)

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import transpike as tp
+from transpike.cli.planning import limits_of
 from transpike.data import Batch
 from transpike.errors import ArchiveError, ArgumentError, DataError, MissingExtraError
 from transpike.neurons import Phase
@@ -60,6 +61,57 @@ def test_the_best_keeps_the_limits():
     assert dataclasses.replace(chosen, trials=(far,)).best is None
     assert limits.excess(far) == 7
     assert dataclasses.replace(chosen, limits=Limits(time_steps=64, bits_per_spike=4)).best == far
+
+
+def test_limits_in_milliseconds_and_hertz():
+    limits = Limits.timed(8, 100, step_ms=0.5, energy=1)
+    assert (limits.time_steps, limits.max_hz, limits.energy) == (16, 100, 1)
+    assert Limits.timed(0.3, step_ms=0.1).time_steps == 3
+    assert Limits.timed(2.5).time_steps == 2
+    slow, busy = (dataclasses.replace(trial(), busiest=rate) for rate in (0.05, 0.1))
+    assert (limits.milliseconds(slow), limits.hertz(slow)) == (4, 100)
+    assert limits.excess(slow) == 0
+    assert limits.excess(busy) == pytest.approx(1)
+    windows = dataclasses.replace(slow, windows=3)
+    assert limits.milliseconds(windows) == 12
+    assert limits.excess(windows) == pytest.approx(0.5)
+    assert Selection(limits, 3, 1, 0, (busy, slow, windows), ()).best == slow
+    assert Limits(time_steps=8).excess(busy) == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"latency_ms": 0}, "latency_ms must be a number of milliseconds above 0, not 0"),
+        ({"latency_ms": float("nan")}, "latency_ms must be"),
+        ({"latency_ms": 4, "step_ms": float("inf")}, "step_ms must be"),
+        ({"latency_ms": 4, "step_ms": -1}, "step_ms must be"),
+        ({"latency_ms": 0.5}, "No time step of 1 ms fits into latency_ms=0.5: allow more"),
+        ({"latency_ms": 4, "max_hz": 0}, "limit max_hz must be above 0"),
+    ],
+)
+def test_mistakes_of_limits_in_physical_units_are_named(arguments, words):
+    with pytest.raises(ArgumentError, match=words):
+        Limits.timed(**arguments)
+
+
+def test_a_rate_needs_the_duration_of_a_step():
+    with pytest.raises(ArgumentError, match="max_hz needs the duration of a time step: give step_ms"):
+        Limits(time_steps=4, max_hz=100)
+    with pytest.raises(ArgumentError, match="Time steps have no duration in these limits: give step_ms"):
+        Limits(time_steps=4).milliseconds(trial())
+
+
+def test_the_command_line_takes_milliseconds_or_steps():
+    none = {"max_hz": None}
+    assert limits_of(None, None, None, **none) == Limits(time_steps=32)
+    assert limits_of(8, None, None, max_hz=50) == Limits(time_steps=8, max_hz=50, step_ms=1.0)
+    assert limits_of(None, 10, 0.5, **none) == Limits(time_steps=20, step_ms=0.5)
+    assert limits_of(None, 10, None, max_hz=50) == Limits.timed(10, 50)
+    with pytest.raises(ArgumentError, match="--time-steps and --latency-ms limit the same"):
+        limits_of(8, 10, None, **none)
+    with pytest.raises(ArgumentError, match="step_ms must be"):
+        limits_of(None, 10, 0, **none)
 
 
 def made():
@@ -191,6 +243,7 @@ def test_a_measurement_is_what_the_evaluation_says(setting):
     assert found.accuracy == pytest.approx(report.accuracy[-1])
     assert found.spikes_per_neuron == pytest.approx(report.spikes_per_neuron)
     assert found.energy == pytest.approx(report.final.energy[0].ratio)
+    assert found.busiest == pytest.approx(max(layer.spikes_per_neuron for layer in report.layers) / 12)
     p, q = F.softmax(reference, 1), F.softmax(tp.simulate(network, x, 12).outputs[-1], 1)
     assert found.divergence == pytest.approx(float((p * (p / q).log()).sum(1).mean()), rel=1e-3)
 
@@ -285,11 +338,13 @@ def test_mistakes_of_the_noise_are_named(setting):
 
 def test_latency_counts_all_windows_of_layers_that_take_turns():
     model, samples = ZOO["mlp"]()
-    found = tp.search(model, samples, 200, recipes=["phase", "sequential"], trials=6)
+    limits = Limits.timed(200, max_hz=1000)
+    found = tp.search(model, samples, limits, recipes=["phase", "sequential"], trials=6)
     depth = len(tp.convert(model, samples, "phase").having(Phase))
     assert found.trials
     for one in found.trials:
         assert one.windows == depth
         assert one.latency == depth * one.time_steps
         assert one.recipe != "phase" or one.time_steps == 31
+        assert one.recipe != "phase" or 0 < one.busiest <= 1 / 31  # one spike per neuron, while its layer sends
     assert all(one.latency <= 200 for one in found.front)

@@ -9,7 +9,7 @@ from transpike.cli import show
 from transpike.exits import exit_of
 from transpike.network import Network
 from transpike.prediction import Estimate, Prediction
-from transpike.selection import NoiseChoice, Selection, Trial
+from transpike.selection import Limits, NoiseChoice, Selection, Trial
 
 
 def prediction(result: Prediction) -> None:
@@ -37,9 +37,10 @@ def estimated(estimate: Estimate) -> tuple[str, str, str, str]:
 def selection(result: Selection, folder: str) -> None:
     """Print what a search found."""
     columns = ("recipe", "steps", "KL, nats", "agree", "right", "spikes", "bits", "energy")
-    rows = show.table(f"Best of {len(result.trials)} conversions, on {result.held_out} held-out samples", *columns)
+    physical = () if result.limits.step_ms is None else ("ms", "Hz")
+    rows = show.table(f"Best of {len(result.trials)} conversions, on {result.held_out} held-out samples", *columns, *physical)
     for trial in result.front:
-        rows.add_row(*tried(trial), style="bold" if trial == result.best else "")
+        rows.add_row(*tried(trial), *timed(trial, result.limits), style="bold" if trial == result.best else "")
     show.out.print(rows)
     for refusal in result.refusals:
         show.out.print(f"[yellow]left out[/yellow]  {show.escaped(refusal)}")
@@ -47,7 +48,7 @@ def selection(result: Selection, folder: str) -> None:
         "[dim]KL: divergence of the SNN's softmax from the ANN's, which decides; spikes per neuron and sample.[/dim]"
     )
     if result.best is None:
-        show.out.print("No conversion keeps the limits: allow more time steps, spikes or energy, or more --trials.")
+        show.out.print("No conversion keeps the limits: allow more time steps, spikes, hertz or energy, or more --trials.")
         return
     show.out.print(f"Nearest to the ANN: {named(result.best)} at {result.best.latency} steps.")
     network = show.escaped(f"{folder}/network")
@@ -64,6 +65,11 @@ def tried(trial: Trial) -> tuple[str, ...]:
     shares = (show.percent(trial.agreement), show.percent(trial.accuracy))
     costs = (f"{trial.spikes_per_neuron:.2f}", str(trial.bits_per_spike), f"{trial.energy:.2f} x")
     return (named(trial), str(trial.latency), f"{trial.divergence:.4f}", *shares, *costs)
+
+
+def timed(trial: Trial, limits: Limits) -> tuple[str, ...]:
+    """Word latency and firing rate of a conversion where steps have a duration."""
+    return () if limits.step_ms is None else (f"{limits.milliseconds(trial):g}", f"{limits.hertz(trial):.1f}")
 
 
 def noise(choice: NoiseChoice, time_steps: int) -> None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,9 +12,11 @@ from transpike import plans
 from transpike.cli import outcomes, show
 from transpike.cli.arguments import Data, Json, Model, Numbers, Samples, Weights, choice, sentence
 from transpike.errors import ArgumentError
+from transpike.jobs import DataChoice
 from transpike.recipe import RECIPES
 from transpike.selection import Limits
 
+STEPS = 32  # of a search without other limits
 Steps = Annotated[int, typer.Option(help="How many steps at most.")]
 
 
@@ -57,7 +60,10 @@ def search(
     data: Data,
     out: Annotated[str, typer.Option(help="Folder for the trials, their picture, and the best network.")],
     weights: Weights = None,
-    time_steps: Steps = 32,
+    time_steps: Annotated[int | None, typer.Option(help="Limit: how many steps at most (default: 32).")] = None,
+    latency_ms: Annotated[float | None, typer.Option(help="Limit: milliseconds until the answer, for --time-steps.")] = None,
+    max_hz: Annotated[float | None, typer.Option(help="Limit: spikes per second and neuron in the busiest layer.")] = None,
+    step_ms: Annotated[float | None, typer.Option(help="Milliseconds of a time step (default: 1).")] = None,
     spikes: Annotated[float | None, typer.Option(help="Limit: spikes per neuron and sample.")] = None,
     bits: Annotated[int, typer.Option(help="Limit: bits per spike; 1 admits binary spikes only.")] = 1,
     energy: Annotated[float | None, typer.Option(help="Limit: energy over the ANN's, such as 0.5.")] = None,
@@ -76,19 +82,49 @@ def search(
     """Find the recipe nearest to the ANN within limits, judged on training samples that did not calibrate it."""
     chosen = choice(data, samples, mean, std)
     if noise:
-        if resume or any(limit is not None for limit in (spikes, energy)) or bits != 1 or len(recipe or ()) > 1:
+        if resume or any(limit is not None for limit in (spikes, energy, latency_ms, max_hz, step_ms)) or bits != 1:
             raise ArgumentError("--noise takes --time-steps, --seed and one --recipe; it knows no limits and no --resume.")
-        with show.watching(quiet=as_json) as watch:
-            name = recipe[0] if recipe else "rate"
-            found = plans.search_percentile(model, weights, chosen, time_steps, out, recipe=name, seed=seed, watch=watch)
-        show.as_json(plans.noise_values(found, time_steps)) if as_json else outcomes.noise(found, time_steps)
+        search_on_noise(model, weights, chosen, time_steps or STEPS, out, recipe=recipe, seed=seed, as_json=as_json)
         return
-    limits = Limits(time_steps=time_steps, spikes_per_neuron=spikes, bits_per_spike=bits, energy=energy)
+    limits = limits_of(
+        time_steps, latency_ms, step_ms, max_hz=max_hz, spikes_per_neuron=spikes, bits_per_spike=bits, energy=energy
+    )
     with show.watching(quiet=as_json) as watch:
         result = plans.search_recipe(
             model, weights, chosen, limits, out, recipes=recipe, trials=trials, seed=seed, resume=resume, watch=watch
         )
     show.as_json(result.to_json()) if as_json else outcomes.selection(result, out)
+
+
+def search_on_noise(
+    model: str,
+    weights: str | None,
+    data: DataChoice,
+    time_steps: int,
+    out: str,
+    *,
+    recipe: Sequence[str] | None,
+    seed: int,
+    as_json: bool,
+) -> None:
+    """Choose the percentile on noise and print what each lost."""
+    if len(recipe or ()) > 1:
+        raise ArgumentError("--noise takes one --recipe: name one whose percentile is to be chosen.")
+    name = recipe[0] if recipe else "rate"
+    with show.watching(quiet=as_json) as watch:
+        found = plans.search_percentile(model, weights, data, time_steps, out, recipe=name, seed=seed, watch=watch)
+    show.as_json(plans.noise_values(found, time_steps)) if as_json else outcomes.noise(found, time_steps)
+
+
+def limits_of(time_steps: int | None, latency_ms: float | None, step_ms: float | None, **others: Any) -> Limits:
+    """Return the limits of a search, in time steps or in milliseconds; a step lasts 1 ms where a limit needs to know."""
+    if latency_ms is not None and time_steps is not None:
+        raise ArgumentError("--time-steps and --latency-ms limit the same: give one of them.")
+    timed = latency_ms is not None or others["max_hz"] is not None
+    duration = 1.0 if timed and step_ms is None else step_ms
+    if latency_ms is not None and duration is not None:
+        return Limits.timed(latency_ms, step_ms=duration, **others)
+    return Limits(time_steps=STEPS if time_steps is None else time_steps, step_ms=duration, **others)
 
 
 @sentence

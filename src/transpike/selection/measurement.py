@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 
 import torch
@@ -28,6 +29,7 @@ class Measurement:
     spikes_per_neuron: float
     bits_per_spike: int
     energy: float
+    busiest: float  # spikes per neuron and time step in the layer that fires most, while it sends
 
 
 def measure(network: Network, samples: Batch, reference: Tensor, time_steps: int) -> Measurement:
@@ -37,15 +39,17 @@ def measure(network: Network, samples: Batch, reference: Tensor, time_steps: int
     """
     work = count_work(network)
     parts: list[Tensor] = []
-    spikes = operations = 0.0
-    neurons = {node.name for node in network.having(Neuron)}
+    spikes: dict[str, float] = defaultdict(float)
+    operations = 0.0
+    members = {node.name: node.op.members for node in network.having(Neuron) if isinstance(node.op, Neuron)}
     sending = {node.name for node in network.having(*SENDING)}
-    size = 0
+    sizes: dict[str, int] = {}
     for part in blocks(network, iter([samples]), time_steps):
         parts.append(next(iter(part.outputs.values()))[-1].cpu())
-        spikes += sum(float(count.double().sum()) for name, count in part.totals.items() if name in sending)
+        for name in sending & part.totals.keys():
+            spikes[name] += float(part.totals[name].double().sum()) / len(samples)
         operations += sum(synaptic_operations(part.totals, work).values())
-        size = sum(count[0].numel() for name, count in part.totals.items() if name in neurons)
+        sizes = {name: count[0].numel() * members[name] for name, count in part.totals.items() if name in members}
     scores = torch.cat(parts)
     energy = energies(work.ann_connections, work.static_macs, work.current_macs, operations / len(samples), time_steps)[0]
     labels = samples.labels
@@ -53,9 +57,10 @@ def measure(network: Network, samples: Batch, reference: Tensor, time_steps: int
         divergence(scores, reference),
         float((scores.argmax(1) == reference.argmax(1)).double().mean()),
         None if labels is None else float((scores.argmax(1) == labels).double().mean()),
-        spikes / max(1, size * len(samples)),
+        sum(spikes.values()) / max(1, sum(sizes.values())),
         max((node.op.bits_per_spike for node in network.having(Neuron) if isinstance(node.op, Neuron)), default=1),
         energy.ratio,
+        max((spikes[name] / (size * time_steps) for name, size in sizes.items() if size), default=0.0),
     )
 
 

@@ -4,36 +4,80 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from transpike.errors import ArchiveError, ArgumentError, positive_whole
 from transpike.files import read_json, write_text
 from transpike.recipe import Recipe, find_recipe
 
-FORMAT = 1
+FORMAT = 2
+ROUNDING = 1e-9  # so that 0.3 ms are three steps of 0.1 ms
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What a spiking network may cost: steps until the answer, spikes per neuron, bits per spike, energy over the ANN's.
 
-    One bit per spike admits binary spikes only. None sets no limit. Raises ArgumentError for values that are not positive.
+    One bit per spike admits binary spikes only. None sets no limit. `max_hz` limits the firing rate in spikes per second:
+    the mean over the neurons of the layer that fires most, while it sends, with time steps of `step_ms` milliseconds.
+    Raises ArgumentError for values that are not positive.
     """
 
     time_steps: int
     spikes_per_neuron: float | None = None
     bits_per_spike: int = 1
     energy: float | None = None
+    max_hz: float | None = None
+    step_ms: float | None = None
 
     def __post_init__(self) -> None:
         positive_whole("time_steps", self.time_steps)
         positive_whole("bits_per_spike", self.bits_per_spike)
-        for name in ("spikes_per_neuron", "energy"):
+        for name in ("spikes_per_neuron", "energy", "max_hz"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ArgumentError(f"The limit {name} must be above 0, not {value}.")
+        if self.step_ms is not None:
+            positive_finite("step_ms", self.step_ms)
+        if self.max_hz is not None and self.step_ms is None:
+            raise ArgumentError("The limit max_hz needs the duration of a time step: give step_ms as well, such as step_ms=1.")
+
+    @classmethod
+    def timed(cls, latency_ms: float, max_hz: float | None = None, *, step_ms: float = 1.0, **others: Any) -> Limits:
+        """Return limits in physical units: an answer within `latency_ms`, with time steps of `step_ms` milliseconds.
+
+        Steps before the answer and the windows of layers that take turns are part of the latency. `others` are further
+        limits. Raises ArgumentError, also if not even one step fits.
+
+        >>> Limits.timed(50, max_hz=100, step_ms=0.5).time_steps
+        100
+        """
+        for name, value in (("latency_ms", latency_ms), ("step_ms", step_ms)):
+            positive_finite(name, value)
+        steps = math.floor(latency_ms / step_ms * (1 + ROUNDING))
+        if steps < 1:
+            raise ArgumentError(
+                f"No time step of {step_ms:g} ms fits into latency_ms={latency_ms:g}: allow more, or take shorter steps."
+            )
+        return cls(time_steps=steps, max_hz=max_hz, step_ms=step_ms, **others)
+
+    def milliseconds(self, trial: Trial) -> float:
+        """Return after how many milliseconds a trial answers. Raises ArgumentError if steps have no duration."""
+        return trial.latency * self.duration()
+
+    def hertz(self, trial: Trial) -> float:
+        """Return how often a neuron of the busiest layer fires per second. Raises ArgumentError if steps have no duration."""
+        return 1000 * trial.busiest / self.duration()
+
+    def duration(self) -> float:
+        """Return the milliseconds of a time step."""
+        if self.step_ms is None:
+            raise ArgumentError("Time steps have no duration in these limits: give step_ms, such as step_ms=1.")
+        return self.step_ms
 
     def excess(self, trial: Trial) -> float:
         """Return by how much a trial exceeds the limits, as a share of them; 0 if it keeps them all."""
@@ -42,8 +86,15 @@ class Limits:
             (trial.bits_per_spike, self.bits_per_spike),
             (trial.spikes_per_neuron, self.spikes_per_neuron),
             (trial.energy, self.energy),
+            (0.0 if self.max_hz is None else self.hertz(trial), self.max_hz),
         )
         return sum(max(0.0, value / limit - 1) for value, limit in pairs if limit is not None)
+
+
+def positive_finite(name: str, value: float) -> None:
+    """Raise ArgumentError unless a duration is above 0 and finite."""
+    if not 0 < value < math.inf:
+        raise ArgumentError(f"{name} must be a number of milliseconds above 0, not {value}.")
 
 
 @dataclass(frozen=True)
@@ -52,7 +103,8 @@ class Trial:
 
     `divergence` is the mean Kullback-Leibler divergence of the SNN's softmax from the ANN's in nats, `agreement` how
     often both give the same answer, `accuracy` known only where the samples had labels. `energy` is the SNN's over the
-    ANN's. Where layers take turns, the time steps are those of one of so many `windows`.
+    ANN's. Where layers take turns, the time steps are those of one of so many `windows`. `busiest` counts spikes per neuron
+    and time step in the layer that fires most; where layers take turns, in the window in which it sends.
     """
 
     recipe: str
@@ -65,6 +117,7 @@ class Trial:
     bits_per_spike: int
     energy: float
     windows: int = 1
+    busiest: float = 0.0  # searches of format 1 did not measure it
 
     @property
     def latency(self) -> int:
