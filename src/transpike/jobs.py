@@ -96,14 +96,19 @@ FATES = {
     Trait.LINEAR: "stays as it is: linear",
     Trait.ACTIVATION: "becomes neurons",
     Trait.COUPLED: "emits increments of the maximum of accumulated inputs",
+    Trait.DISCRETE: "looked up once, before any neuron",
     Trait.STATIC: "input or constant",
 }
 OWN_FATES: dict[str, str] = {
     "BatchNorm": "folded into a neighbour, or kept as scale and shift",
     "LeakyRelu": "becomes two opposite neurons",
-    "Sigmoid": "acts on the decoded answer",
+    "Sigmoid": "acts on the decoded answer; inside becomes neurons of few-spike, binary-value or populations",
+    "Tanh": "acts on the decoded answer; inside becomes neurons of few-spike, binary-value or populations",
     "Softmax": "acts on the decoded answer",
-    "Multiply": "acts on the decoded answer",
+    "Multiply": "multiplies what both signals stand for",
+    "Element": "begins a loop over a sequence, one window for each element",
+    "Previous": "holds what the element before sent: a delay of one window",
+    "Collect": "ends a loop over a sequence",
 }
 
 

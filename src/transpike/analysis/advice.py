@@ -89,6 +89,21 @@ EXACT = Advice(
         "unevenness": MOVED,
     },
 )
+LARGER = "Larger populations (Recipe.with_population) tell more values apart."
+POPULATION = Advice(
+    finer=f"{LARGER} With thresholds from a normal distribution the curve itself is off: take recipe population-quantile.",
+    full="fire with all of their members",
+    overfull="They stand for no more: calibrate on more samples.",
+    silent="their values lie below the first threshold: calibrate on more samples.",
+    clipped="The calibration samples may not represent these data: calibrate on more.",
+    layers=LARGER,
+    cheaper="Choose the smallest populations that reach your accuracy (Recipe.with_population): spikes grow with their size.",
+    causes={
+        "clipping": "Calibrate on more samples, so that larger values fit.",
+        "quantisation": f"{LARGER} With drawn thresholds recipe population-quantile is nearer to the curve at the same size.",
+        "unevenness": MOVED,
+    },
+)
 FIRST_SPIKES = Advice(
     finer=f"Neurons fire before all of their inputs have arrived. {PATIENT}",
     full="stand for the largest value or more",
@@ -101,8 +116,13 @@ FIRST_SPIKES = Advice(
 )
 
 
-def advice(*, in_turns: bool, own_window: bool, steps: int) -> Advice:
-    """Return the words for a code: whether its layers take turns, whether its window is its own, and the steps of that."""
+def advice(*, in_turns: bool, own_window: bool, steps: int, members: int = 1) -> Advice:
+    """Return the words for a code: whether its layers take turns, whether its window is its own, and the steps of that.
+
+    `members` is how many neurons stand for one value.
+    """
+    if members > 1:
+        return POPULATION
     if not in_turns:
         return FIRST_SPIKES if own_window else STEPS
     if not own_window:
@@ -112,7 +132,9 @@ def advice(*, in_turns: bool, own_window: bool, steps: int) -> Advice:
 
 def advice_of(report: Report) -> Advice:
     """Return the words for the code of a report."""
-    return advice(in_turns=report.turns is not None, own_window=report.own_window, steps=report.time_steps)
+    return advice(
+        in_turns=report.turns is not None, own_window=report.own_window, steps=report.time_steps, members=report.members
+    )
 
 
 def finer(report: Report) -> str:

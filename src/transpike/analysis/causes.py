@@ -98,7 +98,8 @@ def diagnosis(examiner: Examiner, tally: Tally) -> Diagnosis:
         findings=(),
     )
     own = window(network) is not None
-    words = advice(in_turns=sequential(network), own_window=own, steps=examiner.time_steps)
+    members = max(node.op.members for node in network.having(Neuron))  # type: ignore[attr-defined]
+    words = advice(in_turns=sequential(network), own_window=own, steps=examiner.time_steps, members=members)
     return dataclasses.replace(found, findings=remedies(found, words.causes))
 
 

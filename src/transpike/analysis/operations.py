@@ -12,6 +12,7 @@ from transpike.analysis.connections import WITH_WEIGHTS, connections, fan_outs
 from transpike.network import Network, shapes
 from transpike.network.grammar import Carried, carried
 from transpike.network.loops import elements
+from transpike.neurons import MeanProduct
 from transpike.ops import TransposedConvolution
 
 
@@ -22,7 +23,8 @@ class Work:
     `ann_macs`: multiply-accumulates of the ANN as usually counted, padding included. `ann_connections`: the same without
     padding and zero weights, which is what spikes are counted by. `static_macs`: the ops on constant values (the
     analogue first layer), once per sample. `current_macs`: ops on currents that no neuron turned into spikes, per step.
-    `fan_out`: connections over which a spike of each unit arrives, by spiking node; in a loop that of each element.
+    `fan_out`: connections over which a spike of each unit arrives, by spiking node; in a loop that of each element. `products`
+    are the nodes that multiply two signals, which no spikes do.
     """
 
     ann_macs: int
@@ -31,6 +33,7 @@ class Work:
     current_macs: int
     current_nodes: tuple[str, ...]
     fan_out: Mapping[str, Tensor]
+    products: tuple[str, ...] = ()
 
 
 def count_work(network: Network) -> Work:
@@ -39,6 +42,7 @@ def count_work(network: Network) -> Work:
     total = padded = static = current = 0
     ann, times = network.analogue().nodes, elements(network, sizes)
     dense: list[str] = []
+    products = tuple(node.name for node in network.having(MeanProduct))
     for node in network.having(*WITH_WEIGHTS):
         source = node.inputs[0]
         count = connections(node.op, sizes[source], sizes[node.name]) * times.get(node.name, 1)
@@ -50,7 +54,7 @@ def count_work(network: Network) -> Work:
         elif kinds[source] is Carried.CURRENT:
             current += count
             dense.append(node.name)
-    return Work(padded, total, static, current, tuple(dense), fan_outs(network))
+    return Work(padded, total, static, current, tuple(dense), fan_outs(network), products)
 
 
 def usual_macs(op: object, source: tuple[int, ...], output: tuple[int, ...]) -> int:

@@ -97,6 +97,8 @@ def inheriting(diagnosis: Diagnosis) -> Iterator[Finding]:
 def loose_bound(diagnosis: Diagnosis) -> Iterator[Finding]:
     """Say how far the bound by the product of norms is from what was measured."""
     times = diagnosis.answer_bound / diagnosis.answer_error
+    if math.isinf(times):
+        return  # products and loops have no norm
     factor = f"{times:,.1f}" if times < FAR else f"about 10^{math.log10(times):.0f}"
     yield Finding(
         "loose-bound",

@@ -82,8 +82,9 @@ class Exits:
 class Turns:
     """How the layers of a sequential network take turns.
 
-    An answer takes `windows` windows of `steps` time steps; a new sample can enter after each. `held` connections that skip
-    layers keep what was sent for `waits` windows altogether. If biases come as spikes, `biases` more neurons fire once each.
+    An answer takes `windows` windows of `steps` time steps; a new sample can enter after every `interval` of them. `held`
+    connections that skip layers keep what was sent for `waits` windows altogether. If biases come as spikes, `biases` more
+    neurons fire once each.
     """
 
     windows: int
@@ -91,6 +92,7 @@ class Turns:
     held: int
     waits: int
     biases: int
+    interval: int = 1
 
     @property
     def latency(self) -> int:
@@ -126,6 +128,7 @@ class Report:
     diagnosis: Diagnosis | None = None  # where the loss comes from, if that was asked for
     exits: Exits | None = None  # of a network whose samples end early; all else is of the whole run
     turns: Turns | None = None  # of a sequential network, whose time steps are those of one window
+    members: int = 1  # the most neurons that stand for one value together
     own_window: bool = False  # whether the code has a window of its own, so that only another conversion changes the steps
 
     @property

@@ -11,7 +11,7 @@ from transpike.analysis.report import Checkpoint, Layer, Raster, Report, Turns
 from transpike.analysis.tally import Tally, checkpoints
 from transpike.codings import InputCode
 from transpike.network import Network, Node
-from transpike.network.turns import held, sequential, turns, window
+from transpike.network.turns import held, round_trips_of, sequential, turns, window
 from transpike.neurons import Announcement, Neuron
 from transpike.ops import Convolution, Linear, TransposedConvolution
 from transpike.parts import Method, Op
@@ -51,6 +51,7 @@ def summarise(network: Network, work: Work, tally: Tally, time_steps: int, title
         rasters=rasters,
         findings=network.findings,
         turns=taking_turns(network, time_steps),
+        members=max((node.op.members for node in network.having(Neuron)), default=1),  # type: ignore[attr-defined]
         own_window=window(network) is not None,
         version=version("transpike"),
     )
@@ -62,7 +63,8 @@ def taking_turns(network: Network, time_steps: int) -> Turns | None:
         return None
     waits = held(network)
     biases = sum(node.op.bias is not None for node in network.having(*BIASED))  # type: ignore[attr-defined]
-    return Turns(max(turns(network).values()), time_steps, len(waits), sum(waits.values()), biases)
+    interval = 1 + max(round_trips_of(network).values(), default=0)  # a recurrent layer is busy until the last element
+    return Turns(max(turns(network).values()), time_steps, len(waits), sum(waits.values()), biases, interval)
 
 
 def entrance(network: Network) -> str:

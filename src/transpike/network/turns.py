@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from transpike.errors import ArgumentError, positive_whole
 from transpike.network.graph import Network
 from transpike.network.loops import elements, loops
@@ -46,7 +48,11 @@ def turns(network: Network) -> dict[str, int]:
 
     In a loop that is the window of its first element; what is collected leaves with the last.
     """
-    round_trips = round_trips_of(network)
+    return depths(network, round_trips_of(network))
+
+
+def depths(network: Network, round_trips: Mapping[str, int]) -> dict[str, int]:
+    """Return the layers of neurons on the longest path to each node, and the windows for which loops go round."""
     found: dict[str, int] = {}
     for name, node in network.nodes.items():
         waits = round_trips.get(node.op.loop, 0) if isinstance(node.op, Collect) else 0
@@ -77,7 +83,7 @@ def held(network: Network) -> dict[tuple[str, str], int]:
     Layers that read what was sent more than one window ago, as over a skip connection, need a memory for it. Constant inputs
     wait for nobody. What follows the last neurons reads in the window after them.
     """
-    sent = turns(network)
+    sent = depths(network, {})  # in step with the elements of sequences
     senders: dict[str, frozenset[str]] = {}
     waits: dict[tuple[str, str], int] = {}
     for name, node in network.nodes.items():

@@ -139,13 +139,14 @@ def short(name: str, longest: int = LONGEST) -> str:
     return known if len(known) <= longest else "…" + known[1 - longest :]
 
 
-def in_turns(windows: int, steps: int, held: int, waits: int, biases: int) -> str:
+def in_turns(windows: int, steps: int, held: int, waits: int, biases: int, interval: int = 1) -> str:
     """Say how long an answer takes where layers take turns, and what it needs.
 
     >>> in_turns(3, 9, 0, 0, 4)
     'An answer takes 3 windows of 9 steps: 27; a new sample can enter every 9. Biases as spikes need 4 more neurons that fire.'
     """
-    said = [f"An answer takes {windows} windows of {steps} steps: {windows * steps}; a new sample can enter every {steps}"]
+    every = interval * steps
+    said = [f"An answer takes {windows} windows of {steps} steps: {windows * steps}; a new sample can enter every {every}"]
     if held:
         many = f"{held} connections that skip layers hold" if held > 1 else "1 connection that skips layers holds"
         said.append(f"{many} what was sent, for {waits} windows altogether")
