@@ -63,7 +63,7 @@ def tested(model: ImageryReader, training: Data, test: Data, trial: Trial, selec
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)
         network = tp.convert(model, training, recipe, time_steps=None if recipe.has_window else trial.time_steps)
-    report = tp.evaluate(model, network, test, trial.time_steps)
+    report = tp.evaluate(model, network, test, None if recipe.has_window else trial.time_steps)
     assert report.accuracy is not None
     assert report.agreement is not None
     busiest = max(layer.spikes_per_neuron for layer in report.layers) / report.time_steps

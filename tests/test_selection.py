@@ -63,6 +63,12 @@ def test_the_best_keeps_the_limits():
     assert dataclasses.replace(chosen, limits=Limits(time_steps=64, bits_per_spike=4)).best == far
 
 
+def test_a_window_found_on_samples_stays_as_it_was_measured():
+    found = dataclasses.replace(trial(steps=20), recipe="ttfs-dynamic", percentile=None)
+    assert tp.recipes["ttfs-dynamic"].window is None
+    assert found.chosen_recipe().window == 20
+
+
 def test_limits_in_milliseconds_and_hertz():
     limits = Limits.timed(8, 100, step_ms=0.5, energy=1)
     assert (limits.time_steps, limits.max_hz, limits.energy) == (16, 100, 1)

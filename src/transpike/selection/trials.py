@@ -129,8 +129,10 @@ class Trial:
         return self.divergence, self.latency, self.spikes_per_neuron
 
     def chosen_recipe(self) -> Recipe:
-        """Return the recipe, to convert with."""
+        """Return the recipe, to convert with; a window that was found on the samples stays as it was measured."""
         recipe = find_recipe(self.recipe)
+        if recipe.has_window and recipe.window is None:
+            recipe = recipe.with_window(self.time_steps)
         return recipe if self.percentile is None else recipe.with_percentile(self.percentile)
 
 
