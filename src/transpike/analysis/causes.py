@@ -98,7 +98,7 @@ def diagnosis(examiner: Examiner, tally: Tally) -> Diagnosis:
         findings=(),
     )
     own = window(network) is not None
-    members = max(node.op.members for node in network.having(Neuron))  # type: ignore[attr-defined]
+    members = max((node.op.members for node in network.having(Neuron)), default=1)  # type: ignore[attr-defined]
     words = advice(in_turns=sequential(network), own_window=own, steps=examiner.time_steps, members=members)
     return dataclasses.replace(found, findings=remedies(found, words.causes))
 
