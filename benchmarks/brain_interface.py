@@ -125,7 +125,7 @@ def drawn(outcome: Outcome, latency_ms: float) -> Any:
     kept = [one for one in outcome.tested if one.kept and not one.chosen]
     kinds: tuple[tuple[list[Tested], str, str, dict[str, Any]], ...] = (
         (late, "x", "tried: too late", {"color": GREY, "markersize": 5}),
-        (busy, "^", "tried: fires too much", {"color": VERMILION, "markersize": 5, "markerfacecolor": "white"}),
+        (busy, "^", "tried: fires too much or not binary", {"color": VERMILION, "markersize": 5, "markerfacecolor": "white"}),
         (kept, "o", "tried: within the budget", {"color": BLUE, "markersize": 5}),
         ([one for one in outcome.tested if one.chosen], "*", "chosen", {"color": ORANGE, "markersize": 15}),
     )
