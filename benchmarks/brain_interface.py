@@ -5,8 +5,8 @@
 
 The networks are those of benchmarks/motor_imagery.py, trained if they are not there. `tp.search` calibrates and judges on
 sessions 1 to 3 alone; what it tried and what it chose is then run on sessions 4 and 5. Latency is the time from the end of the
-3 seconds of signal to the answer. Population codes are left out: with a thousand neurons for each value they keep nearly any budget;
-and so is `ttfs-exact`, whose spikes have real times and wait for no step. Needs TRANSPIKE_DATA.
+3 seconds of signal to the answer. Population codes are left out: with a thousand neurons for each value they keep nearly any
+budget; and so is `ttfs-exact`, whose spikes have real times and wait for no step. Needs TRANSPIKE_DATA.
 """
 
 from __future__ import annotations
