@@ -5,8 +5,8 @@
 
 The networks are those of benchmarks/motor_imagery.py, trained if they are not there. `tp.search` calibrates and judges on
 sessions 1 to 3 alone; what it tried and what it chose is then run on sessions 4 and 5. Latency is the time from the end of the
-3 seconds of signal to the answer. Population codes are left out: with a thousand neurons for each value they keep any budget;
-and so is `ttfs-exact`, whose spikes have real times and wait for no step. Needs TRANSPIKE_DATA.
+3 seconds of signal to the answer. Population codes are left out: with a thousand neurons for each value they keep nearly any
+budget; and so is `ttfs-exact`, whose spikes have real times and wait for no step. Needs TRANSPIKE_DATA.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ def drawn(outcome: Outcome, latency_ms: float) -> Any:
     kept = [one for one in outcome.tested if one.kept and not one.chosen]
     kinds: tuple[tuple[list[Tested], str, str, dict[str, Any]], ...] = (
         (late, "x", "tried: too late", {"color": GREY, "markersize": 5}),
-        (busy, "^", "tried: fires too much", {"color": VERMILION, "markersize": 5, "markerfacecolor": "white"}),
+        (busy, "^", "tried: fires too much or not binary", {"color": VERMILION, "markersize": 5, "markerfacecolor": "white"}),
         (kept, "o", "tried: within the budget", {"color": BLUE, "markersize": 5}),
         ([one for one in outcome.tested if one.chosen], "*", "chosen", {"color": ORANGE, "markersize": 15}),
     )

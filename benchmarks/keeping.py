@@ -61,12 +61,21 @@ def kept(path: Path, model: Model, make: Callable[[], nn.Module], *, anew: bool 
     return model.eval()
 
 
+def recipe_of(text: str) -> tp.Recipe:
+    """Read `recipe` or `recipe:number`: the steps of its window, or the neurons of a population."""
+    name, _, number = text.partition(":")
+    recipe = tp.recipes[name]
+    if not number:
+        return recipe
+    return recipe.with_population(int(number)) if name.startswith("population") else recipe.with_window(int(number))
+
+
 def conversions(title: str, model: nn.Module, training: Data, test: Data, recipes: Sequence[str] = RECIPES) -> list[dict]:
     """Convert with each recipe, calibrated on training samples, and say what that costs on the test samples."""
     rows = []
     for name in recipes:
         started = time.perf_counter()
-        report = tp.evaluate(model, tp.convert(model, training[0][:CALIBRATION], name), test)
+        report = tp.evaluate(model, tp.convert(model, training[0][:CALIBRATION], recipe_of(name)), test)
         assert report.accuracy is not None
         assert report.reference_accuracy is not None
         assert report.agreement is not None

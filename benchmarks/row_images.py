@@ -1,7 +1,7 @@
 """A public LSTM that reads an MNIST image row by row, as a plain torch model.
 
     python benchmarks/row_images.py train [--images 10000]    # read the TensorFlow Lite file, check, keep as safetensors
-    python benchmarks/row_images.py convert [--images 10000 --recipes few-spike]    # as spikes: accuracy, decisions, spikes
+    python benchmarks/row_images.py convert [--images 10000 --recipes few-spike:9]  # as spikes: accuracy, decisions, spikes
 
 28 rows of 28 pixels in [0, 1] -> LSTM of 20 -> all 28 outputs side by side -> 10 classes. Needs TRANSPIKE_DATA.
 

@@ -2,7 +2,7 @@
 
     python benchmarks/spoken_digits.py train        # half a minute; again: the same weights
     python benchmarks/spoken_digits.py choose       # accuracy of some designs on training recordings that they did not see
-    python benchmarks/spoken_digits.py convert      # as spikes: accuracy, decisions, spikes
+    python benchmarks/spoken_digits.py convert [--recipes population-normal:10000]    # as spikes: accuracy, decisions, spikes
 
 40 frames of 24 log-mel energies in [0, 1], one every 20 ms -> two convolutions over frames with ReLU -> GRU -> mean of its
 outputs -> 10 classes. Free Spoken Digit Dataset, six speakers; recordings 0 to 4 of each digit and speaker are the test part, 5
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from datasets import data_folder
-from keeping import Data, accuracy, conversions, exported, kept, layers_of, weights_in
+from keeping import RECIPES, Data, accuracy, conversions, exported, kept, layers_of, weights_in
 from tables import OUT, keep, show
 
 RATE, WINDOW, HOP = 8000, 256, 160
@@ -190,12 +190,14 @@ def train() -> None:
     keep("spoken_digits", {"rows": [row], **about})
 
 
-def convert() -> None:
+def convert(recipes: list[str]) -> None:
     """Convert the network, and say what that costs on the test recordings."""
-    keep("spoken_digits-converted", {"rows": conversions("Spoken digits", *spoken_digits())})
+    keep("spoken_digits-converted", {"rows": conversions("Spoken digits", *spoken_digits(), recipes)})
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("train", "choose", "convert"))
-    {"train": train, "choose": choose, "convert": convert}[parser.parse_args().what]()
+    parser.add_argument("--recipes", nargs="+", default=list(RECIPES))
+    given = parser.parse_args()
+    {"train": train, "choose": choose, "convert": lambda: convert(given.recipes)}[given.what]()
