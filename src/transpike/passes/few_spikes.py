@@ -44,8 +44,9 @@ class FitFewSpikes:
     """Replace each activation that is no ReLU, and that weights follow, by few-spike neurons fitted to it, layer by layer.
 
     A program of `steps` slots is fitted to the activation on the range of its inputs in the samples by gradient descent with
-    a triangle for the derivative of a spike, from two starts (the digits of the input; a staircase without resets), the
-    heights by least squares; the better of all programs on the way is kept. A finding says how well it fits.
+    a triangle for the derivative of a spike, from three starts (the digits of the input; those of what is positive of it; a
+    staircase without resets), the heights by least squares; the better of all programs on the way is kept. A finding says
+    how well it fits.
     Source: Stoeckl and Maass 2021 (few-spike neurons); the starts and the least squares: this project.
     """
 
@@ -65,12 +66,12 @@ class FitFewSpikes:
         neurons: dict[str, Op] = {}
         findings: list[Finding] = []
         like: dict[str, Any] = {"dtype": network.dtype, "device": network.device}
-        for node in places:
-            low, high = ranges[node.inputs[0]]
-            program, error = fitted(node.op, low, high, self.steps)
+        spans = [ranges[node.inputs[0]] for node in places]
+        programs = fitted([node.op for node in places], spans, self.steps)
+        for node, span, (program, error) in zip(places, spans, programs, strict=True):
             one, none = torch.ones((), **like), torch.zeros((), **like)
             neurons[node.name] = FewSpike(one, none, node.op, None, None, 0, *(part.to(**like) for part in program))
-            findings.append(fit_finding(node.name, type(node.op).__name__, self.steps, (low, high), error))
+            findings.append(fit_finding(node.name, type(node.op).__name__, self.steps, span, error))
         changed = network.map_ops(lambda node: neurons.get(node.name, node.op))
         return dataclasses.replace(changed, findings=(*changed.findings, *findings))
 
