@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from transpike.analysis import Report, evaluate
-from transpike.calibration import Samples
+from transpike.calibration import Samples, Watch, unwatched
 from transpike.capture import survey
 from transpike.choice import AUTO
 from transpike.codings import Poisson, RateCode, Regular
@@ -30,10 +30,7 @@ from transpike.passes import (
     CompeteForMax,
     CountSpikes,
     DecodeOutputs,
-    EncodeInputs,
     GateMaxPool,
-    InsertDifferenceNeurons,
-    InsertNeurons,
     MaxPoolForm,
     NormaliseOutputs,
     PoolEachStep,
@@ -47,13 +44,6 @@ from transpike.sources import Scaling, load_data, load_model
 NETWORK, REPORT, PAGE = "network", "report.json", "report.html"
 TRACE_BATCH = 4
 STEPS = 64  # to simulate where neither the user nor the code says how many
-
-Watch = Callable[[str, int], Callable[[int], None]]  # (what, total) -> advance(by)
-
-
-def unwatched(what: str, total: int) -> Callable[[int], None]:  # noqa: ARG001 - the signature of a watch
-    """Watch nothing."""
-    return lambda by: None  # noqa: ARG005
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +132,6 @@ def structural_refusals(network: Network) -> list[str]:
     return []
 
 
-READERS = (InsertNeurons, InsertDifferenceNeurons, EncodeInputs, CountSpikes, CompeteForMax)  # passes that read samples once
 INPUTS: dict[str, Callable[[int], RateCode]] = {"poisson": lambda seed: Poisson(seed=seed), "regular": lambda _: Regular()}
 OUTPUTS: dict[str, tuple[CountSpikes, ...]] = {"potential": (), "spikes": (CountSpikes(),)}
 MAX_POOLS: dict[str, MaxPoolForm] = {
@@ -206,13 +195,10 @@ def convert_model(
 ) -> Network:
     """Convert a model, calibrated on `data`, and save the network in the folder `out`; see `transpike.convert`."""
     samples = data.load("train")
-    passes = recipe.passes if isinstance(recipe, Recipe) else ()
-    readings = sum(isinstance(step, READERS) for step in passes)
-    advance = watch("Calibrating", readings * len(samples))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)  # they are findings of the network, which are shown
         loaded = load_model(model, weights)
-        network = convert(loaded, samples, recipe, time_steps=time_steps, graded=graded, exact=exact, progress=advance)
+        network = convert(loaded, samples, recipe, time_steps=time_steps, graded=graded, exact=exact, watch=watch)
     save(network, out)
     return network
 

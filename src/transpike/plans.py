@@ -8,11 +8,12 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from transpike.calibration import Watch, unwatched
 from transpike.conversion import convert
 from transpike.errors import TranspikeWarning
 from transpike.exits import early_exit
 from transpike.files import write_text
-from transpike.jobs import NETWORK, DataChoice, Watch, unwatched
+from transpike.jobs import NETWORK, DataChoice
 from transpike.network import Network
 from transpike.network.archive import load, save
 from transpike.prediction import Prediction, predict

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from transpike.analysis import Diagnosis, Exits, Report
 from transpike.analysis.diagnosis import CAUSES
+from transpike.calibration import Watch
 from transpike.jobs import Inspection
 from transpike.network import Network
 from transpike.neurons import Neuron
@@ -32,12 +33,12 @@ def as_json(value: Any) -> None:
 
 
 @contextmanager
-def watching(quiet: bool) -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+def watching(quiet: bool) -> Iterator[Watch]:
     """Give a watch that draws progress bars with the time left, on standard error."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, disable=quiet) as bars:
 
-        def watch(what: str, total: int) -> Callable[[int], None]:
+        def watch(what: str, total: int | None) -> Callable[[int], None]:
             task = bars.add_task(what, total=total)
             return lambda by: bars.advance(task, by)
 
