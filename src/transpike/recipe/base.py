@@ -29,7 +29,9 @@ from transpike.passes import (
     GateMaxPool,
     InsertNeurons,
     InsertPopulations,
+    InsertRelays,
     MaxPoolForm,
+    MultiplyCounts,
     MultiplyMeans,
     NormaliseOutputs,
     Pass,
@@ -120,6 +122,35 @@ class Recipe:
         )
         words = ", ".join(f"{pattern!r}: {each}" for pattern, each in other)
         return self.variant(f"populations of {size}" + (f" ({words})" if words else ""), passes)
+
+    def with_relays(self) -> Recipe:
+        """Return this recipe with neurons that send on, as spikes, what weights would else read as numbers: products of gates.
+
+        See `InsertRelays`. Raises ArgumentError if its neurons cannot stand for any activation, as y = x.
+
+        >>> from transpike import recipes
+        >>> recipes["population-quantile"].with_relays().name
+        'population-quantile, relays before weights'
+        """
+        if not any(isinstance(step, InsertPopulations | FitFewSpikes | SendBits) for step in self.passes):
+            raise ArgumentError(
+                f"Recipe {self.name!r} has no neurons for y = x: take few-spike, binary-value or one of population coding."
+            )
+        return self.variant("relays before weights", (FoldBatchNorm(), InsertRelays(), *self.passes))
+
+    def with_products(self, products: MultiplyMeans | MultiplyCounts) -> Recipe:
+        """Return this recipe with another way to multiply two signals: the values of both, or numbers of spikes.
+
+        Raises ArgumentError for `MultiplyCounts` where numbers of spikes are no values: in all but population coding.
+
+        >>> from transpike import recipes
+        >>> from transpike.passes import MultiplyCounts
+        >>> recipes["population-normal"].with_products(MultiplyCounts()).name
+        'population-normal, products of spike counts'
+        """
+        if isinstance(products, MultiplyCounts) and not any(isinstance(step, InsertPopulations) for step in self.passes):
+            raise ArgumentError(f"In recipe {self.name!r} a number of spikes is no value: take one of population coding.")
+        return self.replaced(PRODUCTS, (products,), products.worded())
 
     def variant(self, words: str, passes: tuple[Pass, ...]) -> Recipe:
         """Return a recipe with other passes, whose name and title say so."""
@@ -213,6 +244,7 @@ def with_window(step: Pass, steps: int) -> Pass:
 
 OUTPUT_STEPS = (CountSpikes, DecodeOutputs, NormaliseOutputs)
 MAX_POOL_FORMS = (AccumulateMaxPool, PoolEachStep, GateMaxPool, CompeteForMax)
+PRODUCTS = (MultiplyMeans, MultiplyCounts)
 PLACES = (PoolBeforeActivation, ActivateBeforePool)
 STRUCTURE: tuple[Pass, ...] = (FoldBatchNorm(), SplitSigned(), PoolBeforeActivation(), MultiplyMeans(), DecodeOutputs())
 LIMITS = "ReLU-like activations; softmax and sigmoid at the output only"

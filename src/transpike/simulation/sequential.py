@@ -194,7 +194,6 @@ def mean_value(network: Network, name: str, values: Mapping[str, Tensor]) -> Ten
     The mean of accumulated maxima is the maximum of the means, and an integrator's is its input: every stateful op but the
     neurons does to means what its analogue does.
     """
-    node = network.nodes[name]
-    op = node.op.analogue() if isinstance(node.op, Stateful) else node.op
-    result: Tensor = op(*[values[source] for source in node.inputs])
+    op, sources = network.nodes[name].op, [values[source] for source in network.nodes[name].inputs]
+    result: Tensor = op.of_means(*sources) if isinstance(op, Stateful) else op(*sources)
     return result
