@@ -104,7 +104,7 @@ class Recipe:
             raise ArgumentError(f"Recipe {self.name!r} has no window of its own: give time_steps= where you run its network.")
         return self.variant(f"window {positive_whole('window', steps)}", passes)
 
-    def with_population(self, size: int, sizes: Mapping[str, int] | None = None) -> Recipe:
+    def with_population(self, size: int | None = None, sizes: Mapping[str, int] | None = None) -> Recipe:
         """Return this recipe with populations of another size; `sizes` gives those of some nodes, by patterns of their names.
 
         Raises ArgumentError if it is no recipe of population coding.
@@ -113,15 +113,13 @@ class Recipe:
         >>> recipes["population-quantile"].with_population(200, {"*.forget_gate": 1000}).name
         "population-quantile, populations of 200 ('*.forget_gate': 1000)"
         """
-        if not any(isinstance(step, InsertPopulations) for step in self.passes):
+        before = next((step for step in self.passes if isinstance(step, InsertPopulations)), None)
+        if before is None:
             raise ArgumentError(f"Recipe {self.name!r} has no populations: take one of population coding.")
-        other = tuple((sizes or {}).items())
-        passes = tuple(
-            dataclasses.replace(step, size=size, sizes=other) if isinstance(step, InsertPopulations) else step
-            for step in self.passes
-        )
-        words = ", ".join(f"{pattern!r}: {each}" for pattern, each in other)
-        return self.variant(f"populations of {size}" + (f" ({words})" if words else ""), passes)
+        changed = dataclasses.replace(before, size=before.size if size is None else size, sizes=tuple((sizes or {}).items()))
+        words = ", ".join(f"{pattern!r}: {each}" for pattern, each in changed.sizes)
+        passes = tuple(changed if step is before else step for step in self.passes)
+        return self.variant(f"populations of {changed.size}" + (f" ({words})" if words else ""), passes)
 
     def with_relays(self) -> Recipe:
         """Return this recipe with neurons that send on, as spikes, what weights would else read as numbers: products of gates.
