@@ -90,8 +90,7 @@ def drawn(network: Network, rule: PopulationThresholds, part: str = "*", size: i
             return node.op.analogue()
         site = Site(node.name, node.op.activation, node.op.thresholds.shape[:-1], 0.0, 0.0, torch.zeros(0))
         number = list(network.nodes).index(node.name)
-        wanted = InsertPopulations(rule, size or node.op.size)
-        return wanted.population(site, number).map_tensors(lambda one: one.to(network.dtype))
+        return InsertPopulations(rule, size or node.op.size).placed(network, [(number, site)])[node.name]
 
     return network.map_ops(change)
 

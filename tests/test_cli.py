@@ -215,6 +215,17 @@ def test_populations_products_and_relays_are_chosen_in_words(folder):
     assert "no neurons for y = x" in refused(*base[:-1], "rate", "--relays")
 
 
+def test_sizes_of_populations_are_compared(folder):
+    arguments = ("populations", "models.py:rows", "--data", "digits", "--samples", 60, "--sizes", "2,20", "--draws", 2)
+    table = call(*arguments).stdout
+    assert "layer.forget_gate" in table
+    assert "20 neurons" in table
+    found = json.loads(call(*arguments, "--json").stdout)
+    assert len(found["rows"]) == 6 * 2
+    assert all(len(row["accuracy"]) == 2 for row in found["rows"])
+    assert "has no populations" in refused(*arguments, "--recipe", "rate")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -216,6 +216,7 @@ def report(
 
 
 app.command()(planning.predict)
+app.command()(planning.populations)
 app.command()(planning.search)
 app.command()(planning.hasten)
 app.command()(racing.bench)
