@@ -38,9 +38,8 @@ def estimated(estimate: Estimate) -> tuple[str, str, str, str]:
 def draws(result: Draws) -> None:
     """Print what populations of each size come to."""
     sizes = list(dict.fromkeys(row.size for row in result.rows))
-    rows = show.table(
-        f"{show.escaped(result.method)}, {result.samples} samples", "alone", *[f"{size:,} neurons" for size in sizes]
-    )
+    columns = [f"{size:,} neurons" for size in sizes]
+    rows = show.table(f"{show.escaped(result.recipe)}, {result.samples} samples", "alone", *columns)
     for name in dict.fromkeys(row.name for row in result.rows):
         found = [row for row in result.rows if row.name == name]
         rows.add_row(show.escaped(name), *[f"{100 * row.mean:.1f} ± {100 * row.deviation:.1f} %" for row in found])
