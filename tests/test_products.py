@@ -58,8 +58,14 @@ def test_error_of_relays_falls_as_their_populations_grow(name):
 def test_one_relay_serves_all_weights_behind_a_state():
     _, _, network = with_relays("lstm", "binary-value")
     assert [name for name in network.nodes if name.endswith(".relay")] == ["layer.hidden_state.relay"]
-    assert network.previous["layer.previous_h"] == "layer.hidden_state.relay"
-    assert network.previous["layer.previous_c"] == "layer.cell_state"
+    held = {"layer.previous_h.relayed": "layer.hidden_state.relay", "layer.previous_c": "layer.cell_state"}
+    assert network.previous == held
+
+
+def test_a_state_that_is_kept_stays_a_number_beside_what_weights_read():
+    _, _, network = with_relays("gru", "binary-value")
+    held = {"layer.previous_h.relayed": "layer.hidden_state.relay", "layer.previous_h": "layer.hidden_state"}
+    assert network.previous == held
 
 
 @pytest.mark.parametrize("name", UNGATED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -9,10 +10,10 @@ import torch
 
 from transpike.calibration import Samples
 from transpike.network import Network, Node
-from transpike.network.edit import follow
+from transpike.network.edit import rewired
 from transpike.network.grammar import Carried, carried, trait
 from transpike.neurons import IntegrateAndFire, MeanProduct
-from transpike.ops import WEIGHTED, Affine, Choose, Concatenate, Multiply, Previous, Relay
+from transpike.ops import WEIGHTED, Affine, Choose, Concatenate, Multiply, Relay
 from transpike.parts import Op, Stateful, Trait
 
 
@@ -22,33 +23,40 @@ class InsertRelays:
 
     The hidden state h = o tanh(c) of an LSTM then reaches the recurrent weights, the next layer and the read-out as spikes of
     one relay, and they cost synaptic operations instead of multiply-accumulates. It costs a window for each element and the
-    error of one more encoding. Cell states, which no weights read, stay numbers.
+    error of one more encoding. What no weights read stays a number: the cell state of an LSTM, and the state that a GRU keeps
+    beside what its weights read of it, so that errors do not add up from element to element.
     """
 
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
     def __call__(self, network: Network, samples: Samples) -> Network:  # noqa: ARG002 - needs no samples
-        for name in self.places(network):
-            relay = Node(f"{name}.relay", Relay(), (name,), network.nodes[name].origin)
-            network = follow(network, name, relay)
-        return network
+        twins = self.twins(network)
+        nodes: list[Node] = []
+        for name, node in network.nodes.items():
+            nodes.append(rewired(node, twins) if weighted(node.op) else node)
+            if name in twins and passes_on(network, node):
+                nodes.append(dataclasses.replace(rewired(node, twins), name=twins[name]))
+            elif name in twins:
+                nodes.append(Node(twins[name], Relay(), (name,), node.origin))
+        held = {twins[name]: twins.get(source, source) for name, source in network.previous.items() if name in twins}
+        return dataclasses.replace(network, nodes={node.name: node for node in nodes}, previous={**network.previous, **held})
 
-    def places(self, network: Network) -> list[str]:
-        """Return the nodes whose values are numbers that weights read, in order."""
+    def twins(self, network: Network) -> dict[str, str]:
+        """Return the nodes that weights read numbers of, directly or passed on, with the names of those that have spikes."""
         kinds = carried(network.map_ops(lambda node: expected(node.op)))
-        weights = [node for node in network.nodes.values() if isinstance(node.op, WEIGHTED) and not isinstance(node.op, Affine)]
+        weights = [node for node in network.nodes.values() if weighted(node.op)]
         waiting = [source for node in weights for source in node.inputs if kinds[source] is Carried.CURRENT]
-        seen, found = set(waiting), set()
+        found: dict[str, str] = {}
         while waiting:
-            node = network.nodes[waiting.pop()]
-            sources = [network.previous[node.name], *node.inputs] if isinstance(node.op, Previous) else node.inputs
-            if routes(node.op, len(sources)):
-                new = {source for source in sources if kinds[source] is Carried.CURRENT} - seen
-                seen |= new
-                waiting += new
-            else:
-                found.add(node.name)
-        return [name for name in network.nodes if name in found]
+            name = waiting.pop()
+            node = network.nodes[name]
+            if name in found:
+                continue
+            routes = passes_on(network, node)
+            found[name] = f"{name}.{'relayed' if routes else 'relay'}"
+            sources = [network.previous[name], *node.inputs] if name in network.previous else node.inputs
+            waiting += [source for source in sources if routes and kinds[source] is Carried.CURRENT]
+        return found
 
 
 def expected(op: Op) -> Op:
@@ -59,8 +67,12 @@ def expected(op: Op) -> Op:
     return IntegrateAndFire(torch.ones(()), torch.zeros(()), op) if neurons else op
 
 
-def routes(op: Op, sources: int) -> bool:
-    """Whether an op passes on what it reads, so that what is spikes before it is spikes behind it."""
-    if isinstance(op, WEIGHTED) and not isinstance(op, Affine):
-        return False
-    return isinstance(op, Previous | Concatenate | Choose) or (sources == 1 and trait(op) is Trait.LINEAR)
+def weighted(op: Op) -> bool:
+    """Whether an op multiplies what it reads with weights, for each connection one."""
+    return isinstance(op, WEIGHTED) and not isinstance(op, Affine)
+
+
+def passes_on(network: Network, node: Node) -> bool:
+    """Whether a node passes on what it reads, so that what is spikes before it is spikes behind it."""
+    alone = len(node.inputs) == 1 and trait(node.op) is Trait.LINEAR and not weighted(node.op)
+    return node.name in network.previous or isinstance(node.op, Concatenate | Choose) or alone
