@@ -14,6 +14,7 @@ from transpike.neurons import (
     WINDOWED,
     AccumulatedMaxPool,
     Announcement,
+    CountProduct,
     Delayed,
     DifferenceDecoder,
     DifferenceMaxPool,
@@ -23,6 +24,7 @@ from transpike.neurons import (
     GatedMaxPool,
     IntegrateAndFire,
     Integrator,
+    Levels,
     MeanProduct,
     Pulse,
     StepMaxPool,
@@ -167,7 +169,7 @@ def test_every_stateful_op_names_the_op_that_it_approaches():
     ]
     others += [kind(tiles) for kind in (AccumulatedMaxPool, StepMaxPool, GatedMaxPool)]
     others += [kind(one, torch.zeros(()), Relu()) for kind in (*FIRST_SPIKES, *WINDOWED, DifferenceNeuron)]
-    others += [Pulse(), Announcement(one), MeanProduct()]
+    others += [Pulse(), Announcement(one), MeanProduct(), CountProduct(Levels(0.0, 1.0, 1.0))]
     examples = spiking | {type(op): op for op in others}
     assert set(examples) == set(NEURONS)
     assert all(type(op.analogue()) in TRAITS for op in examples.values())

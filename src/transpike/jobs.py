@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,31 +11,18 @@ import torch
 from transpike.analysis import Report, evaluate
 from transpike.calibration import Samples, Watch, unwatched
 from transpike.capture import survey
-from transpike.choice import AUTO
-from transpike.codings import Poisson, RateCode, Regular
 from transpike.conversion import convert
 from transpike.data import Batch
 from transpike.demo import EPOCHS, train
-from transpike.errors import ArgumentError, ConversionError, TranspikeWarning, choose, positive_whole
+from transpike.errors import ArgumentError, ConversionError, TranspikeWarning
 from transpike.network import Network
 from transpike.network.archive import load, save
 from transpike.network.grammar import trait
 from transpike.network.turns import steps_for
-from transpike.neurons import FirstToMargin
 from transpike.ops import TRAITS, Input
 from transpike.parts import Op, Trait
-from transpike.passes import (
-    AccumulateMaxPool,
-    CompeteForMax,
-    CountSpikes,
-    DecodeOutputs,
-    GateMaxPool,
-    MaxPoolForm,
-    NormaliseOutputs,
-    PoolEachStep,
-    apply,
-)
-from transpike.recipe import STRUCTURE, Recipe, find_recipe
+from transpike.passes import apply
+from transpike.recipe import STRUCTURE, Recipe
 from transpike.report import FIGURES, save_figure, write_page
 from transpike.simulation import AUTO as AUTO_ENGINE
 from transpike.sources import Scaling, load_data, load_model
@@ -130,55 +116,6 @@ def structural_refusals(network: Network) -> list[str]:
     except ConversionError as error:
         return [str(error)]
     return []
-
-
-INPUTS: dict[str, Callable[[int], RateCode]] = {"poisson": lambda seed: Poisson(seed=seed), "regular": lambda _: Regular()}
-OUTPUTS: dict[str, tuple[CountSpikes, ...]] = {"potential": (), "spikes": (CountSpikes(),)}
-MAX_POOLS: dict[str, MaxPoolForm] = {
-    "exact": AccumulateMaxPool(),
-    "step": PoolEachStep(),
-    "gated": GateMaxPool(),
-    "winner-take-all": CompeteForMax(),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecipeChoice:
-    """A recipe by name and the changes that were asked for; None, and "constant" input, leave what the recipe has."""
-
-    name: str
-    percentile: float | None = None
-    input: str = "constant"
-    seed: int = 0
-    output: str | None = None
-    margin: float | None = None
-    softmax: bool = False
-    max_pool: str | None = None
-    window: int | None = None
-
-    def recipe(self) -> Recipe | str:
-        """Return the recipe; "auto" stands for itself and takes no changes. Raises ArgumentError for what does not fit."""
-        if self.name == AUTO:
-            if self != RecipeChoice(name=AUTO, seed=self.seed):
-                raise ArgumentError("Recipe 'auto' chooses by itself: leave out the options that change a recipe, or name one.")
-            return AUTO
-        return self.changed(find_recipe(self.name))
-
-    def changed(self, recipe: Recipe) -> Recipe:
-        """Return a recipe with the changes that were asked for."""
-        if self.percentile is not None:
-            recipe = recipe.with_percentile(self.percentile)
-        if self.window is not None:
-            recipe = recipe.with_window(positive_whole("window", self.window))
-        if self.max_pool is not None:
-            recipe = recipe.with_max_pool(MAX_POOLS[choose("max-pool", self.max_pool, MAX_POOLS)])
-        if self.output is not None or self.margin is not None or self.softmax:
-            count = OUTPUTS[choose("output", self.output or "potential", OUTPUTS)]
-            decode = DecodeOutputs() if self.margin is None else DecodeOutputs(FirstToMargin(self.margin))
-            recipe = recipe.with_output(*count, decode, *[NormaliseOutputs()] * self.softmax)
-        if choose("input", self.input, ["constant", *INPUTS]) == "constant":
-            return recipe
-        return recipe.with_input(INPUTS[self.input](self.seed))
 
 
 def convert_model(

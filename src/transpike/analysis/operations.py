@@ -12,7 +12,7 @@ from transpike.analysis.connections import WITH_WEIGHTS, connections, fan_outs
 from transpike.network import Network, shapes
 from transpike.network.grammar import Carried, carried
 from transpike.network.loops import elements
-from transpike.neurons import MeanProduct
+from transpike.neurons import CountProduct, MeanProduct
 from transpike.ops import TransposedConvolution
 
 
@@ -24,7 +24,8 @@ class Work:
     padding and zero weights, which is what spikes are counted by. `static_macs`: the ops on constant values (the
     analogue first layer), once per sample. `current_macs`: ops on currents that no neuron turned into spikes, per step.
     `fan_out`: connections over which a spike of each unit arrives, by spiking node; in a loop that of each element. `products`
-    are the nodes that multiply two signals, which no spikes do.
+    are the nodes that multiply two numbers, which no spikes do, with `multiplications` per sample; in those of `count_products`
+    each spike adds the other factor once.
     """
 
     ann_macs: int
@@ -34,6 +35,8 @@ class Work:
     current_nodes: tuple[str, ...]
     fan_out: Mapping[str, Tensor]
     products: tuple[str, ...] = ()
+    count_products: tuple[str, ...] = ()
+    multiplications: int = 0
 
 
 def count_work(network: Network) -> Work:
@@ -42,7 +45,9 @@ def count_work(network: Network) -> Work:
     total = padded = static = current = 0
     ann, times = network.analogue().nodes, elements(network, sizes)
     dense: list[str] = []
-    products = tuple(node.name for node in network.having(MeanProduct))
+    counts = tuple(node.name for node in network.having(CountProduct))
+    products = tuple(node.name for node in network.having(MeanProduct) if node.name not in counts)
+    multiplications = sum(math.prod(sizes[name]) * times.get(name, 1) for name in products)
     for node in network.having(*WITH_WEIGHTS):
         source = node.inputs[0]
         count = connections(node.op, sizes[source], sizes[node.name]) * times.get(node.name, 1)
@@ -54,7 +59,7 @@ def count_work(network: Network) -> Work:
         elif kinds[source] is Carried.CURRENT:
             current += count
             dense.append(node.name)
-    return Work(padded, total, static, current, tuple(dense), fan_outs(network), products)
+    return Work(padded, total, static, current, tuple(dense), fan_outs(network), products, counts, multiplications)
 
 
 def usual_macs(op: object, source: tuple[int, ...], output: tuple[int, ...]) -> int:

@@ -24,7 +24,7 @@ from transpike.neurons.max_pool import AccumulatedMaxPool, GatedMaxPool, StepMax
 from transpike.neurons.multi_threshold import MultiThreshold
 from transpike.neurons.phase import FirstSpikeTime, Phase, PulsePhase, RampedPhase
 from transpike.neurons.population import Population
-from transpike.neurons.product import MeanProduct
+from transpike.neurons.product import CountProduct, Levels, MeanProduct
 from transpike.neurons.refractory import Refractory
 from transpike.neurons.reset_to_zero import ResetToZero
 from transpike.neurons.restarting import OffsetCalibrated, ResidualSilenced
@@ -78,8 +78,9 @@ NEURONS: tuple[type[Stateful], ...] = (
     Pulse,
     Announcement,
     MeanProduct,
+    CountProduct,
 )
-CELLS: tuple[type[Op], ...] = (LeakyCell,)  # what neurons are made of
+CELLS: tuple[type[Op], ...] = (LeakyCell, Levels)  # what neurons are made of
 
 __all__ = [
     "CELLS",
@@ -96,6 +97,7 @@ __all__ = [
     "BinaryValue",
     "Burst",
     "CorrectiveFirstSpike",
+    "CountProduct",
     "Delayed",
     "DifferenceDecoder",
     "DifferenceMaxPool",
@@ -116,6 +118,7 @@ __all__ = [
     "Jittered",
     "LeakyCell",
     "LeakyIntegrateAndFire",
+    "Levels",
     "LookAhead",
     "MeanProduct",
     "Membrane",

@@ -28,7 +28,8 @@ from transpike.passes.max_pool import (
 from transpike.passes.normalise_weights import NormaliseWeights
 from transpike.passes.outputs import CountSpikes, NormaliseOutputs
 from transpike.passes.populations import InsertPopulations
-from transpike.passes.products import MultiplyMeans
+from transpike.passes.products import MultiplyCounts, MultiplyMeans
+from transpike.passes.relays import InsertRelays
 from transpike.passes.restarts import CalibrateOffsets, SilenceByResidual
 from transpike.passes.settle import AfterFirstSpikes, AfterShare, AfterSteps, ClampVoltage, DelayReadOut
 from transpike.passes.snap_to_grid import SnapToGrid
@@ -79,11 +80,13 @@ __all__ = [
     "InsertDifferenceNeurons",
     "InsertNeurons",
     "InsertPopulations",
+    "InsertRelays",
     "InvertRateCurve",
     "JitterSpikes",
     "LeastSquares",
     "LocalBalance",
     "MaxPoolForm",
+    "MultiplyCounts",
     "MultiplyMeans",
     "NormalThresholds",
     "NormaliseOutputs",

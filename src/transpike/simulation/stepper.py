@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -79,12 +79,23 @@ class Stepper:
     """The state of a spiking network for one block of samples between two time steps.
 
     Values that do not change over time are computed once; `step` computes the others. A network with constant inputs
-    is stepped by `step()` alone; live data are fed by `step(inputs)`.
+    is stepped by `step()` alone; live data are fed by `step(inputs)`. `begin_with` is what loops begin with at the
+    next step, where earlier elements left something, and `left` what they left at the last one, by `Previous` node.
     """
 
-    def __init__(self, network: Network, inputs: Sequence[Tensor], first_sample: int = 0, *, live: bool = False) -> None:
+    def __init__(
+        self,
+        network: Network,
+        inputs: Sequence[Tensor],
+        first_sample: int = 0,
+        *,
+        live: bool = False,
+        begin_with: Mapping[str, Tensor] | None = None,
+    ) -> None:
         self.network = network
         self.first_sample = first_sample
+        self.begin_with = begin_with
+        self.left: dict[str, Tensor] = {}
         self.states: dict[str, State] = {}
         self.sent: dict[str, Tensor] = {}
         temporal = temporal_nodes(network, changing_inputs=live)
@@ -103,7 +114,9 @@ class Stepper:
         if isinstance(item, str):
             return {item: self.compute(item, values)}
         sending = [name for name in item.nodes if isinstance(self.network.nodes[name].op, Stateful)]
-        return run_loop(self.network, item, values, self.compute_inside, sending)
+        found, states = run_loop(self.network, item, values, self.compute_inside, sending, self.begin_with)
+        self.left |= states
+        return found
 
     def compute(self, name: str, values: dict[str, Tensor]) -> Tensor:
         """Return the value of one node at this step."""
