@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import torch
 
@@ -15,12 +16,12 @@ from transpike.passes.fold_batch_norm import Weighted
 from transpike.passes.scales import rescaled
 
 
-def sums_for_means(network: Network) -> Network:
-    """Turn means over other than powers of two into sums, where weights behind them can take the quotient over."""
+def sums_for_means(network: Network, keep: Callable[[int], bool]) -> Network:
+    """Turn means into sums where weights behind can take the quotient over, but for numbers of values to `keep`."""
     for node in network.having(AveragePool, AdaptiveAveragePool, Mean):
         count, reader = values_averaged(network, node), weighted_reader(network, node.name)
         total = summing(node.op)
-        if count is None or count & (count - 1) == 0 or reader is None or total is None:
+        if count is None or keep(count) or reader is None or total is None:
             continue
         op = network.nodes[reader].op
         assert isinstance(op, Weighted)
@@ -30,6 +31,11 @@ def sums_for_means(network: Network) -> Network:
         quotient = torch.full((inputs,), 1 / count, dtype=torch.float64)
         network = with_op(with_op(network, node.name, total), reader, rescaled(op, quotient, torch.ones(outputs).double()))
     return network
+
+
+def power_of_two(count: int) -> bool:
+    """Whether a mean over so many values only moves the binary point."""
+    return count & (count - 1) == 0
 
 
 def summing(op: Op) -> Op | None:
