@@ -64,7 +64,15 @@ class Zero(LiteralNeuron):
         return 1
 
 
-class AtTheEnds(LiteralNeuron):
+class Register(LiteralNeuron):
+    """A register holds whole numbers: it starts from one."""
+
+    def __init__(self, op, threshold, initial):
+        super().__init__(op, threshold, initial)
+        self.v = self.start = float(round(self.v))
+
+
+class AtTheEnds(Register):
     """A register of so many bits that stays at the end of its range."""
 
     def spikes(self, current):
@@ -74,7 +82,7 @@ class AtTheEnds(LiteralNeuron):
         return super().spikes(0.0)
 
 
-class AroundTheEnds(LiteralNeuron):
+class AroundTheEnds(Register):
     """Two's complement: above the range it goes on at the bottom."""
 
     def spikes(self, current):

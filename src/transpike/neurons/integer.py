@@ -18,7 +18,8 @@ class IntegerIntegrateAndFire(IntegrateAndFire):
     """Integrate-and-fire neurons whose potential is a whole number from -2^(bits-1) to 2^(bits-1) - 1.
 
     m[t] = limited(v[t-1] + I[t] + bias);  s[t] = 1 where m[t] >= threshold;  v[t] = m[t] - threshold s[t]. What leaves
-    the range is limited once a step, after all that arrives in it has been added. Currents, bias and threshold are whole.
+    the range is limited once a step, after all that arrives in it has been added. Currents, bias and threshold are whole,
+    and the potential starts from the whole number nearest to initial * threshold.
     Raises ArgumentError unless bits is a whole number from 2 to 24.
     """
 
@@ -27,6 +28,11 @@ class IntegerIntegrateAndFire(IntegrateAndFire):
     def __post_init__(self) -> None:
         if isinstance(self.bits, bool) or not isinstance(self.bits, int) or not 2 <= self.bits <= MOST_BITS:  # noqa: PLR2004
             raise ArgumentError(f"Potentials must have 2 to {MOST_BITS} bits, not {self.bits!r}.")
+
+    def start(self, x: Tensor, first_sample: int = 0) -> Membrane:
+        state = super().start(x, first_sample)
+        state.potential.round_()
+        return state
 
     def integrate(self, state: Membrane, x: Tensor) -> None:
         super().integrate(state, x)

@@ -17,6 +17,7 @@ from transpike.network import Network, Node, shapes
 from transpike.network.edit import follow, substitute, with_op
 from transpike.network.grammar import need_no_loops, place
 from transpike.neurons import IntegerIntegrateAndFire, IntegrateAndFire, Integrator, Neuron, Saturating
+from transpike.neurons.integer import MOST_BITS
 from transpike.ops import Affine, OnGrid, Rescaled, TransposedConvolution
 from transpike.parts import Decoder, Finding, Op, Stateful
 from transpike.passes.fold_batch_norm import Weighted
@@ -25,7 +26,8 @@ from transpike.passes.means import sums_for_means
 from transpike.passes.normalise_weights import NormaliseWeights
 from transpike.passes.rounding import compensated, finest_unit
 from transpike.passes.scales import rescaled
-from transpike.passes.whole_sums import Form, Group, found_forms, shared_sums, weighted_everywhere
+from transpike.passes.snap_to_grid import magnitude
+from transpike.passes.whole_sums import Form, Group, found_forms, scales_folded, shared_sums, weighted_everywhere
 
 HEADROOM = 4  # thresholds that a potential must be able to hold
 SCOPES = ("layer", "channel")
@@ -57,20 +59,30 @@ class FitIntegers:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
                 raise ArgumentError(f"{name} must be a whole number from {low} to {high}, not {value!r}.")
+        if not issubclass(self.neuron, IntegerIntegrateAndFire):
+            raise ArgumentError(f"neuron must be Saturating or Wrapping, not {self.neuron!r}.")
         if self.scope not in SCOPES:
             raise ArgumentError(f"scope must be 'layer' or 'channel', not {self.scope!r}.")
+
+    def worded(self) -> str:
+        """Name it."""
+        units = "" if self.scope == "layer" else ", a unit for each channel"
+        wraps = "" if self.neuron is Saturating else f", {self.neuron.__name__.lower()}"
+        return f"weights of {self.weight_bits} bits, potentials of {self.potential_bits}{units}{wraps}"
 
     def __call__(self, network: Network, samples: Samples) -> Network:
         need_no_loops(network, "writes a network in whole numbers")
         check_kinds(network)
         sums = sums_for_means(network, keep=lambda count: count == 1)
-        normal = weighted_everywhere(NormaliseWeights()(sums, samples))
+        normal = weighted_everywhere(scales_folded(NormaliseWeights()(sums, samples)))
         groups = shared_sums(normal)
         readers = {name: normal.nodes[name].inputs[0] for group in groups for name in group.ops}
         found = covariances(normal.analogue(), readers, samples)
         lost: dict[str, float] = {}
         for group in groups:
             normal = self.written(normal, group, found, lost)
+        for group in groups:
+            check_sums(normal, group)
         normal = with_whole_inputs(normal, self.input_bits - 1)
         return dataclasses.replace(normal, findings=(*network.findings, self.finding(lost)))
 
@@ -139,6 +151,17 @@ def check_kinds(network: Network) -> None:
             )
 
 
+def check_sums(network: Network, group: Group) -> None:
+    """Raise ConversionError if the sums of a group could leave what float32 holds exactly."""
+    ops = [network.nodes[name].op for name in group.ops]
+    largest = sum(magnitude(op, 1.0) for op in ops)
+    if largest >= 2**MOST_BITS:
+        raise ConversionError(
+            f"The currents of {place(network.nodes[group.sinks[0]])} could reach {largest:.3g}, beyond the {MOST_BITS} bits in "
+            "which they are simulated exactly: take fewer weight_bits."
+        )
+
+
 def spread(network: Network, node: Node) -> list[int]:
     """Return the shape that gives values per channel their place in a sample of a node."""
     rank = len(shapes(network)[node.name])
@@ -155,8 +178,14 @@ def as_matrix(node: Node) -> Tensor:
             raise ConversionError(f"The scale {place(node)} differs from place to place: take thresholds per layer or channel.")
         return scale.detach().double().reshape(-1, 1)
     assert isinstance(op, Weighted)
-    weight = op.weight.double()
-    return weight.transpose(0, 1).flatten(1) if isinstance(op, TransposedConvolution) else weight.flatten(1)
+    return by_outputs(op, op.weight.double()).flatten(1)
+
+
+def by_outputs(op: Weighted, weight: Tensor) -> Tensor:
+    """Return weights as [outputs, inputs of each, ...]: transposed convolutions hold [inputs, outputs per group, ...]."""
+    if not isinstance(op, TransposedConvolution):
+        return weight
+    return weight.unflatten(0, (op.groups, -1)).transpose(1, 2).flatten(0, 1)
 
 
 def unknown(matrix: Tensor) -> Covariance:
@@ -180,19 +209,19 @@ def in_units(op: Op, whole: Tensor, unit: Tensor, missing: Tensor, spread: list[
         assert like is not None
         return Affine(scale.to(like), shift.to(like) if bool(shift.any()) else None, exact)
     assert isinstance(op, Weighted)
-    weight, transposed = op.weight, isinstance(op, TransposedConvolution)
-    inputs, outputs = weight.shape[1] * getattr(op, "groups", 1), weight.shape[0]
-    if transposed:
-        inputs, outputs = weight.shape[0], weight.shape[1] * getattr(op, "groups", 1)
+    shape, groups = by_outputs(op, op.weight).shape, getattr(op, "groups", 1)
+    inputs, outputs = shape[1] * groups, shape[0]
     exact = rescaled(op.analogue(), torch.ones(inputs).double(), (1 / unit).expand(outputs))
     bias = torch.zeros(outputs).double() if op.bias is None else op.bias.double()
-    if transposed:  # whole [outputs, inputs x kernel], the weight [inputs, outputs, ...]
-        whole = whole.unflatten(1, (weight.shape[0], -1)).transpose(0, 1)
+    weight = whole.reshape(shape)
+    if isinstance(op, TransposedConvolution):
+        weight = weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)
     changes: dict[str, Any] = {
-        "weight": whole.reshape(weight.shape).to(weight),
-        "bias": ((bias + missing.expand(outputs)) * unit).round().to(weight),
-        "original": exact,
+        "weight": weight.to(op.weight),
+        "bias": ((bias + missing.expand(outputs)) * unit).round().to(op.weight),
     }
+    if not isinstance(op, TransposedConvolution):
+        changes["original"] = exact
     return dataclasses.replace(op, **changes)
 
 

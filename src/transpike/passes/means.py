@@ -20,7 +20,7 @@ def sums_for_means(network: Network, keep: Callable[[int], bool]) -> Network:
     """Turn means into sums where weights behind can take the quotient over, but for numbers of values to `keep`."""
     for node in network.having(AveragePool, AdaptiveAveragePool, Mean):
         count, reader = values_averaged(network, node), weighted_reader(network, node.name)
-        total = summing(node.op)
+        total = summing(node.op, shapes(network)[node.inputs[0]])
         if count is None or keep(count) or reader is None or total is None:
             continue
         op = network.nodes[reader].op
@@ -38,14 +38,19 @@ def power_of_two(count: int) -> bool:
     return count & (count - 1) == 0
 
 
-def summing(op: Op) -> Op | None:
-    """Return the sum over the windows of a mean; None if there is no op for it."""
+def summing(op: Op, before: tuple[int, ...]) -> Op | None:
+    """Return the sum over the windows of a mean of samples of shape `before`; None if there is no op for it."""
     if isinstance(op, AveragePool):
         return dataclasses.replace(op, divisor=1) if len(op.kernel) > 1 else None
     if isinstance(op, Mean):
         return dataclasses.replace(op, sum=True)
     assert isinstance(op, AdaptiveAveragePool)
-    return Mean((2, 3), keepdim=True, sum=True) if tuple(op.size) == (1, 1) else None
+    if tuple(op.size) == (1, 1):
+        return Mean((2, 3), keepdim=True, sum=True)
+    if len(op.size) != 2 or any(size % count for size, count in zip(before[1:], op.size, strict=True)):  # noqa: PLR2004
+        return None
+    kernel = tuple(size // count for size, count in zip(before[1:], op.size, strict=True))
+    return AveragePool(kernel, kernel, (0, 0), divisor=1)
 
 
 def weighted_reader(network: Network, name: str) -> str | None:

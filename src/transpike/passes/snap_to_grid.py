@@ -19,6 +19,7 @@ from transpike.neurons import (
     Burst,
     Delayed,
     Graded,
+    IntegerIntegrateAndFire,
     IntegrateAndFire,
     LookAhead,
     Neuron,
@@ -78,6 +79,8 @@ class SnapToGrid:
             raise ArgumentError(f"bits must be a whole number from 4 to 14, not {self.bits!r}.")
 
     def __call__(self, network: Network, samples: Samples) -> Network:
+        if network.having(IntegerIntegrateAndFire):
+            return network  # all its numbers are whole
         need_no_loops(network, "puts weights on a grid")
         check_kinds(network)
         normal = NormaliseWeights()(sums_for_means(network, power_of_two), samples)

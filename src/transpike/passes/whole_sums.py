@@ -10,8 +10,8 @@ from enum import Enum
 import torch
 
 from transpike.errors import ConversionError
-from transpike.network import Network, Node
-from transpike.network.edit import rebuilt
+from transpike.network import Network, Node, shapes
+from transpike.network.edit import pruned, rebuilt
 from transpike.network.grammar import decoded, place
 from transpike.neurons import Neuron, TemporalMaxPool
 from transpike.ops import (
@@ -27,10 +27,12 @@ from transpike.ops import (
     Permute,
     Reshape,
     Slice,
+    TransposedConvolution,
     Upsample,
 )
 from transpike.parts import Decoder, Op
-from transpike.passes.fold_batch_norm import Weighted
+from transpike.passes.fold_batch_norm import Weighted, holds_channels, per_channel, scaled_outputs
+from transpike.passes.scales import with_original
 
 MOVES = (Reshape, Permute, Slice, Concatenate, Expand)  # give values other places
 
@@ -72,6 +74,25 @@ def weighted_everywhere(network: Network) -> Network:
     return rebuilt(network, [*nodes, *(node for node in network.nodes.values() if node.name not in forms)])
 
 
+def scales_folded(network: Network) -> Network:
+    """Give each scale of a layer's currents weights of its own, the layer's times the scale: its neurons differ in units."""
+    ranks = {name: len(shape) for name, shape in shapes(network).items()}
+    nodes: dict[str, Node] = {}
+    for node in network.nodes.values():
+        before = nodes.get(node.inputs[0]) if node.inputs else None
+        affine = per_channel(node.op, ranks[node.name]) if isinstance(node.op, Affine) else None
+        if before is not None and affine is not None and holds_channels(before, ranks):
+            analogue = per_channel(node.op.analogue(), ranks[node.name])
+            assert analogue is not None
+            op = scaled_outputs(before.op, *affine)
+            if not isinstance(op, TransposedConvolution):
+                op = with_original(op, scaled_outputs(before.op.analogue(), *analogue))
+            nodes[node.name] = Node(node.name, op, before.inputs, node.origin)
+        else:
+            nodes[node.name] = node
+    return pruned(rebuilt(network, nodes.values()))
+
+
 def before_answers(network: Network) -> list[Node]:
     """Return the nodes up to the read-outs."""
     answers = decoded(network)
@@ -102,7 +123,11 @@ def form_of(node: Node, found: list[Form]) -> Form:
         return Form.SPIKES
     if isinstance(op, Weighted) or (isinstance(op, Affine) and found[0] is not Form.INPUT):
         if found[0] is Form.CURRENT:
-            raise unwritable(node, "follows other weights without neurons between", "put a ReLU between the two layers")
+            raise unwritable(
+                node,
+                "follows other weights without neurons between (or spikes of several heights, as those of a LeakyReLU)",
+                "put a ReLU between the two layers, or take one in place of the LeakyReLU or clip",
+            )
         return Form.CURRENT
     if len(set(found)) == 1 and (found[0] is Form.INPUT or keeps_whole(op)):
         return found[0]
