@@ -13,6 +13,7 @@ from transpike.neurons.even import EvenFiring, sent_by
 from transpike.neurons.few_spike import FewSpike
 from transpike.neurons.first_spikes import Announcement, CorrectiveFirstSpike, FirstSpike, PatientFirstSpike, Pulse
 from transpike.neurons.geometric import GeometricPhase
+from transpike.neurons.integer import IntegerIntegrateAndFire, Saturating, Wrapping
 from transpike.neurons.integrate_and_fire import IntegrateAndFire
 from transpike.neurons.integrator import Integrator
 from transpike.neurons.jittered import Jittered
@@ -48,6 +49,8 @@ SPIKING: tuple[type[Neuron], ...] = (
     ResidualSilenced,
     OffsetCalibrated,
     LookAhead,
+    Saturating,
+    Wrapping,
 )
 FIRST_SPIKES: tuple[type[FirstSpike], ...] = (FirstSpike, CorrectiveFirstSpike, PatientFirstSpike)
 WINDOWED: tuple[type[Windowed], ...] = (
@@ -113,6 +116,7 @@ __all__ = [
     "GatedMaxPool",
     "GeometricPhase",
     "Graded",
+    "IntegerIntegrateAndFire",
     "IntegrateAndFire",
     "Integrator",
     "Jittered",
@@ -135,6 +139,7 @@ __all__ = [
     "Refractory",
     "ResetToZero",
     "ResidualSilenced",
+    "Saturating",
     "SignedDigits",
     "SignedGraded",
     "StepMaxPool",
@@ -142,6 +147,7 @@ __all__ = [
     "Ternary",
     "Windowed",
     "WinnerTakeAll",
+    "Wrapping",
     "first_spike",
     "fitted_drive",
     "sent_by",

@@ -13,6 +13,7 @@ from transpike.passes.first_spikes import AnnounceSpikes, HoldPulses
 from transpike.passes.fit_window import FitWindow
 from transpike.passes.fold_batch_norm import FoldBatchNorm
 from transpike.passes.insert_neurons import InsertNeurons
+from transpike.passes.integers import FitIntegers
 from transpike.passes.jitter_spikes import JitterSpikes
 from transpike.passes.lif import InvertRateCurve
 from transpike.passes.look_ahead import StaggerWindows
@@ -71,6 +72,7 @@ __all__ = [
     "EncodeInputs",
     "FewSpikeRelu",
     "FitFewSpikes",
+    "FitIntegers",
     "FitWindow",
     "FoldBatchNorm",
     "GateMaxPool",

@@ -24,6 +24,7 @@ from transpike.passes import (
     EncodeInputs,
     FewSpikeRelu,
     FitFewSpikes,
+    FitIntegers,
     FitWindow,
     FoldBatchNorm,
     GateMaxPool,
@@ -188,6 +189,16 @@ class Recipe:
             raise ArgumentError("An output is CountSpikes (or not), DecodeOutputs, NormaliseOutputs (or not), in this order.")
         words = " and ".join(step.worded() for step in steps)
         return self.replaced(OUTPUT_STEPS, steps, f"output by {words}")
+
+    def with_integers(self, form: FitIntegers) -> Recipe:
+        """Return this recipe for chips that compute in whole numbers.
+
+        >>> from transpike import recipes
+        >>> from transpike.passes import FitIntegers
+        >>> recipes["rate"].with_integers(FitIntegers(weight_bits=4)).name
+        'rate, weights of 4 bits, potentials of 16'
+        """
+        return self.variant(form.worded(), (*self.passes, form))
 
     def with_max_pool(self, form: MaxPoolForm) -> Recipe:
         """Return this recipe with another form of max-pool.
