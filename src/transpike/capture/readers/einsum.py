@@ -61,7 +61,10 @@ def labelled(call: Call, value: Any, letters: str, samples: str) -> Labelled:
     """Return an operand with its letters; a constant gets a node of its own."""
     if isinstance(value, Tensor):
         if samples in letters:
-            raise call.refusal("a constant varies along the batch")
+            place = letters.index(samples)
+            if value.shape[place] != 1:
+                raise call.refusal("a constant varies along the batch")
+            value, letters = value.squeeze(place), letters.replace(samples, "")
         name = call.program.add("constant", ops.Constant(value[None]), (), call.origin, tuple(value.shape), value.dtype)
         return Labelled(name, letters)
     signal, layout = parted(value)
