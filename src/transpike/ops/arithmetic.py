@@ -43,7 +43,9 @@ class Add(Op):
     scale: float = 1.0
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        return a + b if self.scale == 1 else torch.add(a, b, alpha=self.scale)
+        if self.scale in (1, -1):
+            return a + b if self.scale == 1 else a - b
+        return torch.add(a, b, alpha=self.scale)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,30 @@ class Multiply(Op):
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
         return a * b
+
+
+@dataclass(frozen=True, eq=False)
+class Divide(Op):
+    """y = a / b for two signals, or for a constant and a signal."""
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        return a / b
+
+
+@dataclass(frozen=True, eq=False)
+class Maximum(Op):
+    """y = max(a, b) for two signals, element by element."""
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.maximum(a, b)
+
+
+@dataclass(frozen=True, eq=False)
+class MatMul(Op):
+    """y = a b for two signals, matrices in their last two axes: [..., n, k] and [..., k, m]; the axes before broadcast."""
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.matmul(a, b)
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,9 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from transpike import ops
 from transpike.capture.call import Call
-from transpike.capture.readers import activations, arithmetic, pooling, recurrence, shape, weights
+from transpike.capture.readers import (
+    activations,
+    arithmetic,
+    einsum,
+    indexing,
+    normalisation,
+    pooling,
+    products,
+    recurrence,
+    repetition,
+    shape,
+    smooth,
+    weights,
+)
 from transpike.errors import CaptureError
 
 READERS: dict[str, Callable[[Call], Any]] = {
@@ -18,20 +33,40 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "conv_transpose2d": weights.transposed,
     "conv_transpose3d": weights.transposed,
     "linear": weights.linear,
-    "matmul": weights.matmul,
-    "mm": weights.matmul,
+    "matmul": products.matmul,
+    "mm": products.matmul,
+    "mv": products.matmul,
+    "bmm": products.matmul,
+    "baddbmm": products.added_product,
+    "einsum": einsum.einsum,
+    "scaled_dot_product_attention": products.attention,
     "addmm": weights.addmm,
     "batch_norm": lambda call: weights.batch_norm(call)[0],
     "_native_batch_norm_legit_no_training": weights.batch_norm,
     "_native_batch_norm_legit": weights.batch_norm,
     "_native_batch_norm_legit_functional": weights.batch_norm,
     "native_batch_norm": weights.batch_norm,
+    "layer_norm": normalisation.layer_norm,
+    "rms_norm": normalisation.rms_norm,
+    "group_norm": normalisation.group_norm,
+    "instance_norm": normalisation.instance_norm,
     "add": arithmetic.added,
     "sub": lambda call: arithmetic.added(call, -1.0),
     "rsub": arithmetic.reverse_subtracted,
     "mul": arithmetic.multiplied,
+    "multiply": arithmetic.multiplied,
     "div": arithmetic.divided,
+    "divide": arithmetic.divided,
     "neg": arithmetic.negated,
+    "maximum": arithmetic.larger,
+    "minimum": lambda call: arithmetic.larger(call, -1.0),
+    "where": arithmetic.chosen,
+    "masked_fill": arithmetic.filled_where,
+    "tril": lambda call: arithmetic.triangle(call, torch.tril),
+    "triu": lambda call: arithmetic.triangle(call, torch.triu),
+    **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), arithmetic.compared),
+    **dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_not", "__and__", "__or__"), arithmetic.compared),
+    **dict.fromkeys(("logical_and", "logical_or", "logical_not"), arithmetic.compared),
     "relu": lambda call: call.emit(ops.Relu(), call.arguments["self"]),
     "relu6": lambda call: call.emit(ops.Clip(0.0, 6.0), call.arguments["self"]),
     "hardtanh": activations.clipped,
@@ -48,6 +83,29 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "sigmoid": lambda call: call.emit(ops.Sigmoid(), call.arguments["self"]),
     "tanh": lambda call: call.emit(ops.Tanh(), call.arguments["self"]),
     "normal_curve": activations.normal_curve,
+    "gelu": smooth.gelu,
+    "silu": lambda call: smooth.pointwise(call, ops.Silu()),
+    "hardswish": lambda call: smooth.pointwise(call, ops.Hardswish()),
+    "hardsigmoid": lambda call: smooth.pointwise(call, ops.Hardsigmoid()),
+    "mish": lambda call: smooth.pointwise(call, ops.Mish()),
+    "elu": smooth.elu,
+    "selu": lambda call: smooth.pointwise(call, smooth.SELU),
+    "celu": smooth.celu,
+    "softplus": smooth.softplus,
+    "log_sigmoid": smooth.log_sigmoid,
+    "threshold": smooth.threshold,
+    "glu": smooth.gated_halves,
+    "exp": lambda call: smooth.pointwise(call, ops.Exponential()),
+    "log": lambda call: smooth.pointwise(call, ops.Logarithm()),
+    "pow": smooth.power,
+    "square": lambda call: smooth.pointwise(call, ops.Power(2.0)),
+    "sqrt": lambda call: smooth.pointwise(call, ops.Power(0.5)),
+    "rsqrt": lambda call: smooth.pointwise(call, ops.Power(-0.5)),
+    "reciprocal": lambda call: smooth.pointwise(call, ops.Power(-1.0)),
+    "abs": lambda call: smooth.pointwise(call, ops.Absolute()),
+    "erf": lambda call: smooth.pointwise(call, ops.ErrorFunction()),
+    "sin": lambda call: smooth.pointwise(call, ops.Sine()),
+    "cos": smooth.cosine,
     "softmax": activations.softmax,
     "_softmax": activations.softmax,
     "log_softmax": lambda call: activations.softmax(call, logarithm=True),
@@ -75,6 +133,27 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "adaptive_max_pool3d": pooling.adaptive_max_pool,
     "mean": pooling.mean,
     "sum": lambda call: pooling.mean(call, total=True),
+    "amax": pooling.largest,
+    "amin": lambda call: pooling.largest(call, -1.0),
+    "max": pooling.largest_along,
+    "min": lambda call: pooling.largest_along(call, -1.0),
+    "argmax": pooling.largest_place,
+    "var": pooling.variance,
+    "std": lambda call: pooling.variance(call, root=True),
+    "linalg_vector_norm": pooling.norm,
+    "cumsum": pooling.accumulated,
+    "index_select": indexing.picked,
+    "gather": indexing.gathered,
+    "index": indexing.indexed,
+    "repeat": repetition.repeated,
+    "repeat_interleave": repetition.repeat_interleaved,
+    "roll": repetition.rolled,
+    "flip": repetition.flipped,
+    "pixel_shuffle": repetition.pixels_shuffled,
+    "pixel_unshuffle": repetition.pixels_unshuffled,
+    "col2im": repetition.folded_images,
+    "im2col": repetition.unfolded_images,
+    "unfold": repetition.unfolded,
     "view": shape.reshaped,
     "_unsafe_view": shape.reshaped,
     "reshape": shape.reshaped,
@@ -127,34 +206,72 @@ READERS: dict[str, Callable[[Call], Any]] = {
 }
 
 
-# Operators that act alike wherever the batch is, if what they read all has it in the same place.
+# Operators that act along axes that they name, along the last ones or along none: they do not mind where the batch is.
 INDIFFERENT = frozenset(
     (
-        *("linear", "relu", "relu6", "hardtanh", "clamp", "leaky_relu", "sigmoid", "tanh", "normal_curve", "add", "sub", "mul"),
-        *("neg", "dropout", "clone", "contiguous", "alias", "detach", "_to_copy", "embedding", "one_hot"),
+        *(
+            "linear",
+            "addmm",
+            "relu",
+            "relu6",
+            "hardtanh",
+            "clamp",
+            "clamp_min",
+            "leaky_relu",
+            "sigmoid",
+            "tanh",
+            "normal_curve",
+            "neg",
+        ),
+        *("gelu", "silu", "hardswish", "hardsigmoid", "mish", "elu", "selu", "celu", "softplus", "log_sigmoid", "threshold"),
+        *("neg", "exp", "log", "pow", "square", "sqrt", "rsqrt", "reciprocal", "abs", "erf", "sin", "cos", "glu"),
+        *("softmax", "_softmax", "log_softmax", "_log_softmax", "layer_norm", "rms_norm"),
+        *("batch_norm", "_native_batch_norm_legit_no_training"),
+        *("mean", "sum", "amax", "amin", "max", "min", "argmax", "var", "std", "linalg_vector_norm", "cumsum"),
+        *("dropout", "clone", "contiguous", "alias", "detach", "to", "_to_copy", "type_as", "embedding", "one_hot"),
+        *("view", "_unsafe_view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "permute", "transpose"),
+        *("slice", "narrow", "select", "unbind", "cat", "concat", "stack", "split", "split_with_sizes", "chunk", "pad"),
+        *("expand", "repeat", "repeat_interleave", "roll", "flip", "index_select", "gather", "tril", "triu", "unfold"),
+        *("zeros_like", "new_zeros", "ones_like", "new_ones", "full_like", "new_full", "fill", "slice_scatter", "copy"),
+        *("constant_pad_nd",),
     )
 )
-TURNING = frozenset(("permute", "transpose", "slice", "select", "recurrent"))  # those that know where it is
+# Operators that take their operands as the model has them and bring them together themselves.
+ALIGNING = frozenset(
+    (
+        *(
+            "add",
+            "sub",
+            "rsub",
+            "mul",
+            "multiply",
+            "div",
+            "divide",
+            "maximum",
+            "minimum",
+            "where",
+            "masked_fill",
+            "eq",
+            "ne",
+            "lt",
+            "le",
+            "gt",
+            "ge",
+        ),
+        *("bitwise_and", "bitwise_or", "bitwise_not", "__and__", "__or__", "logical_and", "logical_or", "logical_not"),
+        *("matmul", "mm", "mv", "bmm", "baddbmm", "scaled_dot_product_attention", "einsum", "index", "recurrent"),
+    )
+)
 
 
 def unreadable(call: Call) -> CaptureError:
     """Return the refusal of an operator that has no row."""
     return call.refusal(
         "it has no row in the table of operators",
-        ADVICE.get(call.operator, "Replace it by supported ones, or train with ReLU-like activations."),
+        ADVICE.get(call.operator, "Replace it by operators that have one."),
     )
 
 
-SMOOTH = "Smooth activations have no spiking rule under rate coding: replace it by ReLU, ReLU6 or LeakyReLU and fine-tune."
 ADVICE = {
-    **dict.fromkeys(("gelu", "silu", "hardswish", "hardsigmoid", "mish", "elu", "selu", "celu", "softplus"), SMOOTH),
-    **dict.fromkeys(
-        ("layer_norm", "native_layer_norm", "group_norm", "native_group_norm", "instance_norm"),
-        "Normalisation by the sample's own statistics is no linear op: train with batch norm instead.",
-    ),
     **dict.fromkeys(recurrence.KINDS, "Call the layer as a module: torch.nn.LSTM, GRU or RNN."),
-    **dict.fromkeys(
-        ("scaled_dot_product_attention", "bmm"),
-        "Networks of convolutions, linear and recurrent layers can be converted.",
-    ),
 }

@@ -6,10 +6,8 @@ import torch
 from torch import Tensor
 
 from transpike import ops
-from transpike.capture.call import Call, Signal, tuple_of
-
-MATRIX = 2  # axes
-PRODUCT_ADVICE = "Products of two signals (attention, gating) have no rule under rate coding."
+from transpike.capture.call import Call, tuple_of
+from transpike.capture.layout import STRAIGHT, Signal
 
 
 def need_constant(call: Call, name: str) -> Tensor | None:
@@ -66,20 +64,12 @@ def linear(call: Call) -> Signal:
     return call.emit(ops.Linear(weight, need_constant(call, "bias")), call.input)
 
 
-def matmul(call: Call) -> Signal:
-    left = call.arguments["self"]
-    right = call.arguments.get("other", call.arguments.get("mat2"))
-    if isinstance(left, Signal) and isinstance(right, Tensor) and right.ndim == MATRIX:
-        return call.emit(ops.Linear(right.T.contiguous()), left)
-    raise call.refusal("only the product of a signal and a constant matrix is linear", PRODUCT_ADVICE)
-
-
 def addmm(call: Call) -> Signal:
     bias, left, right = call.arguments["self"], call.mat1, call.mat2
     constant = isinstance(bias, Tensor) and isinstance(right, Tensor) and isinstance(left, Signal)
     if constant and bias.ndim == 1 and call.alpha == call.beta == 1:
         return call.emit(ops.Linear(right.T.contiguous(), bias), left)
-    raise call.refusal("only a constant matrix and bias make it linear", PRODUCT_ADVICE)
+    raise call.refusal("only a constant matrix and bias make it linear")
 
 
 def batch_norm(call: Call) -> tuple[Signal, None, None]:
@@ -92,4 +82,13 @@ def batch_norm(call: Call) -> tuple[Signal, None, None]:
     scale, shift = call.weight, call.bias
     scale = torch.ones_like(mean) if scale is None else scale
     shift = torch.zeros_like(mean) if shift is None else shift
-    return call.emit(ops.BatchNorm(scale, shift, mean, variance, call.eps), call.input), None, None
+    norm = ops.BatchNorm(scale, shift, mean, variance, call.eps)
+    return call.emit(norm if call.layout == STRAIGHT else along_channels(call, norm), call.input), None, None
+
+
+def along_channels(call: Call, norm: ops.BatchNorm) -> ops.Affine:
+    """Return batch norm as a scale and a shift along the model's axis 1, wherever the signal has it."""
+    axis = call.axis(1, call.input)
+    shape = (-1, *[1] * (len(call.input.shape) - axis))
+    scale, shift = (values.to(norm.scale.dtype).reshape(shape) for values in norm.affine())
+    return ops.Affine(scale, shift)
