@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from transpike.neurons import (
     FIRST_SPIKES,
+    FUNCTIONS,
     NEURONS,
     SPIKING,
     WINDOWED,
@@ -23,12 +24,11 @@ from transpike.neurons import (
     GatedMaxPool,
     IntegrateAndFire,
     Integrator,
-    MeanProduct,
     Pulse,
     StepMaxPool,
     WinnerTakeAll,
 )
-from transpike.ops import TRAITS, AdaptiveMaxPool, MaxPool, Relu
+from transpike.ops import TRAITS, AdaptiveMaxPool, MaxPool, Multiply, Relu
 
 seeds = st.integers(0, 10_000)
 
@@ -167,7 +167,7 @@ def test_every_stateful_op_names_the_op_that_it_approaches():
     ]
     others += [kind(tiles) for kind in (AccumulatedMaxPool, StepMaxPool, GatedMaxPool)]
     others += [kind(one, torch.zeros(()), Relu()) for kind in (*FIRST_SPIKES, *WINDOWED, DifferenceNeuron)]
-    others += [Pulse(), Announcement(one), MeanProduct()]
+    others += [Pulse(), Announcement(one)] + [kind(Multiply()) for kind in FUNCTIONS]
     examples = spiking | {type(op): op for op in others}
     assert set(examples) == set(NEURONS)
     assert all(type(op.analogue()) in TRAITS for op in examples.values())

@@ -12,7 +12,7 @@ from transpike.analysis.connections import along_axes
 from transpike.network import Network, shapes
 from transpike.network.grammar import decoded, trait
 from transpike.network.loops import membership
-from transpike.neurons import AccumulatedMaxPool, MeanProduct
+from transpike.neurons import AccumulatedMaxPool, MeanFunction
 from transpike.ops import Add, Concatenate, Identity, Linear, Permute, Reshape
 from transpike.parts import Op, Stateful, Trait
 
@@ -64,7 +64,7 @@ def norms(network: Network) -> dict[str, float]:
     Sums and concatenations are left out: `bounds` adds up what arrives at them. Products of two signals have no norm, and of
     what goes round a loop none is worth stating: infinity for both.
     """
-    unbounded = {name for name, node in network.nodes.items() if isinstance(node.op, MeanProduct)} | set(membership(network))
+    unbounded = {name for name, node in network.nodes.items() if isinstance(node.op, MeanFunction)} | set(membership(network))
     sizes, after = shapes(network), decoded(network)
     found: dict[str, float] = {}
     for name, node in network.nodes.items():

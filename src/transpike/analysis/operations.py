@@ -12,7 +12,7 @@ from transpike.analysis.connections import WITH_WEIGHTS, connections, fan_outs
 from transpike.network import Network, shapes
 from transpike.network.grammar import Carried, carried
 from transpike.network.loops import elements
-from transpike.neurons import MeanProduct
+from transpike.neurons import FunctionOfSignals
 from transpike.ops import TransposedConvolution
 
 
@@ -42,7 +42,7 @@ def count_work(network: Network) -> Work:
     total = padded = static = current = 0
     ann, times = network.analogue().nodes, elements(network, sizes)
     dense: list[str] = []
-    products = tuple(node.name for node in network.having(MeanProduct))
+    products = tuple(node.name for node in network.having(FunctionOfSignals))
     for node in network.having(*WITH_WEIGHTS):
         source = node.inputs[0]
         count = connections(node.op, sizes[source], sizes[node.name]) * times.get(node.name, 1)

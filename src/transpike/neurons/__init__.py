@@ -12,6 +12,7 @@ from transpike.neurons.digits import BinaryPhase, SignedDigits
 from transpike.neurons.even import EvenFiring, sent_by
 from transpike.neurons.few_spike import FewSpike
 from transpike.neurons.first_spikes import Announcement, CorrectiveFirstSpike, FirstSpike, PatientFirstSpike, Pulse
+from transpike.neurons.functions import FUNCTIONS, DifferenceFunction, FunctionOfSignals, MeanFunction, StepFunction
 from transpike.neurons.geometric import GeometricPhase
 from transpike.neurons.integrate_and_fire import IntegrateAndFire
 from transpike.neurons.integrator import Integrator
@@ -24,7 +25,6 @@ from transpike.neurons.max_pool import AccumulatedMaxPool, GatedMaxPool, StepMax
 from transpike.neurons.multi_threshold import MultiThreshold
 from transpike.neurons.phase import FirstSpikeTime, Phase, PulsePhase, RampedPhase
 from transpike.neurons.population import Population
-from transpike.neurons.product import MeanProduct
 from transpike.neurons.refractory import Refractory
 from transpike.neurons.reset_to_zero import ResetToZero
 from transpike.neurons.restarting import OffsetCalibrated, ResidualSilenced
@@ -64,7 +64,7 @@ WINDOWED: tuple[type[Windowed], ...] = (
     BinaryValue,
     Jittered,
 )
-DIFFERENTIAL: tuple[type[Stateful], ...] = (DifferenceNeuron, DifferenceMaxPool, DifferenceDecoder)
+DIFFERENTIAL: tuple[type[Stateful], ...] = (DifferenceNeuron, DifferenceMaxPool, DifferenceDecoder, DifferenceFunction)
 DECODERS: tuple[type[Decoder], ...] = (Integrator, FirstToMargin, EarlyExit)
 MAX_POOLS: tuple[type[Stateful], ...] = (AccumulatedMaxPool, StepMaxPool, GatedMaxPool, WinnerTakeAll)
 NEURONS: tuple[type[Stateful], ...] = (
@@ -74,10 +74,11 @@ NEURONS: tuple[type[Stateful], ...] = (
     *DECODERS,
     *MAX_POOLS,
     *DIFFERENTIAL,
+    MeanFunction,
+    StepFunction,
     Delayed,
     Pulse,
     Announcement,
-    MeanProduct,
 )
 CELLS: tuple[type[Op], ...] = (LeakyCell,)  # what neurons are made of
 
@@ -86,6 +87,7 @@ __all__ = [
     "DECODERS",
     "DIFFERENTIAL",
     "FIRST_SPIKES",
+    "FUNCTIONS",
     "MAX_POOLS",
     "NEURONS",
     "SPIKING",
@@ -98,6 +100,7 @@ __all__ = [
     "CorrectiveFirstSpike",
     "Delayed",
     "DifferenceDecoder",
+    "DifferenceFunction",
     "DifferenceMaxPool",
     "DifferenceNeuron",
     "Drive",
@@ -108,6 +111,7 @@ __all__ = [
     "FirstSpike",
     "FirstSpikeTime",
     "FirstToMargin",
+    "FunctionOfSignals",
     "GatedMaxPool",
     "GeometricPhase",
     "Graded",
@@ -117,7 +121,7 @@ __all__ = [
     "LeakyCell",
     "LeakyIntegrateAndFire",
     "LookAhead",
-    "MeanProduct",
+    "MeanFunction",
     "Membrane",
     "MultiThreshold",
     "Neuron",
@@ -134,6 +138,7 @@ __all__ = [
     "ResidualSilenced",
     "SignedDigits",
     "SignedGraded",
+    "StepFunction",
     "StepMaxPool",
     "TemporalMaxPool",
     "Ternary",

@@ -47,7 +47,8 @@ class DifferenceNeuron(Neuron):
     level <= -m / 0.75 and level <= C (so that the decoded output stays non-negative), else 0;
     v[t] = m - x[t];  C[t] = C + x[t].
     The decoded output r[t] = C[t] / t follows max(r_in[t], 0): once the decoded input has settled at z >= 0,
-    |r[t] - z| <= 0.75 threshold / 2^(levels-1) / t. A spike carries its sign and log2(levels) bits.
+    |r[t] - z| <= 0.75 threshold / 2^(levels-1) / t. A spike carries its sign and log2(levels) bits. With `Identity` as
+    activation C does not matter: negative levels are sent like positive ones, and r[t] follows r_in[t] itself.
     Source: Huang et al. 2025 (ICML, DCGS), multi-threshold neuron and differential coding.
     """
 
@@ -62,6 +63,11 @@ class DifferenceNeuron(Neuron):
     @property
     def bits_per_spike(self) -> int:
         return 1 + (self.levels - 1).bit_length()
+
+    @property
+    def signed(self) -> bool:
+        """Whether its decoded output may be negative."""
+        return isinstance(self.activation, Identity)
 
     def start(self, x: Tensor, first_sample: int = 0) -> Estimate:  # type: ignore[override]  # noqa: ARG002
         threshold = full_map(self.threshold, x)
@@ -80,10 +86,11 @@ class DifferenceNeuron(Neuron):
 
     def spikes(self, state: Estimate) -> Tensor:
         """Return what each neuron sends, given its potential and what it sent before."""
-        allowed = state.total / state.threshold
-        allowed.mul_(1 + SLACK)
         wanted = state.potential / (NEAREST * state.threshold)
-        size = torch.minimum(wanted.abs(), torch.where(wanted > 0, torch.inf, allowed))
+        size = wanted.abs()
+        if not self.signed:
+            allowed = (state.total / state.threshold).mul_(1 + SLACK)
+            size = torch.minimum(size, torch.where(wanted > 0, torch.inf, allowed))
         sent = largest_level(size, self.levels)
         state.count.add_(sent != 0)
         return sent.mul_(torch.sign(wanted)).mul_(state.threshold)

@@ -69,11 +69,15 @@ TRAITS: dict[type[Op], Trait] = {
     Multiply: Trait.COUPLED,
 }
 
+PRODUCTS: dict[type[Op], tuple[int, ...]] = {Multiply: (0, 1)}  # linear in these inputs, the others held
 QUANTISED = (Qcfs, SlipRelu, Clamped)  # trained with a threshold of their own; they jump from level to level
 RECTIFIERS = (Relu, Clip, *QUANTISED)  # non-negative and monotone, if a clip starts at 0: what neurons can be
+DENSE = (Linear, Convolution, TransposedConvolution)  # each output is a sum over many inputs, with a product for each
 WEIGHTED = (Linear, Convolution, TransposedConvolution, Affine)
 
 __all__ = [
+    "DENSE",
+    "PRODUCTS",
     "QUANTISED",
     "RECTIFIERS",
     "TRAITS",
