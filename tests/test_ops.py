@@ -17,7 +17,7 @@ from zoo.recurrent import RECURRENT
 
 
 def kinds():
-    modules = (ops.activation, ops.arithmetic, ops.linear, ops.lookup, ops.pooling, ops.recurrence, ops.shape)
+    modules = [module for module in vars(ops).values() if inspect.ismodule(module)]
     found = [kind for module in modules for _, kind in inspect.getmembers(module, inspect.isclass)]
     return {kind for kind in found if issubclass(kind, Op) and kind is not Op}
 

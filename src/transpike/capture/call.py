@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,11 @@ from transpike.parts import Op
 
 @dataclass(frozen=True)
 class Signal:
-    """A value that depends on an input: the node that computes it and the shape of one sample."""
+    """A value that depends on an input: the node that computes it, the shape of one sample, and the kind of its numbers."""
 
     name: str
     shape: tuple[int, ...]
+    dtype: torch.dtype = torch.float32
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,21 @@ class Program:
     nodes: dict[str, Node] = field(default_factory=dict)
     previous: dict[str, str] = field(default_factory=dict)
 
-    def add(self, wanted: str, op: Op, inputs: tuple[Signal, ...], origin: str, shape: tuple[int, ...]) -> Signal:
+    def add(
+        self,
+        wanted: str,
+        op: Op,
+        inputs: tuple[Signal, ...],
+        origin: str,
+        shape: tuple[int, ...],
+        dtype: torch.dtype = torch.float32,
+    ) -> Signal:
         """Append a node under `wanted`, numbered if that name is taken, and return its signal."""
         name, number = wanted, 2
         while name in self.nodes:
             name, number = f"{wanted}_{number}", number + 1
         self.nodes[name] = Node(name, op, tuple(signal.name for signal in inputs), origin)
-        return Signal(name, shape)
+        return Signal(name, shape, dtype)
 
 
 @dataclass
@@ -88,13 +97,12 @@ class Call:
         """The shape of one sample of the result, as the export found it."""
         return sample_shape(self.node, self.node.meta["val"])
 
-    def emit(self, op: Op, *inputs: Signal) -> Signal:
-        """Add `op` on `inputs` to the network and return its signal."""
-        samples = [torch.empty((2, *signal.shape), device="meta") for signal in inputs]
-        blank = op.map_tensors(lambda tensor: tensor.to("meta", torch.float32))
-        shape = tuple(blank(*samples).shape[1:])
-        name = self.origin if self.leaf(self.origin) else ".".join(filter(None, [self.origin, self.operator.strip("_")]))
-        return self.program.add(name or self.operator, op, inputs, self.origin, shape)
+    def emit(self, op: Op, *inputs: Signal, part: str = "") -> Signal:
+        """Add `op` on `inputs` to the network and return its signal; `part` says which of several nodes of the call it is."""
+        value = outcome(op, inputs)
+        operator = "" if self.leaf(self.origin) else self.operator.strip("_")
+        name = ".".join(filter(None, [self.origin, operator, part]))
+        return self.program.add(name or self.operator, op, inputs, self.origin, tuple(value.shape[1:]), value.dtype)
 
     def axis(self, dim: int, rank: int) -> int:
         """Return `dim` counted from the batch (0), refusing the batch itself."""
@@ -107,6 +115,13 @@ class Call:
         """Return the error that names this operator, its place and the reason."""
         tail = f" {advice}" if advice else ""
         return CaptureError(f"Operator {self.operator!r} {where(self.node)} cannot be captured: {reason}.{tail}")
+
+
+def outcome(op: Op, inputs: Sequence[Signal]) -> Tensor:
+    """Return a value without content, shaped like what `op` makes of two samples of `inputs`."""
+    samples = [torch.empty((2, *signal.shape), dtype=signal.dtype, device="meta") for signal in inputs]
+    value: Tensor = op.map_tensors(lambda tensor: tensor.to("meta"))(*samples)
+    return value
 
 
 def tuple_of(value: Any, rank: int) -> tuple[int, ...]:

@@ -146,7 +146,7 @@ class Reader:
                 node.meta["batch"] = self.symbol
                 shape = sample_shape(node, value)
                 op = ops.Input(shape, str(value.dtype).removeprefix("torch."))
-                self.values[node] = self.program.add(node.name, op, (), "", shape)
+                self.values[node] = self.program.add(node.name, op, (), "", shape, value.dtype)
             else:
                 tensor = state[spec.target]
                 self.values[node] = tensor.detach().clone() if isinstance(tensor, Tensor) else tensor
@@ -229,7 +229,7 @@ def unknown(value: Any) -> Any:
         return tuple(unknown(item) for item in value)
     if not isinstance(value, Tensor):
         return None
-    return Signal("", tuple(size if isinstance(size, int) else 1 for size in value.shape[1:]))
+    return Signal("", tuple(size if isinstance(size, int) else 1 for size in value.shape[1:]), value.dtype)
 
 
 def holds_signal(value: Any) -> bool:

@@ -55,6 +55,30 @@ class Multiply(Op):
 
 
 @dataclass(frozen=True, eq=False)
+class Divide(Op):
+    """y = a / b for two signals, or for a constant and a signal."""
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        return a / b
+
+
+@dataclass(frozen=True, eq=False)
+class Maximum(Op):
+    """y = max(a, b) for two signals, element by element."""
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.maximum(a, b)
+
+
+@dataclass(frozen=True, eq=False)
+class MatMul(Op):
+    """y = a b for two signals, matrices in their last two axes: [..., n, k] and [..., k, m]; the axes before broadcast."""
+
+    def __call__(self, a: Tensor, b: Tensor) -> Tensor:
+        return torch.matmul(a, b)
+
+
+@dataclass(frozen=True, eq=False)
 class OnGrid(Op):
     """y = round(x 2^bits) / 2^bits, half to even: the nearest multiple of 2^-bits."""
 

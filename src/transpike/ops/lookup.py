@@ -1,4 +1,4 @@
-"""Ops that turn whole numbers, such as words, into vectors."""
+"""Ops on whole numbers, such as words, lengths and masks, which come from outside; and their way into vectors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class OneHot(Op):
 
 @dataclass(frozen=True, eq=False)
 class Number(Op):
-    """y = x as a number of the floating `dtype`."""
+    """y = x, a whole number or a truth value, as a number of `dtype`."""
 
     dtype: str = "float32"
 

@@ -80,3 +80,14 @@ class AdaptiveMaxPool(Op):
 
     def __call__(self, x: Tensor) -> Tensor:
         return ADAPTIVE_MAXIMUM[len(self.size)](x, self.size)
+
+
+@dataclass(frozen=True, eq=False)
+class Largest(Op):
+    """Maximum over `axes` (counted with the batch)."""
+
+    axes: tuple[int, ...]
+    keepdim: bool
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x.amax(self.axes, keepdim=self.keepdim)

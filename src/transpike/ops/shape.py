@@ -95,3 +95,34 @@ class Upsample(Op):
         scales = None if self.scales is None else list(self.scales)
         size = None if self.size is None else list(self.size)
         return F.interpolate(x, size=size, scale_factor=scales, mode=self.mode, align_corners=self.align_corners)
+
+
+@dataclass(frozen=True, eq=False)
+class Pick(Op):
+    """The elements of `axis` (counted with the batch, never 0) at `places`, in that order and as often as named."""
+
+    axis: int
+    places: Tensor
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.index_select(x, self.axis, self.places)
+
+
+@dataclass(frozen=True, eq=False)
+class Gather(Op):
+    """y[..., i, ...] = x[..., index[..., i, ...], ...] along `axis` (counted with the batch, never 0)."""
+
+    axis: int
+
+    def __call__(self, x: Tensor, index: Tensor) -> Tensor:
+        return torch.gather(x, self.axis, index.long())
+
+
+@dataclass(frozen=True, eq=False)
+class CumulativeSum(Op):
+    """y_i = x_1 + ... + x_i along `axis` (counted with the batch, never 0)."""
+
+    axis: int
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return torch.cumsum(x, self.axis)

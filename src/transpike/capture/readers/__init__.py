@@ -7,7 +7,17 @@ from typing import Any
 
 from transpike import ops
 from transpike.capture.call import Call
-from transpike.capture.readers import activations, arithmetic, pooling, recurrence, shape, weights
+from transpike.capture.readers import (
+    activations,
+    arithmetic,
+    normalisation,
+    pooling,
+    products,
+    recurrence,
+    shape,
+    smooth,
+    weights,
+)
 from transpike.errors import CaptureError
 
 READERS: dict[str, Callable[[Call], Any]] = {
@@ -18,14 +28,22 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "conv_transpose2d": weights.transposed,
     "conv_transpose3d": weights.transposed,
     "linear": weights.linear,
-    "matmul": weights.matmul,
-    "mm": weights.matmul,
+    "matmul": products.matmul,
+    "mm": products.matmul,
+    "mv": products.matmul,
+    "bmm": products.matmul,
+    "baddbmm": products.added_product,
+    "scaled_dot_product_attention": products.attention,
     "addmm": weights.addmm,
     "batch_norm": lambda call: weights.batch_norm(call)[0],
     "_native_batch_norm_legit_no_training": weights.batch_norm,
     "_native_batch_norm_legit": weights.batch_norm,
     "_native_batch_norm_legit_functional": weights.batch_norm,
     "native_batch_norm": weights.batch_norm,
+    "layer_norm": normalisation.layer_norm,
+    "rms_norm": normalisation.rms_norm,
+    "group_norm": normalisation.group_norm,
+    "instance_norm": normalisation.instance_norm,
     "add": arithmetic.added,
     "sub": lambda call: arithmetic.added(call, -1.0),
     "rsub": arithmetic.reverse_subtracted,
@@ -48,6 +66,29 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "sigmoid": lambda call: call.emit(ops.Sigmoid(), call.arguments["self"]),
     "tanh": lambda call: call.emit(ops.Tanh(), call.arguments["self"]),
     "normal_curve": activations.normal_curve,
+    "gelu": smooth.gelu,
+    "silu": lambda call: smooth.pointwise(call, ops.Silu()),
+    "hardswish": lambda call: smooth.pointwise(call, ops.Hardswish()),
+    "hardsigmoid": lambda call: smooth.pointwise(call, ops.Hardsigmoid()),
+    "mish": lambda call: smooth.pointwise(call, ops.Mish()),
+    "elu": smooth.elu,
+    "selu": lambda call: smooth.pointwise(call, smooth.SELU),
+    "celu": smooth.celu,
+    "softplus": smooth.softplus,
+    "log_sigmoid": smooth.log_sigmoid,
+    "threshold": smooth.threshold,
+    "glu": smooth.gated_halves,
+    "exp": lambda call: smooth.pointwise(call, ops.Exponential()),
+    "log": lambda call: smooth.pointwise(call, ops.Logarithm()),
+    "pow": smooth.power,
+    "square": lambda call: smooth.pointwise(call, ops.Power(2.0)),
+    "sqrt": lambda call: smooth.pointwise(call, ops.Power(0.5)),
+    "rsqrt": lambda call: smooth.pointwise(call, ops.Power(-0.5)),
+    "reciprocal": lambda call: smooth.pointwise(call, ops.Power(-1.0)),
+    "abs": lambda call: smooth.pointwise(call, ops.Absolute()),
+    "erf": lambda call: smooth.pointwise(call, ops.ErrorFunction()),
+    "sin": lambda call: smooth.pointwise(call, ops.Sine()),
+    "cos": smooth.cosine,
     "softmax": activations.softmax,
     "_softmax": activations.softmax,
     "log_softmax": lambda call: activations.softmax(call, logarithm=True),
@@ -141,20 +182,10 @@ def unreadable(call: Call) -> CaptureError:
     """Return the refusal of an operator that has no row."""
     return call.refusal(
         "it has no row in the table of operators",
-        ADVICE.get(call.operator, "Replace it by supported ones, or train with ReLU-like activations."),
+        ADVICE.get(call.operator, "Replace it by operators that have one."),
     )
 
 
-SMOOTH = "Smooth activations have no spiking rule under rate coding: replace it by ReLU, ReLU6 or LeakyReLU and fine-tune."
 ADVICE = {
-    **dict.fromkeys(("gelu", "silu", "hardswish", "hardsigmoid", "mish", "elu", "selu", "celu", "softplus"), SMOOTH),
-    **dict.fromkeys(
-        ("layer_norm", "native_layer_norm", "group_norm", "native_group_norm", "instance_norm"),
-        "Normalisation by the sample's own statistics is no linear op: train with batch norm instead.",
-    ),
     **dict.fromkeys(recurrence.KINDS, "Call the layer as a module: torch.nn.LSTM, GRU or RNN."),
-    **dict.fromkeys(
-        ("scaled_dot_product_attention", "bmm"),
-        "Networks of convolutions, linear and recurrent layers can be converted.",
-    ),
 }

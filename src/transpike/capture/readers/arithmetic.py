@@ -9,7 +9,6 @@ from torch import Tensor
 
 from transpike import ops
 from transpike.capture.call import Call, Signal
-from transpike.capture.readers.weights import PRODUCT_ADVICE
 
 
 def passed_on(call: Call) -> Signal:
@@ -75,8 +74,13 @@ def multiplied(call: Call) -> Signal:
 
 def divided(call: Call) -> Signal:
     a, b = call.arguments["self"], call.other
-    if isinstance(b, Signal) or call.arguments.get("rounding_mode"):
-        raise call.refusal("only division by a constant is linear", PRODUCT_ADVICE)
+    if call.arguments.get("rounding_mode"):
+        raise call.refusal("it rounds", "Divide without a rounding mode.")
+    if isinstance(a, Signal) and isinstance(b, Signal):
+        two_signals(call, a, b)
+        return call.emit(ops.Divide(), a, b)
+    if isinstance(b, Signal):
+        return call.emit(ops.Affine(constant_term(call, a, b)), call.emit(ops.Power(-1.0), b))
     return call.emit(ops.Affine(1 / constant_term(call, b, a)), a)
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from transpike import ops
-from transpike.capture.call import Call, Signal, Turned
+from transpike.capture.call import Call, Signal, Turned, outcome
 from transpike.capture.readers.shape import as_signal
 from transpike.capture.sequences import GATES
 from transpike.ops import Sigmoid, Tanh
@@ -45,9 +45,9 @@ class Scribe:
 
     def add(self, part: str, op: Op, *inputs: Signal) -> Signal:
         """Add `op` under the name of a part of the layer and return its signal."""
-        samples = [torch.empty((2, *signal.shape), device="meta") for signal in inputs]
-        shape = tuple(op.map_tensors(lambda tensor: tensor.to("meta", torch.float32))(*samples).shape[1:])
-        return self.call.program.add(f"{self.prefix}.{part}", op, inputs, self.call.origin, shape)
+        value = outcome(op, inputs)
+        shape = tuple(value.shape[1:])
+        return self.call.program.add(f"{self.prefix}.{part}", op, inputs, self.call.origin, shape, value.dtype)
 
     def split(self, part: str, signal: Signal, names: Sequence[str]) -> dict[str, Signal]:
         """Return equal pieces of the last axis by name."""
@@ -197,7 +197,7 @@ def loop(
     program, name, origin = scribe.call.program, scribe.prefix, scribe.call.origin
 
     def add(part: str, op: Op, source: Signal, shape: tuple[int, ...]) -> Signal:
-        return program.add(f"{name}.{part}", op, (source,), origin, shape)
+        return program.add(f"{name}.{part}", op, (source,), origin, shape, source.dtype)
 
     bias = weights.both if kind.one_bias else weights.input_bias
     currents = scribe.add("input", ops.Linear(weights.inputs, bias), source)

@@ -134,7 +134,7 @@ def as_signal(call: Call, value: Signal | Tensor) -> Signal:
         return value
     if value.shape[0] != 1:
         raise call.refusal(f"a constant of shape {tuple(value.shape)} varies along the batch")
-    return call.program.add("constant", ops.Constant(value), (), call.origin, tuple(value.shape[1:]))
+    return call.program.add("constant", ops.Constant(value), (), call.origin, tuple(value.shape[1:]), value.dtype)
 
 
 def pieces(call: Call, sizes: list[int]) -> tuple[Signal, ...]:

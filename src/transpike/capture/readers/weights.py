@@ -8,9 +8,6 @@ from torch import Tensor
 from transpike import ops
 from transpike.capture.call import Call, Signal, tuple_of
 
-MATRIX = 2  # axes
-PRODUCT_ADVICE = "Products of two signals (attention, gating) have no rule under rate coding."
-
 
 def need_constant(call: Call, name: str) -> Tensor | None:
     """Return a weight that must not depend on the input."""
@@ -66,20 +63,12 @@ def linear(call: Call) -> Signal:
     return call.emit(ops.Linear(weight, need_constant(call, "bias")), call.input)
 
 
-def matmul(call: Call) -> Signal:
-    left = call.arguments["self"]
-    right = call.arguments.get("other", call.arguments.get("mat2"))
-    if isinstance(left, Signal) and isinstance(right, Tensor) and right.ndim == MATRIX:
-        return call.emit(ops.Linear(right.T.contiguous()), left)
-    raise call.refusal("only the product of a signal and a constant matrix is linear", PRODUCT_ADVICE)
-
-
 def addmm(call: Call) -> Signal:
     bias, left, right = call.arguments["self"], call.mat1, call.mat2
     constant = isinstance(bias, Tensor) and isinstance(right, Tensor) and isinstance(left, Signal)
     if constant and bias.ndim == 1 and call.alpha == call.beta == 1:
         return call.emit(ops.Linear(right.T.contiguous(), bias), left)
-    raise call.refusal("only a constant matrix and bias make it linear", PRODUCT_ADVICE)
+    raise call.refusal("only a constant matrix and bias make it linear")
 
 
 def batch_norm(call: Call) -> tuple[Signal, None, None]:
