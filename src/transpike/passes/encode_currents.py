@@ -10,7 +10,7 @@ from transpike.network import Network, Node
 from transpike.network.edit import bypass, rebuilt, rewired
 from transpike.network.grammar import Carried, decoded
 from transpike.neurons import FunctionOfSignals, Neuron
-from transpike.ops import DENSE, RECTIFIERS, Identity
+from transpike.ops import DENSE, RECTIFIERS, Identity, MatMul
 from transpike.parts import Op
 
 
@@ -43,7 +43,7 @@ class EncodeCurrents:
 
 def dense(op: Op) -> bool:
     """Whether an op has a multiply-accumulate for each pair of values that it brings together."""
-    return isinstance(op.op if isinstance(op, FunctionOfSignals) else op, DENSE)
+    return isinstance(op.op if isinstance(op, FunctionOfSignals) else op, (*DENSE, MatMul))
 
 
 def carried_before(network: Network) -> dict[str, Carried]:

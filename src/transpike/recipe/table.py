@@ -192,8 +192,8 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             Recipe(
                 Method(
                     "hybrid",
-                    "Rate coding between functions of values: activations send spikes; norms, attention and gates act on means up "
-                    "to now",
+                    "Rate coding between functions of values: activations send spikes; norms, attention and gates act on means "
+                    "up to now",
                     "Huang et al. 2024 (expectation compensation); hybrid networks of a thesis, its section 4.4",
                     limits="norms, attention and gates stay analogue",
                 ),
