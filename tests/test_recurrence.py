@@ -127,7 +127,7 @@ def test_connections_of_a_loop_are_those_of_its_elements(name, recipe):
     # written out, what the first element does with its constant states counts as static, also where spikes follow
     sizes, kinds = shapes(network), carried(network)
     spiked = [node for node in network.having(Linear) if node.inputs[0] in network.previous and kinds[node.inputs[0]] is SPIKES]
-    first = sum(connections(node.op, sizes[node.inputs[0]], sizes[node.name]) for node in spiked)
+    first = sum(connections(node.op, [sizes[node.inputs[0]]], sizes[node.name]) for node in spiked)
     assert work.static_macs + work.current_macs + first == other.static_macs + other.current_macs
 
 

@@ -134,16 +134,13 @@ def poor_layers(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG00
 
 def dense_currents(report: Report, work: Work) -> Iterator[Finding]:
     if work.current_nodes:
-        gated = (
-            f" Products of gates ({', '.join(work.products[:NAMED])}) are numbers, no spikes, and so is what follows them up "
-        )
-        gated += "to the next neurons."
+        computed = f" Functions ({', '.join(work.functions[:NAMED])}) give numbers, no spikes, up to the next neurons."
         merge = " Merge two linear layers in a row, or put a ReLU between them and fine-tune."
         yield Finding(
             "dense-currents",
             f"{len(work.current_nodes)} layers ({', '.join(work.current_nodes[:NAMED])} ...) read currents instead of "
             f"spikes, since no neurons stand right before them: {report.current_macs:,} multiply-accumulates per step.",
-            "They are charged as such at every step." + (gated if work.products else merge),
+            "They are charged as such at every step." + (computed if work.functions else merge),
             node=work.current_nodes[0],
             severity="warning",
         )

@@ -11,16 +11,15 @@ from transpike.network.loops import membership
 from transpike.network.turns import sequential
 from transpike.neurons import DIFFERENTIAL, FirstToMargin, Neuron, Windowed
 from transpike.ops import (
+    DENSE,
     PRODUCTS,
     TRAITS,
     AdaptiveMaxPool,
-    Convolution,
     Identity,
     Input,
-    Linear,
+    MatMul,
     MaxPool,
     Previous,
-    TransposedConvolution,
 )
 from transpike.parts import Decoder, Op, Stateful, Trait
 
@@ -70,7 +69,7 @@ def linear_here(node: Node, temporal: Collection[str]) -> bool:
 
 def before_weights(network: Network) -> set[str]:
     """Return the nodes that some weights follow."""
-    return before(network, Linear, Convolution, TransposedConvolution)
+    return before(network, *DENSE)
 
 
 def before(network: Network, *kinds: type[Op]) -> set[str]:
@@ -175,5 +174,5 @@ def sent_by(op: Op, sources: set[Carried]) -> Carried:
         return Carried.CURRENT if op.joins else Carried.SPIKES
     if not sources:
         return Carried.STATIC
-    weighted = isinstance(op, Linear | Convolution | TransposedConvolution)
+    weighted = isinstance(op, (*DENSE, MatMul))
     return Carried.CURRENT if weighted or Carried.CURRENT in sources else Carried.SPIKES
