@@ -53,7 +53,7 @@ class FunctionOfSignals(Stateful):
         return sent
 
     def stretch(self, state: Decoded, inputs: Sequence[Tensor], steps: int) -> Tensor:
-        """Make `steps` steps with one call of the op, for inputs [time, batch, ...], or [1, batch, ...] where held."""
+        """Make `steps` steps with one call of the op, for inputs [time, batch, ...]; returns alike."""
         batch = max(x.shape[1] for x in inputs)
         before = state.values or [None] * len(inputs)
         state.values, folded = [], []
@@ -61,7 +61,7 @@ class FunctionOfSignals(Stateful):
             values = None if i in self.held else self.over_time(before[i], x, state.steps)
             state.values.append(None if values is None else values[-1])
             whole = x if values is None else values
-            alone = values is None and x.shape[1] == 1
+            alone = values is None and x.shape[1] == 1  # which broadcasts by itself
             folded.append(x[0] if alone else whole.expand(steps, batch, *x.shape[2:]).flatten(0, 1))
         now: Tensor = self.op(*folded).unflatten(0, (steps, batch))
         sent = torch.empty_like(now)

@@ -9,6 +9,8 @@ from itertools import chain
 from torch import Tensor
 
 from transpike.network import Network, Node
+from transpike.neurons import FunctionOfSignals
+from transpike.neurons.functions import Decoded
 from transpike.ops import Add, Convolution, Input, Linear
 from transpike.parts import Stateful
 from transpike.simulation.playing import Player, player
@@ -53,6 +55,7 @@ class Layers:
         self.first_sample = first_sample
         self.tile = tile // (inputs[0].shape[0] * inputs[0].element_size())
         self.players: dict[str, Player] = {}
+        self.functions: dict[str, Decoded] = {}
         self.steps = 0
         self.values: dict[str, Tensor] = {}
         given = dict(zip(network.inputs, map(channels_last, inputs), strict=True))
@@ -65,8 +68,12 @@ class Layers:
     def advance(self, steps: int, observer: Observer) -> None:
         """Advance by a stretch of `steps` time steps, of which the observer sees all."""
         for stage in self.stages.order:
-            stateful = isinstance(self.network.nodes[stage.name].op, Stateful)
-            value = self.play(stage, steps, observer) if stateful else self.combined(stage.name, 0, steps)
+            op = self.network.nodes[stage.name].op
+            if isinstance(op, FunctionOfSignals):
+                value = self.computed(stage.name, op, steps)
+            else:
+                stateful = isinstance(op, Stateful)
+                value = self.play(stage, steps, observer) if stateful else self.combined(stage.name, 0, steps)
             observer.keep(stage.name, value)
             self.values[stage.name] = value
             for done in stage.frees:
@@ -85,6 +92,12 @@ class Layers:
         stops = [step - before for step in observer.stops(stage.name) if before < step <= before + steps]
         look = partial(self.seen, observer, stage.name)
         return self.players[stage.name].play(chain([first], tiles), steps, stops, look)
+
+    def computed(self, name: str, op: FunctionOfSignals, steps: int) -> Tensor:
+        """Return what a function of signals sends [time, batch, ...], for the whole stretch at once."""
+        state = self.functions.setdefault(name, Decoded())
+        sources = self.network.nodes[name].inputs
+        return op.stretch(state, [self.value(source, 0, steps) for source in sources], steps)
 
     def seen(self, observer: Observer, name: str, step: int) -> None:
         """Let the observer look at a state after a step of this stretch."""
