@@ -21,6 +21,7 @@ from transpike.ops import Identity
 from transpike.parts import Decoder, Op, State, full_map
 
 NEAREST = 0.75  # a level is sent from 3/4 of it: half way between it and the level below
+EXPONENTS = {torch.float32: (torch.int32, 0x7F800000), torch.float64: (torch.int64, 0x7FF0000000000000)}  # bits of them
 SLACK = 1e-4  # of a level: a neuron may take back all that it sent although sums were rounded
 
 
@@ -89,11 +90,11 @@ class DifferenceNeuron(Neuron):
         wanted = state.potential / (NEAREST * state.threshold)
         size = wanted.abs()
         if not self.signed:
-            allowed = (state.total / state.threshold).mul_(1 + SLACK)
-            size = torch.minimum(size, torch.where(wanted > 0, torch.inf, allowed))
+            allowed = (state.total / state.threshold).mul_(1 + SLACK).clamp_(min=0)
+            size = torch.where(wanted > 0, size, torch.minimum(size, allowed))
         sent = largest_level(size, self.levels)
         state.count.add_(sent != 0)
-        return sent.mul_(torch.sign(wanted)).mul_(state.threshold)
+        return sent.copysign_(wanted).mul_(state.threshold)
 
     def reach(self, time_steps: int) -> Tensor:
         """Return the largest decoded value after `time_steps`: the threshold times 1 + 1/2 + ... + 1/T."""
@@ -110,11 +111,9 @@ def largest_level(size: Tensor, levels: int) -> Tensor:
     >>> largest_level(torch.tensor([0.1, 0.3, 0.5, 9.0]), levels=3)
     tensor([0.0000, 0.2500, 0.5000, 1.0000])
     """
-    smallest = 2.0 ** (1 - levels)
-    found = (size >= smallest).to(size.dtype).mul_(smallest)
-    for k in reversed(range(levels - 1)):
-        found.add_(size >= 2.0**-k, alpha=2.0 ** (-k - 1))  # the step from the level below
-    return found
+    whole, exponent = EXPONENTS[size.dtype]
+    power = (size.view(whole) & exponent).view(size.dtype)  # without its mantissa a number is the power of two below it
+    return power.masked_fill_(power < 2.0 ** (1 - levels), 0.0).clamp_(0.0, 1.0)
 
 
 def first_spike(value: Tensor, threshold: Tensor, levels: int) -> Tensor:

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from transpike.neurons import Neuron
 from transpike.neurons.base import Membrane, row
+from transpike.neurons.differential import DifferenceNeuron, Estimate
 from transpike.parts import State, Stateful, full_map
 from transpike.simulation.scan import Rule, implementation, rule_of
+from transpike.simulation.scan.plain import scan as plain
 from transpike.simulation.stepper import channels_last
 
 SCANNED = (torch.float32, torch.float64)
@@ -36,12 +38,19 @@ def player(op: Stateful, x: Tensor, first_sample: int) -> Player:
     """Return an op before its first step, for inputs shaped like `x` [batch, ...]."""
     x = channels_last(x)
     state = op.start(x, first_sample)
+    if compiles_differences(op, x):
+        return Differences(op, state)  # type: ignore[arg-type]
     rule = rule_of(op)
     if rule is None or x.dtype not in SCANNED:
         return Stepped(op, state)
     assert isinstance(op, Neuron)
     assert isinstance(state, Membrane)
     return Scanned(op, rule, state)
+
+
+def compiles_differences(op: Stateful, x: Tensor) -> bool:
+    """Whether there are compiled loops for difference neurons of this kind on this device."""
+    return type(op) is DifferenceNeuron and x.device.type == "cpu" and x.dtype in SCANNED and implementation("cpu") is not plain
 
 
 class Stepped:
@@ -61,6 +70,36 @@ class Stepped:
             if t + 1 in stops:
                 look(t + 1)
         assert sent is not None
+        return sent
+
+
+class Differences:
+    """Difference neurons, in compiled loops."""
+
+    def __init__(self, op: DifferenceNeuron, state: Estimate) -> None:
+        self.op = op
+        self.state = state
+        self.threshold = flat(state.threshold[None])[0]
+        self.potential, self.total, self.count = (flat(x[None])[0] for x in (state.potential, state.total, state.count))
+
+    def play(self, tiles: Iterable[Tensor], steps: int, stops: Collection[int], look: Callable[[int], None]) -> Tensor:
+        from transpike.simulation.scan.compiled import scan_differences  # which needs numba
+
+        sent = room(self.state.potential, steps)
+        trains = flat(sent)
+        end = 0
+        for current in tiles:
+            begin, end = end, end + len(current)
+            currents = flat(current[:1] if current.stride(0) == 0 else current)
+            first = begin
+            for last in sorted({step for step in stops if begin < step < end} | {end}):
+                received = currents if len(currents) == 1 else currents[first - begin : last - begin]
+                kept = (self.threshold, self.potential, self.total, self.count)
+                scan_differences(received, *kept, trains[first:last], self.op, self.state.steps)
+                self.state.steps += last - first
+                if last in stops:
+                    look(last)
+                first = last
         return sent
 
 

@@ -13,6 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from transpike.neurons.differential import EXPONENTS, NEAREST, SLACK, DifferenceNeuron
+
 Floats = npt.NDArray[Any]
 BLOCK = 2048  # neurons: their potentials, counts, thresholds and currents of one step take 32 KB in float32
 PIECE = 1 << 18  # updates that are worth a thread
@@ -133,6 +135,87 @@ def signed(
         first = last
 
 
+@compiled
+def scale(values: Floats, by: Any, over: Any) -> None:
+    """Multiply and then divide all values."""
+    for i in range(values.shape[0]):
+        values[i] = values[i] * by / over
+
+
+@compiled
+def differences(
+    current: Floats,
+    threshold: Floats,
+    limit: Floats,
+    potential: Floats,
+    total: Floats,
+    count: Floats,
+    sent: Floats,
+    bits: npt.NDArray[Any],
+    exponent: Any,
+    smallest: float,
+    slack: float,
+    signed_output: bool,
+    steps: int,
+    begin: int,
+    end: int,
+) -> None:
+    """Step the difference neurons `begin` to `end`, after so many steps; `bits` is the memory of `sent`, as whole numbers."""
+    kind = potential.dtype.type
+    one, zero, least, more = kind(1), kind(0), kind(smallest), kind(slack)
+    size = threshold.shape[0]
+    first = begin
+    while first < end:
+        low = first % size
+        high = min(low + BLOCK, size, low + end - first)
+        last = first + high - low
+        v, c, n = potential[first:last], total[first:last], count[first:last]
+        height, near = threshold[low:high], limit[low:high]
+        for t in range(sent.shape[0]):
+            x, s, b = current[t if current.shape[0] > 1 else 0, first:last], sent[t, first:last], bits[t, first:last]
+            if steps + t > 0:
+                scale(v, kind(steps + t + 1), kind(steps + t))
+                scale(c, kind(steps + t + 1), kind(steps + t))
+            for i in range(v.shape[0]):
+                m = v[i] + x[i]
+                v[i] = m
+                s[i] = abs(m / near[i])
+            if not signed_output:
+                for i in range(v.shape[0]):
+                    allowed = c[i] / height[i] * more
+                    allowed = max(zero, allowed)
+                    s[i] = allowed if v[i] <= zero and allowed < s[i] else s[i]
+            for i in range(v.shape[0]):
+                b[i] = b[i] & exponent
+            for i in range(v.shape[0]):
+                level = min(one, s[i])
+                level = level if level >= least else zero
+                spike = level * height[i] if v[i] > zero else -level * height[i]
+                s[i] = spike
+                v[i] -= spike
+                c[i] += spike
+                n[i] += one if level > zero else zero
+        first = last
+
+
+def scan_differences(
+    current: Tensor,
+    threshold: Tensor,
+    potential: Tensor,
+    total: Tensor,
+    count: Tensor,
+    sent: Tensor,
+    op: DifferenceNeuron,
+    steps: int,
+) -> None:
+    """Step difference neurons in compiled loops, as `DifferenceNeuron.step` does; `steps` are those before."""
+    whole, exponent = EXPONENTS[sent.dtype]
+    given = [array(part) for part in (current, threshold, NEAREST * threshold, potential, total, count, sent)]
+    bits = sent.view(whole).numpy()
+    rest = (bits, bits.dtype.type(exponent), 2.0 ** (1 - op.levels), 1 + SLACK, op.signed, steps)
+    in_pieces(differences, (*given, *rest), len(potential), len(sent))
+
+
 def scan(
     current: Tensor,
     bias: Tensor | None,
@@ -153,8 +236,12 @@ def scan(
     given: tuple[Any, ...] = (*before, *after)
     if net is not None:
         step, given = signed, (*before, array(net), *after, array(retract * threshold), forgives_debt)
-    neurons = len(potential)
-    pieces = max(1, min(torch.get_num_threads(), neurons * len(sent) // PIECE))
+    in_pieces(step, given, len(potential), len(sent))
+
+
+def in_pieces(step: Callable[..., None], given: tuple[Any, ...], neurons: int, steps: int) -> None:
+    """Step all neurons, on as many threads as torch has and the work is worth."""
+    pieces = max(1, min(torch.get_num_threads(), neurons * steps // PIECE))
     bounds = [neurons * piece // pieces for piece in range(pieces + 1)]
     if pieces == 1:
         step(*given, 0, neurons)
