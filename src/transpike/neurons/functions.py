@@ -66,7 +66,7 @@ class FunctionOfSignals(Stateful):
         now: Tensor = self.op(*folded).unflatten(0, (steps, batch))
         sent = torch.empty_like(now)
         for k in range(steps):
-            sent[k] = self.change(now[k - 1] if k else state.last, now[k], state.steps + k + 1)
+            self.change(now[k - 1] if k else state.last, now[k], state.steps + k + 1, sent[k])
         state.last, state.steps = now[-1], state.steps + steps
         return sent
 
@@ -74,15 +74,15 @@ class FunctionOfSignals(Stateful):
         """Return what an input [time, batch, ...] stands for after each step, given that after the first `steps`."""
         values = torch.empty_like(x)
         for k in range(len(x)):
-            values[k] = before = self.decoded(before, x[k], steps + k + 1)
+            before = self.decoded(before, x[k], steps + k + 1, values[k])
         return values
 
-    def decoded(self, before: Tensor | None, x: Tensor, step: int) -> Tensor:
-        """Return, in a new tensor, what an input stands for after `step` steps, given that before and what comes now."""
+    def decoded(self, before: Tensor | None, x: Tensor, step: int, out: Tensor | None = None) -> Tensor:
+        """Return, in `out` or a new tensor, what an input stands for after `step` steps, given that before and what comes."""
         raise NotImplementedError
 
-    def change(self, before: Tensor | None, now: Tensor, step: int) -> Tensor:
-        """Return what to send for the output to stand for `now` after `step` steps, and for `before` until then."""
+    def change(self, before: Tensor | None, now: Tensor, step: int, out: Tensor | None = None) -> Tensor:
+        """Return, in `out` if given, what to send to stand for `now` after `step` steps, and for `before` until then."""
         raise NotImplementedError
 
     def analogue(self) -> Op:
@@ -98,11 +98,11 @@ class MeanFunction(FunctionOfSignals):
     Source: Huang et al. 2024 (ACM MM, ECMT: expectation compensation), for products too.
     """
 
-    def decoded(self, before: Tensor | None, x: Tensor, step: int) -> Tensor:
-        return x.clone() if before is None else torch.lerp(before, x, 1 / step)
+    def decoded(self, before: Tensor | None, x: Tensor, step: int, out: Tensor | None = None) -> Tensor:
+        return copied(x, out) if before is None else torch.lerp(before, x, 1 / step, out=out)
 
-    def change(self, before: Tensor | None, now: Tensor, step: int) -> Tensor:
-        return now if before is None else torch.lerp(before, now, step)
+    def change(self, before: Tensor | None, now: Tensor, step: int, out: Tensor | None = None) -> Tensor:
+        return copied(now, out) if before is None else torch.lerp(before, now, step, out=out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +113,11 @@ class StepFunction(FunctionOfSignals):
     with T. Source: the hybrid networks of a thesis on conversion, its section 4.4.
     """
 
-    def decoded(self, before: Tensor | None, x: Tensor, step: int) -> Tensor:  # noqa: ARG002 - nothing is remembered
-        return x
+    def decoded(self, before: Tensor | None, x: Tensor, step: int, out: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        return copied(x, out)
 
-    def change(self, before: Tensor | None, now: Tensor, step: int) -> Tensor:  # noqa: ARG002
-        return now
+    def change(self, before: Tensor | None, now: Tensor, step: int, out: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        return copied(now, out)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,11 +130,16 @@ class DifferenceFunction(FunctionOfSignals):
     takes one. Source: Huang et al. 2025 (ICML, DCGS: differential graded units).
     """
 
-    def decoded(self, before: Tensor | None, x: Tensor, step: int) -> Tensor:
-        return x.clone() if before is None else before.add(x, alpha=1 / step)
+    def decoded(self, before: Tensor | None, x: Tensor, step: int, out: Tensor | None = None) -> Tensor:
+        return copied(x, out) if before is None else torch.add(before, x, alpha=1 / step, out=out)
 
-    def change(self, before: Tensor | None, now: Tensor, step: int) -> Tensor:
-        return now if before is None else (now - before).mul_(step)
+    def change(self, before: Tensor | None, now: Tensor, step: int, out: Tensor | None = None) -> Tensor:
+        return copied(now, out) if before is None else torch.sub(now, before, out=out).mul_(step)
+
+
+def copied(x: Tensor, out: Tensor | None) -> Tensor:
+    """Return `x` in `out`, or in a new tensor."""
+    return x.clone() if out is None else out.copy_(x)
 
 
 FUNCTIONS: tuple[type[FunctionOfSignals], ...] = (MeanFunction, StepFunction, DifferenceFunction)

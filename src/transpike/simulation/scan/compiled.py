@@ -23,12 +23,13 @@ PIECE = 1 << 18  # updates that are worth a thread
 def compiled(function: Callable[..., None]) -> Callable[..., None]:
     """Return a function that numba compiles at its first call, kept on disk where there is a place for it.
 
-    Sums and products stay what they say: numba contracts and reorders nothing unless it is told to.
+    Sums and products stay what they say: numba contracts and reorders nothing unless it is told to. Quotients are not checked
+    for zeros, which would keep the processor from taking several at once.
     """
     try:
-        return numba.njit(nogil=True, cache=True)(function)
+        return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
     except RuntimeError:  # no folder can be written to
-        return numba.njit(nogil=True)(function)
+        return numba.njit(nogil=True, error_model="numpy")(function)
 
 
 @compiled
@@ -143,6 +144,25 @@ def scale(values: Floats, by: Any, over: Any) -> None:
 
 
 @compiled
+def receive(v: Floats, x: Floats, near: Floats, size: Floats) -> None:
+    """Add the current of a step, and write how many levels the potentials are worth."""
+    for i in range(v.shape[0]):
+        v[i] += x[i]
+    for i in range(v.shape[0]):
+        size[i] = abs(v[i] / near[i])
+
+
+@compiled
+def hold(size: Floats, v: Floats, total: Floats, height: Floats, more: Any) -> None:
+    """Let neurons below 0 send at most what they sent before."""
+    for i in range(v.shape[0]):
+        allowed = total[i] / height[i] * more
+        allowed = allowed if allowed > 0 else allowed * 0
+        least = min(allowed, size[i])
+        size[i] = size[i] if v[i] > 0 else least
+
+
+@compiled
 def differences(
     current: Floats,
     threshold: Floats,
@@ -176,25 +196,20 @@ def differences(
             if steps + t > 0:
                 scale(v, kind(steps + t + 1), kind(steps + t))
                 scale(c, kind(steps + t + 1), kind(steps + t))
-            for i in range(v.shape[0]):
-                m = v[i] + x[i]
-                v[i] = m
-                s[i] = abs(m / near[i])
+            receive(v, x, near, s)
             if not signed_output:
-                for i in range(v.shape[0]):
-                    allowed = c[i] / height[i] * more
-                    allowed = max(zero, allowed)
-                    s[i] = allowed if v[i] <= zero and allowed < s[i] else s[i]
+                hold(s, v, c, height, more)
             for i in range(v.shape[0]):
                 b[i] = b[i] & exponent
             for i in range(v.shape[0]):
                 level = min(one, s[i])
                 level = level if level >= least else zero
-                spike = level * height[i] if v[i] > zero else -level * height[i]
-                s[i] = spike
-                v[i] -= spike
-                c[i] += spike
-                n[i] += one if level > zero else zero
+                s[i] = level * height[i] if v[i] > zero else -level * height[i]
+            for i in range(v.shape[0]):
+                v[i] -= s[i]
+                c[i] += s[i]
+            for i in range(v.shape[0]):
+                n[i] += one if s[i] != zero else zero
         first = last
 
 
