@@ -232,7 +232,7 @@ def test_padding_with_other_than_zero_is_refused():
 
 
 def test_time_first_outputs_are_refused_with_what_to_do():
-    with pytest.raises(CaptureError, match="has the batch as axis 1: return it with the batch as axis 0"):
+    with pytest.raises(CaptureError, match="has not the batch alone as axis 0: return it so"):
         capture(Turned().eval(), [torch.rand(4, 5, 3)])
 
 

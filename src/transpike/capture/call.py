@@ -11,35 +11,11 @@ import torch
 from torch import Tensor, fx
 
 import transpike.errors
+from transpike.capture.layout import STRAIGHT, Layout, Signal, Sizes, sizes_of
 from transpike.errors import CaptureError
 from transpike.network import Node
 from transpike.parts import Op
 
-
-@dataclass(frozen=True)
-class Signal:
-    """A value that depends on an input: the node that computes it, the shape of one sample, and the kind of its numbers."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: torch.dtype = torch.float32
-
-
-@dataclass(frozen=True)
-class Turned:
-    """A signal [batch, a, ...] that the model has as [a, batch, ...], such as a sequence with time as its first axis."""
-
-    signal: Signal
-
-
-class BatchSize:
-    """Stands for the size of the batch wherever a model asks for it."""
-
-    def __repr__(self) -> str:
-        return "batch"
-
-
-BATCH = BatchSize()
 PACKAGES = tuple(str(Path(file).parent).replace("\\", "/") + "/" for file in (torch.__file__, transpike.errors.__file__))
 
 
@@ -69,12 +45,16 @@ class Program:
 
 @dataclass
 class Call:
-    """An ATen call: `arguments` by the names of its schema, tensors that depend on no input as constants."""
+    """An ATen call: `arguments` by the names of its schema, tensors that depend on no input as constants.
+
+    `layout` is how the model has the signals that it reads.
+    """
 
     node: fx.Node
     arguments: dict[str, Any]
     program: Program
     leaf: Callable[[str], bool]
+    layout: Layout = STRAIGHT
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -95,7 +75,18 @@ class Call:
     @property
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample of the result, as the export found it."""
-        return sample_shape(self.node, self.node.meta["val"])
+        return (*self.layout.shared, *self.sizes.others)
+
+    @property
+    def sizes(self) -> Sizes:
+        """The sizes of the result, as the export found it."""
+        return exported_sizes(self.node, self.node.meta["val"])
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The kind of numbers of the result, as the export found it."""
+        found: torch.dtype = self.node.meta["val"].dtype
+        return found
 
     def emit(self, op: Op, *inputs: Signal, part: str = "") -> Signal:
         """Add `op` on `inputs` to the network and return its signal; `part` says which of several nodes of the call it is."""
@@ -104,12 +95,12 @@ class Call:
         name = ".".join(filter(None, [self.origin, operator, part]))
         return self.program.add(name or self.operator, op, inputs, self.origin, tuple(value.shape[1:]), value.dtype)
 
-    def axis(self, dim: int, rank: int) -> int:
-        """Return `dim` counted from the batch (0), refusing the batch itself."""
-        axis = dim % rank
-        if axis == 0:
+    def axis(self, dim: int, signal: Signal) -> int:
+        """Return the axis of a signal for an axis of the model, refusing that of the batch."""
+        place = dim % self.layout.rank(signal)
+        if place == self.layout.place:
             raise self.refusal("it acts along the batch, so that samples would depend on each other")
-        return axis
+        return self.layout.axis(place)
 
     def refusal(self, reason: str, advice: str = "") -> CaptureError:
         """Return the error that names this operator, its place and the reason."""
@@ -166,14 +157,18 @@ def foreign(text: str) -> bool:
     return not any(package in text.replace("\\", "/") for package in PACKAGES)
 
 
-def sample_shape(node: fx.Node, value: Tensor) -> tuple[int, ...]:
-    """Return the shape of one sample of an exported value, refusing values whose axis 0 is not exactly the batch."""
-    sizes = list(value.shape)
+def exported_sizes(node: fx.Node, value: Tensor) -> Sizes:
+    """Return the sizes of an exported value, refusing values that have not exactly one axis for the batch."""
     symbol = str(node.meta.get("batch"))
-    if not sizes or isinstance(sizes[0], int) or str(sizes[0]) != symbol or any(not isinstance(s, int) for s in sizes[1:]):
-        shape = ", ".join(str(size).replace(symbol, "batch") for size in sizes)
+    sizes = sizes_of(value.shape, symbol)
+    if sizes is None:
         raise CaptureError(
-            f"Operator {operator_name(node)!r} {where(node)} makes a value of shape ({shape}), whose first axis is not the "
-            "batch alone: samples of a batch must stay apart. Keep the batch as axis 0 throughout."
+            f"Operator {operator_name(node)!r} {where(node)} makes a value of shape {worded(value, symbol)}, of which not "
+            "exactly one axis is the batch: samples of a batch must stay apart. Keep the batch as axis 0 throughout."
         )
-    return tuple(sizes[1:])
+    return sizes
+
+
+def worded(value: Tensor, symbol: str) -> str:
+    """Return the shape of an exported value in words."""
+    return f"({', '.join(str(size).replace(symbol, 'batch') for size in value.shape)})"

@@ -7,9 +7,8 @@ import logging
 import operator
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,11 @@ from torch.export.graph_signature import InputKind
 from torch.fx.node import map_aggregate
 
 from transpike import ops
-from transpike.capture.call import BATCH, Call, Program, Signal, Turned, foreign, operator_name, sample_shape, where
-from transpike.capture.readers import INDIFFERENT, READERS, TURNING, recurrence, unreadable
+from transpike.capture.call import Call, Program, exported_sizes, foreign, operator_name, where, worded
+from transpike.capture.laying import holds_signal, read_laid
+from transpike.capture.layout import BatchSize, Laid, Signal, multiple
+from transpike.capture.outputs import output_names
+from transpike.capture.readers import READERS, recurrence, unreadable
 from transpike.capture.rolling import Chain, chains
 from transpike.capture.sequences import whole_sequences
 from transpike.errors import CaptureError
@@ -112,8 +114,8 @@ class Reader:
             value = self.values.get(node)
             if isinstance(value, Signal):
                 outputs[key] = value.name
-            elif isinstance(value, Turned):
-                raise CaptureError(f"Output {key!r} has the batch as axis 1: return it with the batch as axis 0.")
+            elif isinstance(value, Laid):
+                raise CaptureError(f"Output {key!r} has not the batch alone as axis 0: return it so.")
             elif value is not None:
                 raise CaptureError(f"Output {key!r} of the model does not depend on its input.")
         return Network(self.program.nodes, outputs, previous=self.program.previous)
@@ -144,7 +146,9 @@ class Reader:
                     continue
                 self.symbol = self.symbol or str(value.shape[0])
                 node.meta["batch"] = self.symbol
-                shape = sample_shape(node, value)
+                if exported_sizes(node, value).place:
+                    raise CaptureError(f"Input {node.name!r} has shape {worded(value, self.symbol)}: the batch must be axis 0.")
+                shape = tuple(value.shape[1:])
                 op = ops.Input(shape, str(value.dtype).removeprefix("torch."))
                 self.values[node] = self.program.add(node.name, op, (), "", shape, value.dtype)
             else:
@@ -166,8 +170,7 @@ class Reader:
         sources = list(node.all_input_nodes)
         signals = any(holds_signal(self.values[source]) for source in sources)
         if operator_name(node) == "sym_size":
-            size = node.meta["val"]
-            return size if isinstance(size, int) else BATCH
+            return self.size(node)
         if not signals:
             return self.fold(node)
         if not node.users and "assert" in operator_name(node):
@@ -178,14 +181,12 @@ class Reader:
         reader = READERS.get(call.operator)
         if reader is None:
             raise unreadable(call)
-        value = read_turned(call, reader) if any(map(is_turned, call.arguments.values())) else reader(call)
-        check_shape(node, value)
-        return value
+        return read_laid(call, reader)
 
     def read_chain(self, call: Call, chain: Chain) -> Any:
         """Read the calls of one cell along a sequence as a loop; return what the first of them computes."""
         known = self.sequences.get(chain.base, self.values.get(chain.base))
-        source = known.signal if isinstance(known, Turned) else known
+        source = known.signal if isinstance(known, Laid) else known
         if not isinstance(source, Signal):
             return READERS[call.operator](call)
         outputs, results = recurrence.rolled(call, source, chain.first, chain.step, len(chain.calls))
@@ -203,24 +204,23 @@ class Reader:
 
     def fold(self, node: fx.Node) -> Any:
         """Compute a value that depends on no input; the batch counts as 1 there, to be broadcast."""
-        value = node.meta.get("val")
-        if isinstance(value, Tensor) and any(not isinstance(size, int) for size in value.shape) and not batch_second(value):
-            try:
-                sample_shape(node, value)
-            except CaptureError:
-                self.refuse_readers(node)
-                raise
-        args, kwargs = (map_aggregate(self.resolve(a), lambda v: 1 if v is BATCH else v) for a in (node.args, node.kwargs))
-        if isinstance(value, torch.SymInt):
-            raise CaptureError(f"Operator {operator_name(node)!r} {where(node)} computes with the size of the batch.")
+        if isinstance(node.meta.get("val"), torch.SymInt):
+            return self.size(node)
+        args, kwargs = (
+            map_aggregate(self.resolve(a), lambda v: v.factor if isinstance(v, BatchSize) else v)
+            for a in (node.args, node.kwargs)
+        )
         return node.target(*args, **kwargs)  # type: ignore[operator]
 
-    def refuse_readers(self, node: fx.Node) -> None:
-        """Refuse an operator without a row that reads `node`: the LSTM, not the empty state that is made for it."""
-        for user in node.users:
-            reads_signal = any(holds_signal(self.values.get(source)) for source in user.all_input_nodes)
-            if reads_signal and operator_name(user) not in READERS:
-                raise unreadable(Call(user, {}, self.program, self.leaf))
+    def size(self, node: fx.Node) -> int | BatchSize:
+        """Return a size that the model asks for: a number, or a multiple of the batch."""
+        size = node.meta["val"]
+        if isinstance(size, int):
+            return size
+        factor = multiple(size, self.symbol)
+        if factor is None:
+            raise CaptureError(f"Operator {operator_name(node)!r} {where(node)} computes with the size of the batch.")
+        return BatchSize(factor)
 
 
 def unknown(value: Any) -> Any:
@@ -230,51 +230,3 @@ def unknown(value: Any) -> Any:
     if not isinstance(value, Tensor):
         return None
     return Signal("", tuple(size if isinstance(size, int) else 1 for size in value.shape[1:]), value.dtype)
-
-
-def holds_signal(value: Any) -> bool:
-    """Whether a value, or any of several, depends on an input."""
-    return isinstance(value, Signal | Turned) or (isinstance(value, tuple | list) and any(map(holds_signal, value)))
-
-
-def is_turned(value: Any) -> bool:
-    """Whether a value, or any of several, has the batch as axis 1."""
-    return isinstance(value, Turned) or (isinstance(value, tuple | list) and any(map(is_turned, value)))
-
-
-def read_turned(call: Call, reader: Callable[[Call], Any]) -> Any:
-    """Read a call with values that have the batch as axis 1, if its operator knows how, or does not mind where it is."""
-    if call.operator in TURNING:
-        return reader(call)
-    if call.operator not in INDIFFERENT or any(isinstance(value, Signal) for value in call.arguments.values()):
-        raise call.refusal(
-            "it acts on a value with the batch as axis 1", "Bring the batch to axis 0 before it, such as by x.transpose(0, 1)."
-        )
-    straight = {name: value.signal if isinstance(value, Turned) else value for name, value in call.arguments.items()}
-    return Turned(reader(replace(call, arguments=straight)))
-
-
-def batch_second(value: Tensor) -> bool:
-    """Whether a constant has the batch as axis 1 alone, as initial states have."""
-    sizes = list(value.shape)
-    return len(sizes) > 1 and not isinstance(sizes[1], int) and all(isinstance(size, int) for size in (sizes[0], *sizes[2:]))
-
-
-def check_shape(node: fx.Node, value: Any) -> None:
-    """Hold a reader to the shape that the export found."""
-    expected = node.meta.get("val")
-    if isinstance(value, Signal) and isinstance(expected, Tensor) and value.shape != sample_shape(node, expected):
-        raise CaptureError(
-            f"Operator {operator_name(node)!r} {where(node)} was read with shape {value.shape} instead of "
-            f"{sample_shape(node, expected)}: please report this."
-        )
-
-
-def output_names(exported: ExportedProgram, count: int) -> list[str]:
-    """Return a key for each output: "output" for one, else the keys of a dict or positions."""
-    if count == 1:
-        return ["output"]
-    spec = exported.call_spec.out_spec
-    tree = torch.utils._pytree.tree_unflatten(list(range(count)), spec)  # noqa: SLF001 - torch.export's own structure
-    leaves, _ = torch.utils._pytree.tree_flatten_with_path(tree)  # noqa: SLF001
-    return [".".join(str(getattr(step, "key", getattr(step, "idx", step))) for step in path) for path, _ in leaves]

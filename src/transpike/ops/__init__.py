@@ -18,7 +18,7 @@ from transpike.ops.activation import (
 )
 from transpike.ops.arithmetic import Add, Constant, Divide, Identity, Input, MatMul, Maximum, Multiply, OnGrid
 from transpike.ops.linear import Affine, BatchNorm, Convolution, Linear, TransposedConvolution
-from transpike.ops.lookup import Embedding, Number, OneHot
+from transpike.ops.lookup import Embedding, LargestPlace, Number, OneHot, Whole
 from transpike.ops.normalisation import GroupNorm, LayerNorm, RMSNorm
 from transpike.ops.pooling import AdaptiveAveragePool, AdaptiveMaxPool, AveragePool, Largest, MaxPool, Mean
 from transpike.ops.recurrence import Choose, Collect, Element, Previous, Within
@@ -73,6 +73,8 @@ TRAITS: dict[type[Op], Trait] = {
     Number: Trait.DISCRETE,
     OneHot: Trait.DISCRETE,
     Within: Trait.DISCRETE,
+    Whole: Trait.DISCRETE,
+    LargestPlace: Trait.DISCRETE,
     Relu: Trait.ACTIVATION,
     Clip: Trait.ACTIVATION,
     LeakyRelu: Trait.ACTIVATION,
@@ -154,6 +156,7 @@ __all__ = [
     "Identity",
     "Input",
     "Largest",
+    "LargestPlace",
     "LayerNorm",
     "LeakyRelu",
     "Linear",
@@ -189,6 +192,7 @@ __all__ = [
     "Threshold",
     "TransposedConvolution",
     "Upsample",
+    "Whole",
     "Within",
     "ceiling",
 ]

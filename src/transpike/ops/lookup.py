@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,24 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from transpike.parts import Op
+
+FUNCTIONS: dict[str, Callable[..., Tensor]] = {
+    "eq": torch.eq,
+    "ne": torch.ne,
+    "lt": torch.lt,
+    "le": torch.le,
+    "gt": torch.gt,
+    "ge": torch.ge,
+    "and": torch.bitwise_and,
+    "bitwise_and": torch.bitwise_and,
+    "logical_and": torch.logical_and,
+    "or": torch.bitwise_or,
+    "bitwise_or": torch.bitwise_or,
+    "logical_or": torch.logical_or,
+    "bitwise_not": torch.bitwise_not,
+    "logical_not": torch.logical_not,
+    "mul": torch.mul,
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,3 +60,24 @@ class Number(Op):
 
     def __call__(self, x: Tensor) -> Tensor:
         return x.to(getattr(torch, self.dtype))
+
+
+@dataclass(frozen=True, eq=False)
+class Whole(Op):
+    """y = function(x, ...) for whole numbers and truth values, element by element: a row of `FUNCTIONS`."""
+
+    function: str
+
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        return FUNCTIONS[self.function](*inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class LargestPlace(Op):
+    """The place of the first of the largest whole numbers along `axis` (counted with the batch, never 0)."""
+
+    axis: int
+    keepdim: bool = False
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x.to(torch.int64).argmax(self.axis, keepdim=self.keepdim)

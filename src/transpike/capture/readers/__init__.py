@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 from transpike import ops
 from transpike.capture.call import Call
 from transpike.capture.readers import (
     activations,
     arithmetic,
+    einsum,
+    indexing,
     normalisation,
     pooling,
     products,
     recurrence,
+    repetition,
     shape,
     smooth,
     weights,
@@ -33,6 +38,7 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "mv": products.matmul,
     "bmm": products.matmul,
     "baddbmm": products.added_product,
+    "einsum": einsum.einsum,
     "scaled_dot_product_attention": products.attention,
     "addmm": weights.addmm,
     "batch_norm": lambda call: weights.batch_norm(call)[0],
@@ -50,6 +56,15 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "mul": arithmetic.multiplied,
     "div": arithmetic.divided,
     "neg": arithmetic.negated,
+    "maximum": arithmetic.larger,
+    "minimum": lambda call: arithmetic.larger(call, -1.0),
+    "where": arithmetic.chosen,
+    "masked_fill": arithmetic.filled_where,
+    "tril": lambda call: arithmetic.triangle(call, torch.tril),
+    "triu": lambda call: arithmetic.triangle(call, torch.triu),
+    **dict.fromkeys(("eq", "ne", "lt", "le", "gt", "ge"), arithmetic.compared),
+    **dict.fromkeys(("bitwise_and", "bitwise_or", "bitwise_not", "__and__", "__or__"), arithmetic.compared),
+    **dict.fromkeys(("logical_and", "logical_or", "logical_not"), arithmetic.compared),
     "relu": lambda call: call.emit(ops.Relu(), call.arguments["self"]),
     "relu6": lambda call: call.emit(ops.Clip(0.0, 6.0), call.arguments["self"]),
     "hardtanh": activations.clipped,
@@ -116,6 +131,26 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "adaptive_max_pool3d": pooling.adaptive_max_pool,
     "mean": pooling.mean,
     "sum": lambda call: pooling.mean(call, total=True),
+    "amax": pooling.largest,
+    "amin": lambda call: pooling.largest(call, -1.0),
+    "max": pooling.largest_along,
+    "min": lambda call: pooling.largest_along(call, -1.0),
+    "argmax": pooling.largest_place,
+    "var": pooling.variance,
+    "std": lambda call: pooling.variance(call, root=True),
+    "linalg_vector_norm": pooling.norm,
+    "cumsum": pooling.accumulated,
+    "index_select": indexing.picked,
+    "gather": indexing.gathered,
+    "index": indexing.indexed,
+    "repeat": repetition.repeated,
+    "repeat_interleave": repetition.repeat_interleaved,
+    "roll": repetition.rolled,
+    "flip": repetition.flipped,
+    "pixel_shuffle": repetition.pixels_shuffled,
+    "pixel_unshuffle": repetition.pixels_unshuffled,
+    "im2col": repetition.unfolded_images,
+    "unfold": repetition.unfolded,
     "view": shape.reshaped,
     "_unsafe_view": shape.reshaped,
     "reshape": shape.reshaped,
@@ -168,14 +203,30 @@ READERS: dict[str, Callable[[Call], Any]] = {
 }
 
 
-# Operators that act alike wherever the batch is, if what they read all has it in the same place.
+# Operators that act along axes that they name, along the last ones or along none: they do not mind where the batch is.
 INDIFFERENT = frozenset(
     (
-        *("linear", "relu", "relu6", "hardtanh", "clamp", "leaky_relu", "sigmoid", "tanh", "normal_curve", "add", "sub", "mul"),
-        *("neg", "dropout", "clone", "contiguous", "alias", "detach", "_to_copy", "embedding", "one_hot"),
+        *("linear", "relu", "relu6", "hardtanh", "clamp", "clamp_min", "leaky_relu", "sigmoid", "tanh", "normal_curve", "neg"),
+        *("gelu", "silu", "hardswish", "hardsigmoid", "mish", "elu", "selu", "celu", "softplus", "log_sigmoid", "threshold"),
+        *("exp", "log", "pow", "square", "sqrt", "rsqrt", "reciprocal", "abs", "erf", "sin", "cos", "glu"),
+        *("softmax", "_softmax", "log_softmax", "_log_softmax", "layer_norm", "rms_norm"),
+        *("mean", "sum", "amax", "amin", "max", "min", "argmax", "var", "std", "linalg_vector_norm", "cumsum"),
+        *("dropout", "clone", "contiguous", "alias", "detach", "to", "_to_copy", "type_as", "embedding", "one_hot"),
+        *("view", "_unsafe_view", "reshape", "flatten", "unflatten", "squeeze", "unsqueeze", "permute", "transpose"),
+        *("slice", "narrow", "select", "unbind", "cat", "concat", "stack", "split", "split_with_sizes", "chunk", "pad"),
+        *("expand", "repeat", "repeat_interleave", "roll", "flip", "index_select", "gather", "tril", "triu", "unfold"),
+        *("zeros_like", "new_zeros", "ones_like", "new_ones", "full_like", "new_full", "fill", "slice_scatter", "copy"),
+        *("constant_pad_nd",),
     )
 )
-TURNING = frozenset(("permute", "transpose", "slice", "select", "recurrent"))  # those that know where it is
+# Operators that take their operands as the model has them and bring them together themselves.
+ALIGNING = frozenset(
+    (
+        *("add", "sub", "rsub", "mul", "div", "maximum", "minimum", "where", "masked_fill", "eq", "ne", "lt", "le", "gt", "ge"),
+        *("bitwise_and", "bitwise_or", "bitwise_not", "__and__", "__or__", "logical_and", "logical_or", "logical_not"),
+        *("matmul", "mm", "mv", "bmm", "baddbmm", "scaled_dot_product_attention", "einsum", "index", "recurrent"),
+    )
+)
 
 
 def unreadable(call: Call) -> CaptureError:

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from transpike import ops
-from transpike.capture.call import Call, Signal
+from transpike.capture.call import Call
+from transpike.capture.layout import Signal
 from transpike.capture.readers.weights import need_constant
 
 
@@ -23,7 +24,7 @@ def clipped(call: Call) -> Signal:
 
 
 def leaky(call: Call) -> Signal:
-    slope = torch.tensor(float(call.negative_slope), dtype=call.node.meta["val"].dtype)
+    slope = torch.tensor(float(call.negative_slope), dtype=call.dtype)
     return call.emit(ops.LeakyRelu(slope), call.arguments["self"])
 
 
@@ -55,7 +56,7 @@ def trained_threshold(call: Call) -> Tensor:
 
 def softmax(call: Call, logarithm: bool = False) -> Signal:
     signal = call.arguments["self"]
-    return call.emit(ops.Softmax(call.axis(call.dim, len(signal.shape) + 1), logarithm), signal)
+    return call.emit(ops.Softmax(call.axis(call.dim, signal), logarithm), signal)
 
 
 def normal_curve(call: Call) -> Signal:

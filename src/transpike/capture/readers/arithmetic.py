@@ -1,14 +1,15 @@
-"""Readers of sums, products and casts."""
+"""Readers of sums, products, choices and casts."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 import torch
-from torch import Tensor
 
 from transpike import ops
-from transpike.capture.call import Call, Signal
+from transpike.capture.call import Call
+from transpike.capture.layout import Laid, Signal, parted
+from transpike.capture.readers.alignment import aligned, as_node
 
 
 def passed_on(call: Call) -> Signal:
@@ -18,71 +19,122 @@ def passed_on(call: Call) -> Signal:
 
 
 def cast(call: Call) -> Signal:
-    """Pass on a change of dtype or device that changes nothing; refuse real casts."""
-    source, result = call.node.args[0].meta["val"].dtype, call.node.meta["val"].dtype  # type: ignore[union-attr]
-    if not source.is_floating_point and result.is_floating_point:
-        return call.emit(ops.Number(str(result).removeprefix("torch.")), passed_on(call))
-    if source != result:
+    """Pass on a change of dtype or device that changes nothing; refuse real casts of what is no whole number."""
+    signal = passed_on(call)
+    source, result = signal.dtype, call.dtype
+    if source == result:
+        return signal
+    if source.is_floating_point:
         raise call.refusal(f"it casts {source} to {result}", "Cast the samples before they enter the model.")
-    return passed_on(call)
-
-
-def constant_term(call: Call, value: Any, signal: Signal) -> Tensor:
-    """Return a constant operand without the batch axis, in the dtype of the network."""
-    dtype = call.node.meta["val"].dtype
-    tensor = torch.as_tensor(value, dtype=dtype)
-    if tensor.ndim > len(signal.shape) + 1 or (tensor.ndim == len(signal.shape) + 1 and tensor.shape[0] != 1):
-        raise call.refusal(f"a constant of shape {tuple(tensor.shape)} varies along the batch")
-    return tensor[0] if tensor.ndim == len(signal.shape) + 1 else tensor
-
-
-def two_signals(call: Call, a: Signal, b: Signal) -> None:
-    """Refuse two signals whose batch axes do not meet."""
-    if len(a.shape) != len(b.shape):
-        raise call.refusal(f"its operands have {len(a.shape) + 1} and {len(b.shape) + 1} axes, so batches do not align")
+    return call.emit(ops.Number(str(result).removeprefix("torch.")), signal)
 
 
 def added(call: Call, sign: float = 1.0) -> Signal:
-    a, b = call.arguments["self"], call.other
-    scale = sign * call.arguments.get("alpha", 1)
-    if isinstance(a, Signal) and isinstance(b, Signal):
-        two_signals(call, a, b)
-        return call.emit(ops.Add(float(scale)), a, b)
-    if isinstance(a, Signal):
-        return call.emit(ops.Affine(None, scale * constant_term(call, b, a)), a)
-    factor = torch.tensor(scale, dtype=call.node.meta["val"].dtype)
-    return call.emit(ops.Affine(factor, constant_term(call, a, b)), b)
+    a, b = aligned(call, call.arguments["self"], call.other)
+    return plus(call, a, b, sign * call.arguments.get("alpha", 1))
 
 
 def reverse_subtracted(call: Call) -> Signal:
-    signal = call.arguments["self"]
-    factor = torch.tensor(-float(call.arguments.get("alpha", 1)), dtype=call.node.meta["val"].dtype)
-    if isinstance(call.other, Signal):
-        two_signals(call, call.other, signal)
-        return call.emit(ops.Add(float(factor)), call.other, signal)
-    return call.emit(ops.Affine(factor, constant_term(call, call.other, signal)), signal)
+    a, b = aligned(call, call.arguments["self"], call.other)
+    return plus(call, b, a, -float(call.arguments.get("alpha", 1)))
+
+
+def plus(call: Call, a: Signal | torch.Tensor, b: Signal | torch.Tensor, scale: float) -> Signal:
+    """Return a + scale b, one of which may be constant."""
+    if isinstance(a, Signal) and isinstance(b, Signal):
+        return call.emit(ops.Add(float(scale)), a, b)
+    if isinstance(b, torch.Tensor):
+        assert isinstance(a, Signal)
+        return call.emit(ops.Affine(None, scale * b), a)
+    assert isinstance(a, torch.Tensor)
+    factor = None if scale == 1 else torch.tensor(scale, dtype=call.dtype)
+    return call.emit(ops.Affine(factor, a), b)
 
 
 def multiplied(call: Call) -> Signal:
-    a, b = call.arguments["self"], call.other
+    a, b = aligned(call, call.arguments["self"], call.other)
+    if not call.dtype.is_floating_point:
+        return call.emit(ops.Whole("mul"), as_node(call, a), as_node(call, b))
     if isinstance(a, Signal) and isinstance(b, Signal):
-        two_signals(call, a, b)
         return call.emit(ops.Multiply(), a, b)
     signal, factor = (a, b) if isinstance(a, Signal) else (b, a)
-    return call.emit(ops.Affine(constant_term(call, factor, signal)), signal)
+    return call.emit(ops.Affine(factor), signal)
 
 
 def divided(call: Call) -> Signal:
-    a, b = call.arguments["self"], call.other
+    a, b = aligned(call, call.arguments["self"], call.other)
     if call.arguments.get("rounding_mode"):
         raise call.refusal("it rounds", "Divide without a rounding mode.")
-    if isinstance(a, Signal) and isinstance(b, Signal):
-        two_signals(call, a, b)
+    if isinstance(b, torch.Tensor):
+        return call.emit(ops.Affine(1 / b), a)
+    if isinstance(a, Signal):
         return call.emit(ops.Divide(), a, b)
-    if isinstance(b, Signal):
-        return call.emit(ops.Affine(constant_term(call, a, b)), call.emit(ops.Power(-1.0), b))
-    return call.emit(ops.Affine(1 / constant_term(call, b, a)), a)
+    inverse = call.emit(ops.Power(-1.0), b)
+    return call.emit(ops.Affine(a), inverse)
 
 
 def negated(call: Call) -> Signal:
-    return call.emit(ops.Affine(torch.tensor(-1.0, dtype=call.node.meta["val"].dtype)), call.arguments["self"])
+    return call.emit(ops.Affine(torch.tensor(-1.0, dtype=call.dtype)), call.arguments["self"])
+
+
+def larger(call: Call, sign: float = 1.0) -> Signal:
+    """max(a, b), or min(a, b) = -max(-a, -b); a constant one makes max(a, c) = c + relu(a - c)."""
+    minus = None if sign > 0 else ops.Affine(torch.tensor(sign, dtype=call.dtype))
+    a, b = (value for value in aligned(call, call.arguments["self"], call.other))
+    if isinstance(a, Signal) and isinstance(b, Signal):
+        a, b = (call.emit(minus, value) if minus else value for value in (a, b))
+        result = call.emit(ops.Maximum(), a, b)
+        return call.emit(minus, result) if minus else result
+    signal, bound = (a, b) if isinstance(a, Signal) else (b, a)
+    scale = minus.scale if minus else None
+    above = call.emit(ops.Relu(), call.emit(ops.Affine(scale, -sign * bound), signal))
+    return call.emit(ops.Affine(scale, bound), above)
+
+
+def chosen(call: Call) -> Signal:
+    """Choose a where a mask of truth values that come from outside holds, else b."""
+    return choice(call, call.condition, call.arguments["self"], call.other)
+
+
+def filled_where(call: Call) -> Signal:
+    """Set a number where a mask holds, else the signal."""
+    return choice(call, call.mask, call.value, call.arguments["self"])
+
+
+def choice(call: Call, *values: object) -> Signal:
+    """Choose by a mask: a constant one is a scale and a shift of what it picks from."""
+    mask, a, b = aligned(call, *values)
+    if isinstance(mask, Signal):
+        if mask.dtype.is_floating_point:
+            raise call.refusal("its mask must be of truth values")
+        return call.emit(ops.Choose(), mask, as_node(call, a), as_node(call, b))
+    if isinstance(a, Signal) and isinstance(b, Signal):
+        parts = [call.emit(ops.Affine(scale), value) for scale, value in ((mask, a), (1 - mask, b))]
+        return call.emit(ops.Add(), *parts)
+    signal, kept, fixed = (a, mask, (1 - mask) * b) if isinstance(a, Signal) else (b, 1 - mask, mask * a)
+    return call.emit(ops.Affine(kept, fixed), signal)
+
+
+def compared(call: Call) -> Signal:
+    """Read a comparison, or another elementary function of whole numbers and truth values."""
+    other = [call.arguments["other"]] if "other" in call.arguments else []
+    values = [call.arguments["self"], *other]
+    if any(parted(value)[0].dtype.is_floating_point for value in values if isinstance(value, Signal | Laid)):
+        raise call.refusal(
+            "it compares values that spikes stand for, which is no function of them that averages over time",
+            "Write the condition as an activation, such as relu, clamp, threshold or maximum.",
+        )
+    kinds = [value.dtype for value in values if isinstance(value, torch.Tensor)]
+    operands = aligned(call, *values, dtype=kinds[0] if kinds else torch.as_tensor(other[0]).dtype if plain(other) else None)
+    return call.emit(ops.Whole(call.operator.strip("_")), *(as_node(call, value) for value in operands))
+
+
+def plain(values: list[object]) -> bool:
+    """Whether there is an operand that is a number."""
+    return bool(values) and isinstance(values[0], int | float)
+
+
+def triangle(call: Call, keep: Callable[..., torch.Tensor]) -> Signal:
+    """Keep a triangle of the matrices in the last two axes."""
+    signal: Signal = call.arguments["self"]
+    return call.emit(ops.Affine(keep(torch.ones(signal.shape[-2:], dtype=call.dtype), call.diagonal)), signal)

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from transpike import ops
-from transpike.capture.call import Call, Signal
+from transpike.capture.call import Call
+from transpike.capture.layout import Signal
 from transpike.capture.readers.weights import need_constant
 
 

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from transpike import ops
-from transpike.capture.call import Call, Signal, Turned, outcome
+from transpike.capture.call import Call, outcome
+from transpike.capture.layout import TURNED, Laid, Signal
 from transpike.capture.readers.shape import as_signal
 from transpike.capture.sequences import GATES
 from transpike.ops import Sigmoid, Tanh
@@ -133,7 +134,7 @@ KINDS = {
 def layers(call: Call) -> tuple[Any, ...]:
     """Read a recurrent layer of one or more levels and directions: all outputs, and the last states [levels, batch, ...]."""
     kind = KINDS[call.kind]
-    turned = isinstance(call.data, Turned)
+    turned = isinstance(call.data, Laid)
     if turned == call.batch_first:
         raise call.refusal("it takes the axis of the batch for that of time", "Set batch_first as the data are laid out.")
     source: Signal = call.data.signal if turned else call.data
@@ -152,8 +153,8 @@ def layers(call: Call) -> tuple[Any, ...]:
             for name, values in states.items():
                 last[name].append(at(call, values, 0 if backwards else values.shape[0] - 1))
         source = call.emit(ops.Concatenate(len(outputs[0].shape)), *outputs) if len(outputs) > 1 else outputs[0]
-    finals = [Turned(beside(call, last[name])) for name in kind.states]
-    return (Turned(source) if turned else source, *finals)
+    finals = [Laid(beside(call, last[name]), TURNED) for name in kind.states]
+    return (Laid(source, TURNED) if turned else source, *finals)
 
 
 def mask_of(call: Call, count: int) -> Signal:
@@ -228,7 +229,7 @@ def initial_states(call: Call, kind: Kind, weights: Weights, place: int) -> dict
 
 def initial_state(call: Call, value: Any, place: int) -> Signal:
     """Return one of the initial states [levels, batch, hidden]."""
-    if isinstance(value, Turned):
+    if isinstance(value, Laid):
         return at(call, value.signal, place)
     if isinstance(value, Signal):
         raise call.refusal("its initial states have the batch as axis 0", "Give them as [layers, batch, hidden].")

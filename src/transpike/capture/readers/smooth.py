@@ -7,7 +7,8 @@ import math
 import torch
 
 from transpike import ops
-from transpike.capture.call import Call, Signal
+from transpike.capture.call import Call
+from transpike.capture.layout import Signal
 from transpike.parts import Op
 
 
@@ -37,7 +38,7 @@ def softplus(call: Call) -> Signal:
 
 def log_sigmoid(call: Call) -> Signal:
     """-softplus(-x)."""
-    minus = ops.Affine(torch.tensor(-1.0, dtype=call.node.meta["val"].dtype))
+    minus = ops.Affine(torch.tensor(-1.0, dtype=call.dtype))
     return call.emit(minus, call.emit(ops.Softplus(), call.emit(minus, call.arguments["self"])))
 
 
@@ -55,7 +56,7 @@ def power(call: Call) -> Signal:
     if isinstance(base, Signal) and isinstance(exponent, int | float):
         return base if exponent == 1 else call.emit(ops.Power(float(exponent)), base)
     if isinstance(exponent, Signal) and isinstance(base, int | float) and base > 0:
-        factor = torch.tensor(math.log(base), dtype=call.node.meta["val"].dtype)
+        factor = torch.tensor(math.log(base), dtype=call.dtype)
         return call.emit(ops.Exponential(), call.emit(ops.Affine(factor), exponent))
     raise call.refusal("only a signal to the power of a number, or a positive number to that of a signal, is pointwise")
 
@@ -63,7 +64,7 @@ def power(call: Call) -> Signal:
 def gated_halves(call: Call) -> Signal:
     """GLU: the first half times the sigmoid of the second."""
     signal = call.arguments["self"]
-    axis = call.axis(call.dim, len(signal.shape) + 1)
+    axis = call.axis(call.dim, signal)
     half = signal.shape[axis - 1] // 2
     first, second = (call.emit(ops.Slice(axis, start, start + half), signal) for start in (0, half))
     return call.emit(ops.Multiply(), first, call.emit(ops.Sigmoid(), second))

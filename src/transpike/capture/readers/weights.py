@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from transpike import ops
-from transpike.capture.call import Call, Signal, tuple_of
+from transpike.capture.call import Call, tuple_of
+from transpike.capture.layout import Signal
 
 
 def need_constant(call: Call, name: str) -> Tensor | None:
