@@ -8,6 +8,7 @@ from itertools import chain
 
 from torch import Tensor
 
+from transpike.codings import BiasOnce
 from transpike.network import Network, Node
 from transpike.neurons import FunctionOfSignals
 from transpike.neurons.functions import Decoded
@@ -71,9 +72,12 @@ class Layers:
             op = self.network.nodes[stage.name].op
             if isinstance(op, FunctionOfSignals):
                 value = self.computed(stage.name, op, steps)
+            elif isinstance(op, BiasOnce):
+                value = self.biased(stage.name, op, steps)
+            elif isinstance(op, Stateful):
+                value = self.play(stage, steps, observer)
             else:
-                stateful = isinstance(op, Stateful)
-                value = self.play(stage, steps, observer) if stateful else self.combined(stage.name, 0, steps)
+                value = self.combined(stage.name, 0, steps)
             observer.keep(stage.name, value)
             self.values[stage.name] = value
             for done in stage.frees:
@@ -98,6 +102,18 @@ class Layers:
         state = self.functions.setdefault(name, Decoded())
         sources = self.network.nodes[name].inputs
         return op.stretch(state, [self.value(source, 0, steps) for source in sources], steps)
+
+    def biased(self, name: str, op: BiasOnce, steps: int) -> Tensor:
+        """Return a value [time, batch, ...] with a bias at the very first step; later ones pass by as they are."""
+        (source,) = self.network.nodes[name].inputs
+        value = self.value(source, 0, steps)
+        if self.steps:
+            return value
+        others = {kept.untyped_storage().data_ptr() for kept in (*self.values.values(), *self.static.values())}
+        if value.untyped_storage().data_ptr() in others:
+            value = value.clone()
+        value[0] += op.bias
+        return value
 
     def seen(self, observer: Observer, name: str, step: int) -> None:
         """Let the observer look at a state after a step of this stretch."""

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from transpike.neurons import Neuron
 from transpike.neurons.base import Membrane, row
-from transpike.neurons.differential import DifferenceNeuron, Estimate
+from transpike.neurons.differential import DifferenceNeuron
 from transpike.parts import State, Stateful, full_map
 from transpike.simulation.scan import Rule, implementation, rule_of
 from transpike.simulation.scan.plain import scan as plain
@@ -36,10 +36,10 @@ class Player(Protocol):
 
 def player(op: Stateful, x: Tensor, first_sample: int) -> Player:
     """Return an op before its first step, for inputs shaped like `x` [batch, ...]."""
+    if compiles_differences(op, x):
+        return Differences(op, x)  # type: ignore[arg-type]
     x = channels_last(x)
     state = op.start(x, first_sample)
-    if compiles_differences(op, x):
-        return Differences(op, state)  # type: ignore[arg-type]
     rule = rule_of(op)
     if rule is None or x.dtype not in SCANNED:
         return Stepped(op, state)
@@ -74,23 +74,31 @@ class Stepped:
 
 
 class Differences:
-    """Difference neurons, in compiled loops."""
+    """Difference neurons, in compiled loops; images stay channels-last, attention heads as they are."""
 
-    def __init__(self, op: DifferenceNeuron, state: Estimate) -> None:
+    def __init__(self, op: DifferenceNeuron, x: Tensor) -> None:
         self.op = op
-        self.state = state
-        self.threshold = flat(state.threshold[None])[0]
-        self.potential, self.total, self.count = (flat(x[None])[0] for x in (state.potential, state.total, state.count))
+        self.images = x.ndim == IMAGES and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+        self.state = op.start(x if self.images else x.contiguous())
+        self.threshold, self.potential, self.total, self.count = (
+            self.flat(part[None])[0]
+            for part in (self.state.threshold, self.state.potential, self.state.total, self.state.count)
+        )
+
+    def flat(self, x: Tensor) -> Tensor:
+        """Return [time, neurons] of [time, batch, ...], in the order of the memory of the states."""
+        return flat(x) if self.images else x.reshape(len(x), -1)
 
     def play(self, tiles: Iterable[Tensor], steps: int, stops: Collection[int], look: Callable[[int], None]) -> Tensor:
         from transpike.simulation.scan.compiled import scan_differences  # which needs numba
 
-        sent = room(self.state.potential, steps)
-        trains = flat(sent)
+        like = self.state.potential
+        sent = room(like, steps) if self.images else like.new_empty((steps, *like.shape))
+        trains = self.flat(sent)
         end = 0
         for current in tiles:
             begin, end = end, end + len(current)
-            currents = flat(current[:1] if current.stride(0) == 0 else current)
+            currents = self.flat(current[:1] if current.stride(0) == 0 else current)
             first = begin
             for last in sorted({step for step in stops if begin < step < end} | {end}):
                 received = currents if len(currents) == 1 else currents[first - begin : last - begin]
