@@ -115,12 +115,21 @@ ARCHITECTURES: dict[str, Architecture] = {
         "MobileViTV2ForImageClassification", "MobileViTV2Config", {"width_multiplier": 0.25, "image_size": 64}, images(64)
     ),
     "CvT": Architecture(
-        "CvtForImageClassification", "CvtConfig", {"embed_dim": [8, 16, 32], "num_heads": [1, 2, 2], "depth": [1, 1, 2]}, images(64)
+        "CvtForImageClassification",
+        "CvtConfig",
+        {"embed_dim": [8, 16, 32], "num_heads": [1, 2, 2], "depth": [1, 1, 2]},
+        images(64),
     ),
     "LeViT": Architecture(
         "LevitForImageClassification",
         "LevitConfig",
-        {"hidden_sizes": [16, 24, 32], "num_attention_heads": [2, 2, 2], "depths": [1, 1, 1], "key_dim": [8, 8, 8], "image_size": 64},
+        {
+            "hidden_sizes": [16, 24, 32],
+            "num_attention_heads": [2, 2, 2],
+            "depths": [1, 1, 1],
+            "key_dim": [8, 8, 8],
+            "image_size": 64,
+        },
         images(64),
     ),
     "PVT": Architecture(
@@ -155,7 +164,14 @@ ARCHITECTURES: dict[str, Architecture] = {
     "FocalNet": Architecture(
         "FocalNetForImageClassification",
         "FocalNetConfig",
-        {"embed_dim": 8, "depths": [1, 1], "hidden_sizes": [8, 16], "focal_levels": [2, 2], "focal_windows": [3, 3], "image_size": 32},
+        {
+            "embed_dim": 8,
+            "depths": [1, 1],
+            "hidden_sizes": [8, 16],
+            "focal_levels": [2, 2],
+            "focal_windows": [3, 3],
+            "image_size": 32,
+        },
         images(32),
     ),
     # Attention over patches of an image.
@@ -217,13 +233,19 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     "ALBERT": Architecture("AlbertForSequenceClassification", "AlbertConfig", {**TEXT, "embedding_size": 16}, masked_words),
     "ELECTRA": Architecture("ElectraForSequenceClassification", "ElectraConfig", {**TEXT, "embedding_size": 16}, masked_words),
-    "DeBERTa": Architecture("DebertaForSequenceClassification", "DebertaConfig", {**TEXT, "relative_attention": True}, masked_words),
+    "DeBERTa": Architecture(
+        "DebertaForSequenceClassification", "DebertaConfig", {**TEXT, "relative_attention": True}, masked_words
+    ),
     "DeBERTa V2": Architecture(
         "DebertaV2ForSequenceClassification", "DebertaV2Config", {**TEXT, "relative_attention": True}, masked_words
     ),
     "MPNet": Architecture("MPNetForSequenceClassification", "MPNetConfig", TEXT, masked_words),
-    "ConvBERT": Architecture("ConvBertForSequenceClassification", "ConvBertConfig", {**TEXT, "embedding_size": 32}, masked_words),
-    "SqueezeBERT": Architecture("SqueezeBertForSequenceClassification", "SqueezeBertConfig", {**TEXT, "embedding_size": 32}, masked_words),
+    "ConvBERT": Architecture(
+        "ConvBertForSequenceClassification", "ConvBertConfig", {**TEXT, "embedding_size": 32}, masked_words
+    ),
+    "SqueezeBERT": Architecture(
+        "SqueezeBertForSequenceClassification", "SqueezeBertConfig", {**TEXT, "embedding_size": 32}, masked_words
+    ),
     "MobileBERT": Architecture(
         "MobileBertForSequenceClassification",
         "MobileBertConfig",
@@ -237,7 +259,15 @@ ARCHITECTURES: dict[str, Architecture] = {
     "Funnel": Architecture(
         "FunnelForSequenceClassification",
         "FunnelConfig",
-        {"vocab_size": WORDS, "block_sizes": [1, 1], "num_decoder_layers": 1, "d_model": 32, "n_head": 4, "d_head": 8, "d_inner": 64},
+        {
+            "vocab_size": WORDS,
+            "block_sizes": [1, 1],
+            "num_decoder_layers": 1,
+            "d_model": 32,
+            "n_head": 4,
+            "d_head": 8,
+            "d_inner": 64,
+        },
         words,
     ),
     "XLNet": Architecture(
@@ -263,7 +293,10 @@ ARCHITECTURES: dict[str, Architecture] = {
         words,
     ),
     "GPT": Architecture(
-        "OpenAIGPTLMHeadModel", "OpenAIGPTConfig", {"vocab_size": WORDS, "n_positions": 40, "n_embd": 32, "n_layer": 2, "n_head": 4}, words
+        "OpenAIGPTLMHeadModel",
+        "OpenAIGPTConfig",
+        {"vocab_size": WORDS, "n_positions": 40, "n_embd": 32, "n_layer": 2, "n_head": 4},
+        words,
     ),
     "GPT-Neo": Architecture(
         "GPTNeoForCausalLM",
@@ -290,14 +323,24 @@ ARCHITECTURES: dict[str, Architecture] = {
     "CodeGen": Architecture(
         "CodeGenForCausalLM",
         "CodeGenConfig",
-        {"vocab_size": WORDS, "n_positions": 40, "n_ctx": 40, "n_embd": 32, "n_layer": 2, "n_head": 4, "rotary_dim": 4, "use_cache": False},
+        {
+            "vocab_size": WORDS,
+            "n_positions": 40,
+            "n_ctx": 40,
+            "n_embd": 32,
+            "n_layer": 2,
+            "n_head": 4,
+            "rotary_dim": 4,
+            "use_cache": False,
+        },
         words,
     ),
-    "OPT": Architecture(
-        "OPTForCausalLM", "OPTConfig", {**DECODER, "ffn_dim": 64, "word_embed_proj_dim": 32}, words
-    ),
+    "OPT": Architecture("OPTForCausalLM", "OPTConfig", {**DECODER, "ffn_dim": 64, "word_embed_proj_dim": 32}, words),
     "BLOOM": Architecture(
-        "BloomForCausalLM", "BloomConfig", {"vocab_size": WORDS, "hidden_size": 32, "n_layer": 2, "n_head": 4, "use_cache": False}, words
+        "BloomForCausalLM",
+        "BloomConfig",
+        {"vocab_size": WORDS, "hidden_size": 32, "n_layer": 2, "n_head": 4, "use_cache": False},
+        words,
     ),
     "Llama": Architecture("LlamaForCausalLM", "LlamaConfig", GROUPED, words),
     "Mistral": Architecture("MistralForCausalLM", "MistralConfig", {**GROUPED, "sliding_window": 4}, words),
@@ -310,7 +353,10 @@ ARCHITECTURES: dict[str, Architecture] = {
     "StableLM": Architecture("StableLmForCausalLM", "StableLmConfig", GROUPED, words),
     "OLMo": Architecture("OlmoForCausalLM", "OlmoConfig", GROUPED, words),
     "Falcon": Architecture(
-        "FalconForCausalLM", "FalconConfig", {"vocab_size": WORDS, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "use_cache": False}, words
+        "FalconForCausalLM",
+        "FalconConfig",
+        {"vocab_size": WORDS, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "use_cache": False},
+        words,
     ),
     "Cohere": Architecture("CohereForCausalLM", "CohereConfig", GROUPED, words),
     "Granite": Architecture("GraniteForCausalLM", "GraniteConfig", GROUPED, words),

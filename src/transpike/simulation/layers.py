@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 
+import torch
 from torch import Tensor
 
 from transpike.codings import BiasOnce
@@ -14,7 +15,7 @@ from transpike.neurons import FunctionOfSignals
 from transpike.neurons.functions import Decoded
 from transpike.ops import Add, Convolution, Input, Linear
 from transpike.parts import Stateful
-from transpike.simulation.playing import Player, player
+from transpike.simulation.playing import IMAGES, Player, player
 from transpike.simulation.stages import Stage, Stages
 from transpike.simulation.stepper import channels_last
 from transpike.simulation.whole import WholeConvolution
@@ -111,7 +112,8 @@ class Layers:
             return value
         others = {kept.untyped_storage().data_ptr() for kept in (*self.values.values(), *self.static.values())}
         if value.untyped_storage().data_ptr() in others:
-            value = value.clone()
+            images = value[0].ndim == IMAGES and value[0].is_contiguous(memory_format=torch.channels_last)
+            value = value.clone(memory_format=torch.preserve_format if images else torch.contiguous_format)
         value[0] += op.bias
         return value
 
@@ -120,8 +122,8 @@ class Layers:
         observer.look(name, self.steps + step)
 
     def tiles(self, name: str, steps: int, tile: int) -> Iterator[Tensor]:
-        """Yield the value [time, batch, ...] of a node in this stretch, `tile` steps at a time; a static one at once."""
-        size = steps if name in self.stages.static else tile
+        """Yield the value [time, batch, ...] of a node in this stretch, `tile` steps at a time; one that is there at once."""
+        size = steps if name in self.stages.static or name in self.stages.kept else tile
         for begin in range(0, steps, size):
             yield self.value(name, begin, min(begin + size, steps))
 

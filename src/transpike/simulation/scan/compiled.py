@@ -17,6 +17,7 @@ from transpike.neurons.differential import EXPONENTS, NEAREST, SLACK, Difference
 
 Floats = npt.NDArray[Any]
 BLOCK = 2048  # neurons: their potentials, counts, thresholds and currents of one step take 32 KB in float32
+FEWER = 512  # difference neurons, which have more arrays
 PIECE = 1 << 18  # updates that are worth a thread
 
 
@@ -187,7 +188,7 @@ def differences(
     first = begin
     while first < end:
         low = first % size
-        high = min(low + BLOCK, size, low + end - first)
+        high = min(low + FEWER, size, low + end - first)
         last = first + high - low
         v, c, n = potential[first:last], total[first:last], count[first:last]
         height, near = threshold[low:high], limit[low:high]
