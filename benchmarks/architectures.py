@@ -95,7 +95,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "EfficientNet": Architecture(
         "EfficientNetForImageClassification",
         "EfficientNetConfig",
-        {"width_coefficient": 0.25, "depth_coefficient": 0.3, "hidden_dim": 32, "image_size": 64},
+        {"width_coefficient": 0.25, "depth_coefficient": 0.3, "hidden_dim": 320, "image_size": 64},
         images(64),
     ),
     "ConvNeXt": Architecture("ConvNextForImageClassification", "ConvNextConfig", STAGES, images(64)),
@@ -117,7 +117,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "CvT": Architecture(
         "CvtForImageClassification",
         "CvtConfig",
-        {"embed_dim": [8, 16, 32], "num_heads": [1, 2, 2], "depth": [1, 1, 2]},
+        {"embed_dim": [8, 16, 32], "num_heads": [1, 2, 2], "depth": [1, 2, 3]},
         images(64),
     ),
     "LeViT": Architecture(

@@ -15,9 +15,10 @@ from transpike.data import Batch
 from transpike.network import Network, forward
 from transpike.parts import Op
 from transpike.passes import apply
-from zoo import FEATURES, ZOO
+from zoo import ANALOGUE, FEATURES, ZOO
 
 MODELS = {**ZOO, **FEATURES}
+EVERY = {**MODELS, **ANALOGUE}
 DECIMALS = {torch.float32: 1e-4, torch.float64: 1e-9}
 
 
@@ -28,8 +29,8 @@ def subject(name, dtype=torch.float64):
 
 @cache
 def captured(name, dtype):
-    model, samples = MODELS[name]()
-    inputs = tuple(x.to(dtype) for x in (samples if isinstance(samples, tuple) else (samples,)))
+    model, samples = EVERY[name]()
+    inputs = tuple(x.to(dtype) if x.is_floating_point() else x for x in (samples if isinstance(samples, tuple) else (samples,)))
     model = model.to(dtype)
     return model, inputs, capture(model, inputs)
 

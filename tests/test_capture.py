@@ -9,13 +9,13 @@ import torch
 from torch import nn
 
 import transpike as tp
-from helpers import DECIMALS, MODELS, ZOO, answers, flat, largest_difference, subject
+from helpers import DECIMALS, EVERY, ZOO, answers, flat, largest_difference, subject
 from transpike.capture import capture
 from transpike.ops import TRAITS, BatchNorm, Constant, Convolution
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", EVERY)
 def test_network_computes_what_the_model_computes(name, dtype):
     model, inputs, network = subject(name, dtype)
     with torch.inference_mode():
@@ -25,7 +25,7 @@ def test_network_computes_what_the_model_computes(name, dtype):
     assert largest_difference(answers(network, [x[:1] for x in inputs]), alone) <= DECIMALS[dtype]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", EVERY)
 def test_nodes_are_of_the_vocabulary_and_name_places_of_the_model(name):
     model, _, network = subject(name)
     places = dict(model.named_modules())

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from helpers import MODELS, flat, subject
+from helpers import EVERY, flat, subject
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", EVERY)
 def test_answers_vary_from_sample_to_sample(name):
     model, inputs, _ = subject(name)
     with torch.inference_mode():
@@ -16,8 +16,8 @@ def test_answers_vary_from_sample_to_sample(name):
             assert answer.std(0).max() > 0.01
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", EVERY)
 def test_models_are_the_same_each_time(name):
-    (one, inputs), (two, others) = MODELS[name](), MODELS[name]()
+    (one, inputs), (two, others) = EVERY[name](), EVERY[name]()
     assert all(torch.equal(a, b) for a, b in zip(flat(inputs), flat(others), strict=True))
     assert all(torch.equal(a, b) for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))

@@ -14,6 +14,7 @@ import transpike.errors
 from transpike.capture.layout import STRAIGHT, Layout, Signal, Sizes, sizes_of
 from transpike.errors import CaptureError
 from transpike.network import Node
+from transpike.ops import Embedding, Input
 from transpike.parts import Op
 
 PACKAGES = tuple(str(Path(file).parent).replace("\\", "/") + "/" for file in (torch.__file__, transpike.errors.__file__))
@@ -40,7 +41,7 @@ class Program:
         while name in self.nodes:
             name, number = f"{wanted}_{number}", number + 1
         self.nodes[name] = Node(name, op, tuple(signal.name for signal in inputs), origin)
-        return Signal(name, shape, dtype)
+        return Signal(name, shape, dtype, whole(op, inputs))
 
 
 @dataclass
@@ -106,6 +107,13 @@ class Call:
         """Return the error that names this operator, its place and the reason."""
         tail = f" {advice}" if advice else ""
         return CaptureError(f"Operator {self.operator!r} {where(self.node)} cannot be captured: {reason}.{tail}")
+
+
+def whole(op: Op, inputs: Sequence[Signal]) -> bool:
+    """Whether what an op makes depends on whole numbers alone that come from outside."""
+    if isinstance(op, Input):
+        return not getattr(torch, op.dtype).is_floating_point
+    return not isinstance(op, Embedding) and all(signal.whole for signal in inputs)
 
 
 def outcome(op: Op, inputs: Sequence[Signal]) -> Tensor:

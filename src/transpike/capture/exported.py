@@ -219,7 +219,8 @@ class Reader:
             return size
         factor = multiple(size, self.symbol)
         if factor is None:
-            raise CaptureError(f"Operator {operator_name(node)!r} {where(node)} computes with the size of the batch.")
+            what = "computes with the size of the batch" if self.symbol in str(size) else "has a size that depends on values"
+            raise CaptureError(f"Operator {operator_name(node)!r} {where(node)} {what}.")
         return BatchSize(factor)
 
 

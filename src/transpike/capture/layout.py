@@ -12,11 +12,15 @@ import torch
 
 @dataclass(frozen=True)
 class Signal:
-    """A value that depends on an input: the node that computes it, the shape of one sample, and the kind of its numbers."""
+    """A value that depends on an input: the node that computes it, the shape of one sample, and the kind of its numbers.
+
+    `whole` says that it depends on whole numbers alone that come from outside, such as a mask: it is there before any spike.
+    """
 
     name: str
     shape: tuple[int, ...]
     dtype: torch.dtype = torch.float32
+    whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,8 +117,15 @@ def sizes_of(shape: Sequence[Any], symbol: str) -> Sizes | None:
     places = [place for place, factor in enumerate(factors) if factor is not None]
     if len(places) != 1:
         return None
-    others = [size for place, size in enumerate(shape) if place != places[0]]
+    others = [number(size) for place, size in enumerate(shape) if place != places[0]]
     factor = factors[places[0]]
-    if factor is None or not all(isinstance(size, int) for size in others):
+    if factor is None or None in others:
         return None
-    return Sizes(places[0], factor, tuple(others))
+    return Sizes(places[0], factor, tuple(size for size in others if size is not None))
+
+
+def number(size: Any) -> int | None:
+    """Return a size that is a number, perhaps written as a formula; None for any other."""
+    if isinstance(size, int):
+        return size
+    return int(size.node.expr) if size.node.expr.is_Integer else None

@@ -43,7 +43,9 @@ class Add(Op):
     scale: float = 1.0
 
     def __call__(self, a: Tensor, b: Tensor) -> Tensor:
-        return a + b if self.scale == 1 else torch.add(a, b, alpha=self.scale)
+        if self.scale in (1, -1):
+            return a + b if self.scale == 1 else a - b
+        return torch.add(a, b, alpha=self.scale)
 
 
 @dataclass(frozen=True, eq=False)

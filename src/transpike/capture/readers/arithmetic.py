@@ -24,7 +24,7 @@ def cast(call: Call) -> Signal:
     source, result = signal.dtype, call.dtype
     if source == result:
         return signal
-    if source.is_floating_point:
+    if not signal.whole:
         raise call.refusal(f"it casts {source} to {result}", "Cast the samples before they enter the model.")
     return call.emit(ops.Number(str(result).removeprefix("torch.")), signal)
 
@@ -45,7 +45,7 @@ def plus(call: Call, a: Signal | torch.Tensor, b: Signal | torch.Tensor, scale: 
         return call.emit(ops.Add(float(scale)), a, b)
     if isinstance(b, torch.Tensor):
         assert isinstance(a, Signal)
-        return call.emit(ops.Affine(None, scale * b), a)
+        return call.emit(ops.Affine(None, (scale * b).to(call.dtype)), a)
     assert isinstance(a, torch.Tensor)
     factor = None if scale == 1 else torch.tensor(scale, dtype=call.dtype)
     return call.emit(ops.Affine(factor, a), b)
@@ -53,7 +53,7 @@ def plus(call: Call, a: Signal | torch.Tensor, b: Signal | torch.Tensor, scale: 
 
 def multiplied(call: Call) -> Signal:
     a, b = aligned(call, call.arguments["self"], call.other)
-    if not call.dtype.is_floating_point:
+    if isinstance(a, Signal) and isinstance(b, Signal) and a.whole and b.whole:
         return call.emit(ops.Whole("mul"), as_node(call, a), as_node(call, b))
     if isinstance(a, Signal) and isinstance(b, Signal):
         return call.emit(ops.Multiply(), a, b)
@@ -105,7 +105,7 @@ def choice(call: Call, *values: object) -> Signal:
     """Choose by a mask: a constant one is a scale and a shift of what it picks from."""
     mask, a, b = aligned(call, *values)
     if isinstance(mask, Signal):
-        if mask.dtype.is_floating_point:
+        if not mask.whole:
             raise call.refusal("its mask must be of truth values")
         return call.emit(ops.Choose(), mask, as_node(call, a), as_node(call, b))
     if isinstance(a, Signal) and isinstance(b, Signal):
@@ -119,7 +119,7 @@ def compared(call: Call) -> Signal:
     """Read a comparison, or another elementary function of whole numbers and truth values."""
     other = [call.arguments["other"]] if "other" in call.arguments else []
     values = [call.arguments["self"], *other]
-    if any(parted(value)[0].dtype.is_floating_point for value in values if isinstance(value, Signal | Laid)):
+    if not all(parted(value)[0].whole for value in values if isinstance(value, Signal | Laid)):
         raise call.refusal(
             "it compares values that spikes stand for, which is no function of them that averages over time",
             "Write the condition as an activation, such as relu, clamp, threshold or maximum.",

@@ -40,6 +40,8 @@ def einsum(call: Call) -> Signal:
         raise call.refusal("it is no product of two signals with the batch of both along one axis")
     (samples,) = batch
     result = output.replace(samples, "")
+    if weights := weighted(inputs, values, samples, result):
+        return weighted_sum(call, weights, samples, result)
     operands = [labelled(call, value, letters, samples) for letters, value in zip(inputs, values, strict=True)]
     kept = [
         summed(call, value, set(result).union(*(other.letters for other in operands if other is not value)))
@@ -47,6 +49,45 @@ def einsum(call: Call) -> Signal:
     ]
     final = product(call, kept[0], kept[1], result) if len(kept) > 1 else kept[0]
     return ordered(call, final, result).signal
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A signal times a constant of which no axis is both in the signal and in the result: a linear layer."""
+
+    value: Any
+    letters: str
+    constant: Tensor
+    names: str
+
+
+def weighted(inputs: list[str], values: list[Any], samples: str, result: str) -> Weights | None:
+    """Return a product as a signal and weights, if it is one."""
+    order = sorted(range(len(values)), key=lambda place: isinstance(values[place], Tensor))
+    if len(values) == 1 or not isinstance(values[order[1]], Tensor):
+        return None
+    first, second = order
+    both = set(inputs[first]) & set(inputs[second])
+    if not both or samples in inputs[second] or both & set(result) or not set(inputs[second]) <= both | set(result):
+        return None
+    return Weights(values[first], inputs[first], values[second], inputs[second])
+
+
+def weighted_sum(call: Call, weights: Weights, samples: str, result: str) -> Signal:
+    """Read a product with weights as a linear layer over the axes that both have, brought behind the others."""
+    signal = labelled(call, weights.value, weights.letters, samples)
+    inner = "".join(letter for letter in signal.letters if letter in weights.names)
+    signal = summed(call, signal, {*result, *inner})
+    rows = "".join(letter for letter in signal.letters if letter not in inner)
+    columns = "".join(letter for letter in weights.names if letter not in inner)
+    table = weights.constant.permute([weights.names.index(letter) for letter in columns + inner])
+    sizes = {**signal.sizes, **dict(zip(columns, table.shape, strict=False))}
+    flat = stacked(call, signal, (rows, inner), sizes)
+    width = math.prod(sizes[letter] for letter in inner)
+    product = call.emit(ops.Linear(table.reshape(-1, width).contiguous()), flat)
+    shape = tuple(sizes[letter] for letter in rows + columns)
+    apart = product if product.shape == shape else call.emit(ops.Reshape(shape), product)
+    return ordered(call, Labelled(apart, rows + columns), result).signal
 
 
 def terms(call: Call) -> tuple[list[str], str]:
@@ -61,7 +102,10 @@ def labelled(call: Call, value: Any, letters: str, samples: str) -> Labelled:
     """Return an operand with its letters; a constant gets a node of its own."""
     if isinstance(value, Tensor):
         if samples in letters:
-            raise call.refusal("a constant varies along the batch")
+            place = letters.index(samples)
+            if value.shape[place] != 1:
+                raise call.refusal("a constant varies along the batch")
+            value, letters = value.squeeze(place), letters.replace(samples, "")
         name = call.program.add("constant", ops.Constant(value[None]), (), call.origin, tuple(value.shape), value.dtype)
         return Labelled(name, letters)
     signal, layout = parted(value)

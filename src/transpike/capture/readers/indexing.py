@@ -76,8 +76,7 @@ def fixed(call: Call, signal: Signal, places: list[Tensor | None]) -> Signal:
     if given != list(range(given[0], given[-1] + 1)) or given[0] == 0:
         raise call.refusal("it picks along the batch, or along axes that are no neighbours")
     start, count = given[0], len(given)
-    numbers = [place.nonzero().flatten() if place.dtype == torch.bool else place for place in places if place is not None]
-    numbers = list(torch.broadcast_tensors(*numbers))
+    numbers = list(torch.broadcast_tensors(*(place for place in places if place is not None)))
     sizes = signal.shape[start - 1 : start - 1 + count]
     flat = torch.zeros_like(numbers[0])
     for size, number in zip(sizes, numbers, strict=True):

@@ -91,7 +91,7 @@ def largest_along(call: Call, sign: float = 1.0) -> tuple[Signal, None]:
 
 def largest_place(call: Call) -> Signal:
     signal = call.arguments["self"]
-    if signal.dtype.is_floating_point:
+    if not signal.whole:
         raise call.refusal("a place among values that spikes stand for is no average over time", "Take it of the answers.")
     (axis,) = reduced_axes(call, signal)
     return call.emit(ops.LargestPlace(axis, call.keepdim), signal)

@@ -103,6 +103,23 @@ def unfolded_images(call: Call) -> Signal:
     )
 
 
+def folded_images(call: Call) -> Signal:
+    """col2im: each value added where its window lies, a transposed convolution whose weights are 0 and 1."""
+    signal = call.arguments["self"]
+    height, width = tuple_of(call.kernel_size, 2)
+    stride, padding, dilation = (tuple_of(value, 2) for value in (call.stride, call.padding, call.dilation))
+    sizes = zip(call.output_size, (height, width), stride, padding, dilation, strict=True)
+    counts, spare = [], []
+    for size, kernel, step, border, gap in sizes:
+        reach = size + 2 * border - gap * (kernel - 1) - 1
+        counts.append(reach // step + 1)
+        spare.append(reach % step)
+    channels = signal.shape[0] // (height * width)
+    weight = torch.eye(height * width, dtype=call.dtype).reshape(-1, 1, height, width).repeat(channels, 1, 1, 1)
+    windows = call.emit(ops.Reshape((signal.shape[0], *counts)), signal)
+    return call.emit(ops.TransposedConvolution(weight, None, stride, padding, tuple(spare), channels, dilation), windows)
+
+
 def unfolded(call: Call) -> Signal:
     """Windows along one axis, behind all others."""
     signal = call.arguments["self"]

@@ -180,6 +180,10 @@ def chunk(call: Call) -> tuple[Signal, ...]:
 def padded(call: Call) -> Signal:
     signal = call.arguments["self"]
     widths, mode = tuple(int(width) for width in call.pad), call.arguments.get("mode", "constant")
+    while widths and widths[-2:] == (0, 0):
+        widths = widths[:-2]
+    if not widths:
+        return signal
     if len(widths) > 2 * (call.layout.rank(signal) - 1 - call.layout.place):
         raise call.refusal("it pads the batch")
     return call.emit(ops.Pad(widths, mode, float(call.arguments.get("value") or 0.0)), signal)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from transpike import ops
 from transpike.capture.call import Call, tuple_of
-from transpike.capture.layout import Signal
+from transpike.capture.layout import STRAIGHT, Signal
 
 
 def need_constant(call: Call, name: str) -> Tensor | None:
@@ -82,4 +82,13 @@ def batch_norm(call: Call) -> tuple[Signal, None, None]:
     scale, shift = call.weight, call.bias
     scale = torch.ones_like(mean) if scale is None else scale
     shift = torch.zeros_like(mean) if shift is None else shift
-    return call.emit(ops.BatchNorm(scale, shift, mean, variance, call.eps), call.input), None, None
+    norm = ops.BatchNorm(scale, shift, mean, variance, call.eps)
+    return call.emit(norm if call.layout == STRAIGHT else along_channels(call, norm), call.input), None, None
+
+
+def along_channels(call: Call, norm: ops.BatchNorm) -> ops.Affine:
+    """Return batch norm as a scale and a shift along the model's axis 1, wherever the signal has it."""
+    axis = call.axis(1, call.input)
+    shape = (-1, *[1] * (len(call.input.shape) - axis))
+    scale, shift = (values.to(norm.scale.dtype).reshape(shape) for values in norm.affine())
+    return ops.Affine(scale, shift)
