@@ -11,8 +11,8 @@ from transpike.analysis.operations import count_work
 from transpike.errors import ArgumentError
 from transpike.network import shapes
 from transpike.network.grammar import Carried, carried
-from transpike.neurons import CountProduct, Levels, MeanProduct, Neuron, Population
-from transpike.ops import Linear
+from transpike.neurons import CountProduct, Levels, MeanFunction, Neuron, Population
+from transpike.ops import Linear, Multiply
 from transpike.passes import CalibratedThresholds, InsertPopulations, MultiplyCounts, MultiplyMeans, QuantileThresholds
 from unrolled import unrolled
 
@@ -79,7 +79,7 @@ def test_products_of_counts_are_those_of_values(name, recipe):
     """Whole numbers in between: only the last bits differ. Every product of an LSTM or GRU has a population for a factor."""
     _, inputs, network = spiking_loop(name, recipe)
     _, _, counting = spiking_loop(name, tp.recipes[recipe].with_products(MultiplyCounts()))
-    assert len(counting.having(CountProduct)) == len(counting.having(MeanProduct)) == len(network.having(MeanProduct))
+    assert len(counting.having(CountProduct)) == len(counting.having(MeanFunction)) == len(network.having(MeanFunction))
     torch.testing.assert_close(tp.simulate(counting, inputs).outputs, tp.simulate(network, inputs).outputs, rtol=0, atol=1e-12)
     work = count_work(counting)
     assert (work.products, work.multiplications, len(work.count_products)) == ((), 0, len(counting.having(CountProduct)))
@@ -92,21 +92,23 @@ def test_a_product_of_counts_is_repeated_addition():
     a, b = (torch.randint(-size, size, (50,), generator=generator) for _ in range(2))
     first, second = Levels(0.0, 1 / 512, 1 / 512), Levels(base, up, down)
     values = a.double() / 512, torch.where(b > 0, base + up * b.double(), base + down * b.double())
-    found = CountProduct(first, second).of_means(*values)
+    found = CountProduct(Multiply(), (), first, second).of_means(*values)
     for i in range(50):
         total = 0
         for _ in range(abs(int(a[i]))):
             total += int(b[i]) * (1 if a[i] > 0 else -1)
         expected = base * int(a[i]) / 512 + (up if b[i] > 0 else down) / 512 * total
         assert float(found[i]) == pytest.approx(expected, abs=1e-12)
-    swapped = CountProduct(None, first).of_means(values[1], values[0])
+    swapped = CountProduct(Multiply(), (), None, first).of_means(values[1], values[0])
     torch.testing.assert_close(swapped, values[0] * values[1], rtol=0, atol=1e-12)
 
 
 def test_counts_of_whole_levels_are_exact_in_float32():
     """2^24 and beyond, where float32 alone would round: 10,000 times 9,999."""
     step = Levels(0.0, 1.0, 1.0)
-    product = CountProduct(step, step).of_means(torch.tensor([10_000.0, 9_999.0]), torch.tensor([9_999.0, -9_999.0]))
+    product = CountProduct(Multiply(), (), step, step).of_means(
+        torch.tensor([10_000.0, 9_999.0]), torch.tensor([9_999.0, -9_999.0])
+    )
     assert product.tolist() == torch.tensor([99_990_000, -99_980_001], dtype=torch.float64).float().tolist()
 
 

@@ -19,7 +19,7 @@ from transpike.network import forward, shapes
 from transpike.network.grammar import Carried, carried
 from transpike.network.loops import loops, membership
 from transpike.network.turns import turns
-from transpike.neurons import IntegrateAndFire, MeanProduct, Neuron, Population
+from transpike.neurons import IntegrateAndFire, MeanFunction, Neuron, Population
 from transpike.ops import Linear, Multiply
 from unrolled import at, unrolled
 from zoo.recurrent import ELEMENTS, RECURRENT
@@ -103,7 +103,7 @@ def test_connections_of_a_loop_are_those_of_its_elements(name, recipe):
     # written out, what the first element does with its constant states counts as static, also where spikes follow
     sizes, kinds = shapes(network), carried(network)
     spiked = [node for node in network.having(Linear) if node.inputs[0] in network.previous and kinds[node.inputs[0]] is SPIKES]
-    first = sum(connections(node.op, sizes[node.inputs[0]], sizes[node.name]) for node in spiked)
+    first = sum(connections(node.op, [sizes[node.inputs[0]]], sizes[node.name]) for node in spiked)
     assert work.static_macs + work.current_macs + first == other.static_macs + other.current_macs
 
 
@@ -154,7 +154,7 @@ def test_report_counts_spikes_over_the_whole_sequence(name):
 def test_products_multiply_means_at_every_step():
     generator = torch.Generator().manual_seed(0)
     one, two = torch.rand(2, 9, 4, 3, generator=generator, dtype=torch.float64)
-    op = MeanProduct()
+    op = MeanFunction(Multiply())
     state, total = op.start(one[0]), torch.zeros(4, 3, dtype=torch.float64)
     for t in range(9):
         total += op.step(state, one[t], two[t])
@@ -173,7 +173,7 @@ def test_rate_coding_with_a_gate_between_relus_converges():
     torch.manual_seed(0)
     model, x = Gated().eval(), torch.rand(64, 6)
     network = tp.convert(model, x)
-    assert [type(node.op) for node in network.nodes.values()].count(MeanProduct) == 1
+    assert [type(node.op) for node in network.nodes.values()].count(MeanFunction) == 1
     assert not network.having(Multiply)
     assert (tp.simulate(network, x, 512).outputs[-1] - model(x)).abs().max() < 0.02
 

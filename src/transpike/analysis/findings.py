@@ -135,12 +135,14 @@ def poor_layers(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG00
 def dense_currents(report: Report, work: Work) -> Iterator[Finding]:
     if work.current_nodes:
         relays = " What products give are numbers up to the next neurons: Recipe.with_relays() puts some before weights."
+        computed = f" Functions ({', '.join(work.functions[:NAMED])}) give numbers, no spikes, up to the next neurons."
+        offered = report.turns is not None and (work.products or work.count_products)
         merge = " Merge two linear layers in a row, or put a ReLU between them and fine-tune."
         yield Finding(
             "dense-currents",
             f"{len(work.current_nodes)} layers ({', '.join(work.current_nodes[:NAMED])} ...) read currents instead of "
             f"spikes, since no neurons stand right before them: {report.current_macs:,} multiply-accumulates per step.",
-            "They are charged as such at every step." + (relays if work.products or work.count_products else merge),
+            "They are charged as such at every step." + (relays if offered else computed if work.functions else merge),
             node=work.current_nodes[0],
             severity="warning",
         )

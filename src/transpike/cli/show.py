@@ -21,7 +21,7 @@ from transpike.network import Network
 from transpike.neurons import Neuron
 from transpike.parts import Finding
 from transpike.report.leaving import promise
-from transpike.report.wording import in_turns
+from transpike.report.wording import in_turns, spiking_level
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -104,6 +104,7 @@ def report(result: Report) -> None:
     macs = f"{result.ann_connections / 1e6:.3f} M MAC"
     rows.add_row("ANN", percent(result.reference_accuracy), "-", macs, f"{ann.ann:.3g} uJ", "1.00 x")
     out.print(rows)
+    out.print(spiking_level(result))
     for share, steps in result.latency.items():
         where = " of the last window" if result.turns else ""
         reached = f"from step {steps}{where} on" if steps else f"not within {result.time_steps} steps{where}"

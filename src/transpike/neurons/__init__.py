@@ -12,6 +12,7 @@ from transpike.neurons.digits import BinaryPhase, SignedDigits
 from transpike.neurons.even import EvenFiring, sent_by
 from transpike.neurons.few_spike import FewSpike
 from transpike.neurons.first_spikes import Announcement, CorrectiveFirstSpike, FirstSpike, PatientFirstSpike, Pulse
+from transpike.neurons.functions import FUNCTIONS, DifferenceFunction, FunctionOfSignals, MeanFunction, StepFunction
 from transpike.neurons.geometric import GeometricPhase
 from transpike.neurons.integer import IntegerIntegrateAndFire, Saturating, Wrapping
 from transpike.neurons.integrate_and_fire import IntegrateAndFire
@@ -25,7 +26,7 @@ from transpike.neurons.max_pool import AccumulatedMaxPool, GatedMaxPool, StepMax
 from transpike.neurons.multi_threshold import MultiThreshold
 from transpike.neurons.phase import FirstSpikeTime, Phase, PulsePhase, RampedPhase
 from transpike.neurons.population import Population
-from transpike.neurons.product import CountProduct, Levels, MeanProduct
+from transpike.neurons.product import CountProduct, Levels
 from transpike.neurons.refractory import Refractory
 from transpike.neurons.reset_to_zero import ResetToZero
 from transpike.neurons.restarting import OffsetCalibrated, ResidualSilenced
@@ -67,7 +68,7 @@ WINDOWED: tuple[type[Windowed], ...] = (
     BinaryValue,
     Jittered,
 )
-DIFFERENTIAL: tuple[type[Stateful], ...] = (DifferenceNeuron, DifferenceMaxPool, DifferenceDecoder)
+DIFFERENTIAL: tuple[type[Stateful], ...] = (DifferenceNeuron, DifferenceMaxPool, DifferenceDecoder, DifferenceFunction)
 DECODERS: tuple[type[Decoder], ...] = (Integrator, FirstToMargin, EarlyExit)
 MAX_POOLS: tuple[type[Stateful], ...] = (AccumulatedMaxPool, StepMaxPool, GatedMaxPool, WinnerTakeAll)
 NEURONS: tuple[type[Stateful], ...] = (
@@ -77,10 +78,11 @@ NEURONS: tuple[type[Stateful], ...] = (
     *DECODERS,
     *MAX_POOLS,
     *DIFFERENTIAL,
+    MeanFunction,
+    StepFunction,
     Delayed,
     Pulse,
     Announcement,
-    MeanProduct,
     CountProduct,
 )
 CELLS: tuple[type[Op], ...] = (LeakyCell, Levels)  # what neurons are made of
@@ -90,6 +92,7 @@ __all__ = [
     "DECODERS",
     "DIFFERENTIAL",
     "FIRST_SPIKES",
+    "FUNCTIONS",
     "MAX_POOLS",
     "NEURONS",
     "SPIKING",
@@ -103,6 +106,7 @@ __all__ = [
     "CountProduct",
     "Delayed",
     "DifferenceDecoder",
+    "DifferenceFunction",
     "DifferenceMaxPool",
     "DifferenceNeuron",
     "Drive",
@@ -113,6 +117,7 @@ __all__ = [
     "FirstSpike",
     "FirstSpikeTime",
     "FirstToMargin",
+    "FunctionOfSignals",
     "GatedMaxPool",
     "GeometricPhase",
     "Graded",
@@ -124,7 +129,7 @@ __all__ = [
     "LeakyIntegrateAndFire",
     "Levels",
     "LookAhead",
-    "MeanProduct",
+    "MeanFunction",
     "Membrane",
     "MultiThreshold",
     "Neuron",
@@ -142,6 +147,7 @@ __all__ = [
     "Saturating",
     "SignedDigits",
     "SignedGraded",
+    "StepFunction",
     "StepMaxPool",
     "TemporalMaxPool",
     "Ternary",

@@ -7,11 +7,13 @@ from transpike.passes.binary_values import SendBits
 from transpike.passes.correct_layers import CorrectLayers
 from transpike.passes.decode_outputs import DecodeOutputs
 from transpike.passes.differential import CodeDifferentially, InsertDifferenceNeurons, LeastSquares, SplitClips
+from transpike.passes.encode_currents import EncodeCurrents
 from transpike.passes.encode_input import EncodeInputs
 from transpike.passes.few_spikes import FewSpikeRelu, FitFewSpikes
 from transpike.passes.first_spikes import AnnounceSpikes, HoldPulses
 from transpike.passes.fit_window import FitWindow
 from transpike.passes.fold_batch_norm import FoldBatchNorm
+from transpike.passes.functions import ActOnValues, ComputeOnce, MultiplyMeans, SendActivations
 from transpike.passes.insert_neurons import InsertNeurons
 from transpike.passes.integers import FitIntegers
 from transpike.passes.jitter_spikes import JitterSpikes
@@ -29,7 +31,7 @@ from transpike.passes.max_pool import (
 from transpike.passes.normalise_weights import NormaliseWeights
 from transpike.passes.outputs import CountSpikes, NormaliseOutputs
 from transpike.passes.populations import InsertPopulations
-from transpike.passes.products import MultiplyCounts, MultiplyMeans
+from transpike.passes.products import MultiplyCounts
 from transpike.passes.relays import InsertRelays
 from transpike.passes.restarts import CalibrateOffsets, SilenceByResidual
 from transpike.passes.settle import AfterFirstSpikes, AfterShare, AfterSteps, ClampVoltage, DelayReadOut
@@ -55,6 +57,7 @@ from transpike.passes.trained_thresholds import UseTrainedThresholds
 __all__ = [
     "MMSE",
     "AccumulateMaxPool",
+    "ActOnValues",
     "ActivateBeforePool",
     "AfterFirstSpikes",
     "AfterShare",
@@ -65,10 +68,12 @@ __all__ = [
     "ClampVoltage",
     "CodeDifferentially",
     "CompeteForMax",
+    "ComputeOnce",
     "CorrectLayers",
     "CountSpikes",
     "DecodeOutputs",
     "DelayReadOut",
+    "EncodeCurrents",
     "EncodeInputs",
     "FewSpikeRelu",
     "FitFewSpikes",
@@ -100,6 +105,7 @@ __all__ = [
     "PoolEachStep",
     "PopulationThresholds",
     "QuantileThresholds",
+    "SendActivations",
     "SendBits",
     "SilenceByResidual",
     "SnapToGrid",

@@ -1,4 +1,4 @@
-"""Products of two signals, as gates need them."""
+"""Products of numbers of spikes, as gates need them."""
 
 from __future__ import annotations
 
@@ -7,25 +7,10 @@ from typing import ClassVar
 
 from transpike.calibration import Samples
 from transpike.network import Network, Node
-from transpike.network.grammar import before_weights
-from transpike.neurons import CountProduct, Levels, MeanProduct, Population
+from transpike.neurons import CountProduct, Levels, MeanFunction, Population
 from transpike.ops import Multiply
 from transpike.parts import Op
-
-
-@dataclass(frozen=True)
-class MultiplyMeans:
-    """Let products of two signals that weights follow multiply what both stand for; see `MeanProduct`."""
-
-    removes: ClassVar[tuple[type[Op], ...]] = ()
-
-    def __call__(self, network: Network, samples: Samples) -> Network:  # noqa: ARG002 - needs no samples
-        followed = before_weights(network)
-        return network.map_ops(lambda n: MeanProduct() if isinstance(n.op, Multiply) and n.name in followed else n.op)
-
-    def worded(self) -> str:
-        """Say in words what products are of."""
-        return "products of values"
+from transpike.passes.functions import MultiplyMeans
 
 
 @dataclass(frozen=True)
@@ -40,7 +25,8 @@ class MultiplyCounts:
     def __call__(self, network: Network, samples: Samples) -> Network:
         def change(node: Node) -> Op:
             levels = [levels_of(network.nodes[source].op) for source in node.inputs]
-            return CountProduct(*levels) if isinstance(node.op, MeanProduct) and any(levels) else node.op
+            product = isinstance(node.op, MeanFunction) and isinstance(node.op.op, Multiply)
+            return CountProduct(Multiply(), (), *levels) if product and any(levels) else node.op
 
         return MultiplyMeans()(network, samples).map_ops(change)
 

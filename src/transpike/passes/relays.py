@@ -12,7 +12,7 @@ from transpike.calibration import Samples
 from transpike.network import Network, Node
 from transpike.network.edit import rewired
 from transpike.network.grammar import Carried, carried, trait
-from transpike.neurons import IntegrateAndFire, MeanProduct
+from transpike.neurons import IntegrateAndFire, MeanFunction
 from transpike.ops import WEIGHTED, Affine, Choose, Concatenate, Multiply, Relay
 from transpike.parts import Op, Stateful, Trait
 
@@ -62,7 +62,7 @@ class InsertRelays:
 def expected(op: Op) -> Op:
     """Return what stands for an op of the ANN in a spiking network: neurons for activations, and products of numbers."""
     if isinstance(op, Multiply):
-        return MeanProduct()
+        return MeanFunction(op)
     neurons = not isinstance(op, Stateful) and trait(op) is Trait.ACTIVATION
     return IntegrateAndFire(torch.ones(()), torch.zeros(()), op) if neurons else op
 

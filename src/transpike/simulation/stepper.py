@@ -8,25 +8,11 @@ import torch
 from torch import Tensor
 
 from transpike.network import Network
-from transpike.network.loops import Loop, membership, nodes_of, run_loop, schedule
+from transpike.network.grammar import temporal_nodes
+from transpike.network.loops import Loop, nodes_of, run_loop, schedule
 from transpike.network.value import last_uses
 from transpike.ops import Input
 from transpike.parts import State, Stateful, rows_of
-
-
-def temporal_nodes(network: Network, changing_inputs: bool = False) -> set[str]:
-    """Return the nodes whose value changes from step to step: whatever follows an op that keeps state.
-
-    The rest is static, the same at each step. With `changing_inputs` the inputs are temporal as well. Of a loop all nodes
-    are temporal if one of them is.
-    """
-    temporal: set[str] = set()
-    members = membership(network)
-    for name, node in network.nodes.items():
-        changing = isinstance(node.op, Stateful) or (changing_inputs and isinstance(node.op, Input))
-        if changing or any(source in temporal for source in node.inputs):
-            temporal.update((name, *(other for other, loop in members.items() if loop == members.get(name))))
-    return temporal
 
 
 def nodes_of_samples(network: Network) -> set[str]:
