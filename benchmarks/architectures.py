@@ -76,7 +76,7 @@ def enlivened(model: nn.Module, samples: tuple[Tensor, ...]) -> nn.Module:
         elif isinstance(module, nn.Embedding):
             nn.init.normal_(weight, std=0.5)
     for parameter in model.parameters():
-        if float(parameter.abs().max()) < 1e-3:  # biases, scales of layers, tokens
+        if parameter.numel() and float(parameter.abs().max()) < 1e-3:  # biases, scales of layers, tokens
             nn.init.normal_(parameter, std=0.1 if parameter.ndim > 1 else 0.3)
     norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]  # noqa: SLF001
     for norm in norms:
