@@ -44,7 +44,7 @@ class VisionTransformer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         patches = self.patches(x).flatten(2).transpose(1, 2)
-        tokens = torch.cat([self.token.expand(len(x), -1, -1), patches], 1) + self.places
+        tokens = torch.cat([self.token.expand(x.shape[0], -1, -1), patches], 1) + self.places
         return self.head(self.encoder(tokens)[:, 0])
 
 

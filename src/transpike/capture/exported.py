@@ -68,7 +68,8 @@ def export_refusal(error: Exception) -> str:
     if "Constraints violated" in text or ("batch" in text and "specialized" in text):
         return (
             "The model fixes the size of the batch or mixes its samples: it must accept any number of samples along "
-            "axis 0 and treat each alone. Look for a constant batch size in a view or reshape, or for an index into the batch."
+            "axis 0 and treat each alone. Look for a constant batch size in a view or reshape, for len(x), which is a fixed "
+            "number during an export (write x.shape[0]), or for an index into the batch."
         )
     return f"torch.export cannot capture the model{user_line(error)}: {first} Make the model exportable by torch.export first."
 
