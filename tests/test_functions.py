@@ -357,6 +357,15 @@ def test_what_never_changes_is_computed_once():
     assert not gated.having(FunctionOfSignals)
 
 
+def test_norms_behind_a_max_pool_of_the_input_act_on_signals():
+    """A max-pool becomes one of signals even where nothing changes, so that what follows it has to be one too."""
+    layers = (nn.Conv2d(2, 4, 3), nn.MaxPool2d(2), nn.GroupNorm(2, 4), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3))
+    model, x = nn.Sequential(*layers).eval(), torch.randn(40, 2, 8, 8)
+    with torch.inference_mode():
+        answer, wanted = tp.simulate(tp.convert(model, x, "differential"), x, 8).outputs[-1], model(x)
+    assert float((answer - wanted).norm() / wanted.norm()) < 0.05
+
+
 def test_hybrid_can_act_on_single_steps():
     recipe = tp.recipes["hybrid"].with_pass(ActOnValues(StepFunction))
     model, inputs, _ = subject("transformer-relu-norm-behind")

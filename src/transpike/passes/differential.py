@@ -36,6 +36,7 @@ from transpike.passes.thresholds import Layer, Streamed
 from transpike.passes.thresholds.base import WAKE, few_samples, silence
 from transpike.passes.thresholds.gaussian import gaussian_thresholds
 
+COARSE = 512  # bins that a search of thresholds looks at: far finer than the candidates, and quick
 FITTED_LEVELS = 64  # levels of the quantiser that thresholds are fitted for, as in the source
 
 
@@ -88,12 +89,13 @@ class LeastSquares(Streamed):
         return Magnitudes(rows, bins.bins, bins.counts.dtype)
 
     def __call__(self, histogram: Histogram) -> Tensor:
-        values = (torch.arange(histogram.counts.shape[1]) + 1 / 2) * histogram.width[:, None]
+        counts = histogram.counts.unflatten(1, (min(COARSE, histogram.bins), -1)).sum(2)
+        values = (torch.arange(counts.shape[1]) + 1 / 2) * (histogram.width * (histogram.bins // counts.shape[1]))[:, None]
         best = torch.zeros_like(histogram.maximum)
         least = torch.full_like(best, torch.inf)
         for factor in 2.0 ** torch.linspace(-4, 1, 61, dtype=torch.float64):
             theta = (histogram.maximum * factor).clamp(min=torch.finfo(torch.float64).tiny)[:, None]
-            error = ((first_spike(values, theta, self.levels) - values).square() * histogram.counts).sum(1)
+            error = ((first_spike(values, theta, self.levels) - values).square() * counts).sum(1)
             best, least = torch.where(error < least, theta[:, 0], best), torch.minimum(error, least)
         return torch.where(histogram.maximum > 0, best, 0.0)
 
@@ -162,11 +164,11 @@ class CodeDifferentially:
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
     def __call__(self, network: Network, samples: Samples) -> Network:
-        network = ComputeOnce()(network, samples)
         for node in network.having(Stateful):
             check_differential(node)
         network = network.map_ops(lambda node: DifferenceDecoder() if isinstance(node.op, Integrator) else node.op)
         network = replaced(network, lambda pool, of_spikes: DifferenceMaxPool(pool.op, of_spikes))
+        network = ComputeOnce()(network, samples)  # after pools are what changes, which they do from the first step on
         return biases_sent_once(static_sent_once(network))
 
 
