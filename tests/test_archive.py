@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import transpike as tp
-from helpers import MODELS, converted, same_network
+from helpers import ANALOGUE, MODELS, converted, same_network, subject
 from transpike.errors import ArchiveError
 from transpike.network import archive
 
@@ -37,6 +37,13 @@ def test_every_network_comes_back_the_same(name, tmp_path):
     pairs = pairs or [(before.outputs[key], after.outputs[key]) for key in before.outputs]
     assert all(torch.equal(a, b) for a, b in pairs)
     assert all(torch.equal(count, after.spike_counts[name]) for name, count in before.spike_counts.items())
+
+
+@pytest.mark.parametrize("name", ANALOGUE)
+def test_every_captured_network_comes_back_the_same(name, tmp_path):
+    _, _, network = subject(name)
+    tp.save(network, tmp_path / "net")
+    assert same_network(network, tp.load(tmp_path / "net"))
 
 
 def test_random_input_spikes_come_back_too(saved):

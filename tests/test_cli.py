@@ -28,6 +28,13 @@ def small():
 def pooled():
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(4 * 9, 10))
 
+class Special(nn.Module):
+    def forward(self, x):
+        return torch.lgamma(x) + torch.digamma(x)
+
+def special():
+    return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), Special(), nn.Linear(8, 10))
+
 def smooth():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.GELU(), nn.LayerNorm(8), nn.Linear(8, 10))
 
@@ -174,10 +181,13 @@ def test_input_output_and_max_pool_are_chosen_by_name(folder):
 
 
 def test_inspect_lists_every_obstacle(folder):
-    output = " ".join(call("inspect", "models.py:smooth", "--shape", "1,8,8", code=1).output.split())
-    assert "'gelu'" in output
-    assert "'layer_norm'" in output
+    output = " ".join(call("inspect", "models.py:special", "--shape", "1,8,8", code=1).output.split())
+    assert "'lgamma'" in output
+    assert "'digamma'" in output
     assert "2 obstacles" in output
+    output = call("inspect", "models.py:smooth", "--shape", "1,8,8").output
+    assert "LayerNorm" in output
+    assert "acts on the decoded" in output
     output = " ".join(call("inspect", "models.py:gated", "--shape", "1,8,8", code=1).output.split())
     assert "Sigmoid '2' stands before Relu '4'" in output
 
@@ -194,7 +204,7 @@ def test_inspect_lists_every_obstacle(folder):
         (("inspect", "models.py:small"), "Give --data or --shape"),
         (("inspect", "models.py:small", "--shape", "1,x"), "must be numbers with commas"),
         (("inspect", "models.py:small", "--shape", "3,8,8"), "cannot run on the samples"),
-        (("convert", "models.py:smooth", "--data", "digits", "--out", "net"), "Operator 'gelu'"),
+        (("convert", "models.py:special", "--data", "digits", "--out", "net"), "Operator 'lgamma'"),
         (("convert", "models.py:small", "--data", "digits", "--out", "net", "--recipe", "rat"), "Did you mean 'rate'?"),
         (("convert", "models.py:small", "--data", "digits", "--out", "net", "--percentile", "0"), "percent must be"),
         (("convert", "models.py:small", "--data", "absent.npz", "--out", "net"), "Cannot read the data file"),

@@ -23,7 +23,7 @@ from transpike.network.archive import load, save
 from transpike.network.grammar import trait
 from transpike.network.turns import steps_for
 from transpike.neurons import FirstToMargin
-from transpike.ops import TRAITS, Input
+from transpike.ops import RECTIFIERS, TRAITS, Input
 from transpike.parts import Op, Trait
 from transpike.passes import (
     AccumulateMaxPool,
@@ -94,17 +94,20 @@ class Inspection:
 
 FATES = {
     Trait.LINEAR: "stays as it is: linear",
-    Trait.ACTIVATION: "becomes neurons",
-    Trait.COUPLED: "emits increments of the maximum of accumulated inputs",
-    Trait.DISCRETE: "looked up once, before any neuron",
+    Trait.ACTIVATION: "acts on the decoded answer; inside by recipes few-spike, hybrid and differential",
+    Trait.COUPLED: "acts on the decoded answer; inside by recipes hybrid and differential",
+    Trait.DISCRETE: "computed once, before any neuron",
     Trait.STATIC: "input or constant",
 }
+MAXIMUM = "emits increments of the maximum of accumulated inputs"
 OWN_FATES: dict[str, str] = {
     "BatchNorm": "folded into a neighbour, or kept as scale and shift",
+    **{kind.__name__: "becomes neurons" for kind in RECTIFIERS},
     "LeakyRelu": "becomes two opposite neurons",
+    "MaxPool": MAXIMUM,
+    "AdaptiveMaxPool": MAXIMUM,
     "Sigmoid": "acts on the decoded answer; inside becomes neurons of few-spike, binary-value or populations",
     "Tanh": "acts on the decoded answer; inside becomes neurons of few-spike, binary-value or populations",
-    "Softmax": "acts on the decoded answer",
     "Multiply": "multiplies what both signals stand for",
     "Element": "begins a loop over a sequence, one window for each element",
     "Previous": "holds what the element before sent: a delay of one window",
