@@ -26,7 +26,7 @@ from transpike.neurons import (
     Integrator,
     first_spike,
 )
-from transpike.ops import Affine, Clip, Convolution, Linear, Pad, Relu, TransposedConvolution
+from transpike.ops import SELECTORS, Affine, Clip, Convolution, Linear, Pad, Relu, TransposedConvolution
 from transpike.parts import Op, Stateful
 from transpike.passes.functions import ComputeOnce
 from transpike.passes.insert_neurons import channel_axis
@@ -200,7 +200,7 @@ def signals(node: Node, temporal: Collection[str]) -> list[str]:
     """Return the inputs of a node that come as signals in time; the others it takes as they are, since they never change."""
     if linear_here(node, temporal):
         return [source for source in node.inputs if source in temporal]
-    held = node.op.held if isinstance(node.op, FunctionOfSignals) else ()
+    held = node.op.held if isinstance(node.op, FunctionOfSignals) else (SELECTORS.get(type(node.op)),)
     return [source for i, source in enumerate(node.inputs) if i not in held]
 
 
@@ -238,8 +238,8 @@ def values_at_rest(network: Network) -> dict[str, Tensor]:
 
 
 def gathers(node: Node, temporal: Collection[str]) -> bool:
-    """Whether biases on the way to a node have to be sent before it: it keeps state, or its factor differs by sample."""
-    return isinstance(node.op, Stateful) or linear_here(node, temporal)
+    """Whether biases on the way to a node have to be sent before it: it keeps state, or what it does differs by sample."""
+    return isinstance(node.op, (Stateful, *SELECTORS)) or linear_here(node, temporal)
 
 
 def narrowed(value: Tensor) -> Tensor:
