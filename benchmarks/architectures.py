@@ -61,7 +61,32 @@ class Architecture:
         model = getattr(transformers, self.model)(config).eval()
         for name in filter(None, self.part.split(".")):
             model = getattr(model, name)
-        return model, self.samples()
+        samples = self.samples()
+        return enlivened(model, samples), samples
+
+
+def enlivened(model: nn.Module, samples: tuple[Tensor, ...]) -> nn.Module:
+    """The model with weights that keep the size of the signal, as training does: those of a new model let it fade away."""
+    for module in model.modules():
+        weight = getattr(module, "weight", None)
+        if isinstance(module, nn.Linear | nn.modules.conv._ConvNd):  # noqa: SLF001 - the only common class
+            nn.init.kaiming_normal_(weight)
+        elif type(module).__name__ == "Conv1D":  # GPT-2's linear layer, with inputs as axis 0
+            nn.init.normal_(weight, std=len(weight) ** -0.5)
+        elif isinstance(module, nn.Embedding):
+            nn.init.normal_(weight, std=0.5)
+    for parameter in model.parameters():
+        if float(parameter.abs().max()) < 1e-3:  # biases, scales of layers, tokens
+            nn.init.normal_(parameter, std=0.1 if parameter.ndim > 1 else 0.3)
+    norms = [module for module in model.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]  # noqa: SLF001
+    for norm in norms:
+        nn.init.uniform_(norm.weight, 0.5, 1.5)
+        norm.momentum = None  # the mean of all batches seen
+        norm.train()
+    if norms:
+        with torch.no_grad():
+            model(*samples)
+    return model.eval()
 
 
 TINY = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}

@@ -40,6 +40,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from zoo import ANALOGUE, FEATURES, ZOO
 
 FOLDED, CONVERTED = 1e-4, 0.05  # relative errors that count as equal
+VARIED = 1e-3  # how far answers differ from sample to sample, relative to the largest; else a comparison would say nothing
 SUBJECTS = {**{name: row.make for name, row in ARCHITECTURES.items()}, **ZOO, **FEATURES, **ANALOGUE}
 
 
@@ -61,7 +62,9 @@ def measured(name: str, recipe: str | None, steps: int) -> dict[str, Any]:
         begin = time.perf_counter()
         network = capture(model, inputs)
         row |= {"seconds": round(time.perf_counter() - begin, 1), "nodes": len(network.nodes)}
-        row["folded"] = apart(forward(apply([FoldBatchNorm()], network, Samples()), inputs), forward(network, inputs))
+        answers = forward(network, inputs)
+        row["varied"] = max(float(answer.std(0).max() / answer.abs().max().clamp(min=1e-12)) for answer in answers.values())
+        row["folded"] = apart(forward(apply([FoldBatchNorm()], network, Samples()), inputs), answers)
         if recipe:
             row |= converted(network, inputs, recipe, steps)
     except TranspikeError as refusal:
@@ -98,8 +101,8 @@ class Rows:
 def verdict(row: dict[str, Any]) -> str:
     if "refused" in row:
         return "refused"
-    if row["folded"] > FOLDED:
-        return "folding differs"
+    if row["folded"] > FOLDED or row["varied"] < VARIED:
+        return "folding differs" if row["folded"] > FOLDED else "answers do not vary"
     if "error" not in row:
         return "captured"
     return "converts" if row["error"] < CONVERTED else "error too large"
