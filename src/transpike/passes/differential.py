@@ -176,7 +176,7 @@ def check_differential(node: Node) -> None:
     """Raise ConversionError for a stateful op that has no differential form."""
     if not isinstance(node.op, DifferenceNeuron | DifferenceFunction) and type(node.op) is not Integrator:
         raise ConversionError(
-            f"{type(node.op).__name__} {place(node)} has no differential form: the recipe 'dcgs' takes constant or "
+            f"{type(node.op).__name__} {place(node)} has no differential form: differential coding takes constant or "
             "spiking input, max-pools of its own, and the accumulated potential as answer."
         )
 
