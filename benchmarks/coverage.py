@@ -40,6 +40,8 @@ from transpike.passes import FoldBatchNorm, apply
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from zoo import ANALOGUE, FEATURES, ZOO
 
+sys.modules["coverage"] = None  # type: ignore[assignment]  # or numba takes this file for the package of that name
+
 FOLDED, CONVERTED = 1e-4, 0.05  # relative errors that count as equal
 VARIED = 1e-3  # how far answers differ from sample to sample, relative to the largest; else a comparison would say nothing
 SUBJECTS = {**{name: row.make for name, row in ARCHITECTURES.items()}, **ZOO, **FEATURES, **ANALOGUE}

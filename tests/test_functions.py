@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import transpike as tp
-from helpers import answers, largest_difference, same_network
+from helpers import answers, captured, largest_difference, same_network
 from reference import difference_neuron, simulate_literally
 from transpike import ops
 from transpike.analysis.operations import count_work
@@ -36,6 +36,7 @@ from transpike.passes import ActOnValues, apply
 from transpike.passes.functions import RULED
 from transpike.simulation import Record, counting_nodes
 from transpike.simulation.engines import LayerwiseEngine, StepwiseEngine
+from zoo import ANALOGUE
 
 seeds = st.integers(0, 10_000)
 FEATURES = torch.linspace(0.5, 1.5, 4, dtype=torch.float64)
@@ -357,6 +358,15 @@ def test_what_never_changes_is_computed_once():
     assert not gated.having(FunctionOfSignals)
 
 
+def test_norms_behind_a_max_pool_of_the_input_act_on_signals():
+    """A max-pool becomes one of signals even where nothing changes, so that what follows it has to be one too."""
+    layers = (nn.Conv2d(2, 4, 3), nn.MaxPool2d(2), nn.GroupNorm(2, 4), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3))
+    model, x = nn.Sequential(*layers).eval(), torch.randn(40, 2, 8, 8)
+    with torch.inference_mode():
+        answer, wanted = tp.simulate(tp.convert(model, x, "differential"), x, 8).outputs[-1], model(x)
+    assert float((answer - wanted).norm() / wanted.norm()) < 0.05
+
+
 def test_hybrid_can_act_on_single_steps():
     recipe = tp.recipes["hybrid"].with_pass(ActOnValues(StepFunction))
     model, inputs, _ = subject("transformer-relu-norm-behind")
@@ -405,3 +415,14 @@ def test_loops_are_refused_under_differential_coding():
 
     with pytest.raises(ConversionError, match="no rule in recurrent layers"):
         tp.convert(Read().eval(), torch.randn(40, 5, 3), "differential")
+
+
+@pytest.mark.parametrize("name", ANALOGUE)
+def test_what_rate_coding_cannot_convert_comes_near_differentially(name):
+    """Norms, attention, gates and every smooth activation, with random weights: within 5 % of the ANN after 8 steps."""
+    _, inputs, network = captured(name, torch.float64)
+    spiking = apply(tp.recipes["differential"].passes, network, Samples([Batch(inputs)], 8))
+    outputs = tp.simulate(spiking, inputs, 8).outputs
+    outputs = [outputs] if isinstance(outputs, torch.Tensor) else list(outputs.values())
+    for answer, wanted in zip(outputs, answers(network, inputs), strict=True):
+        assert float((answer[-1] - wanted).norm() / wanted.norm()) < 0.05

@@ -115,7 +115,8 @@ TRAITS: dict[type[Op], Trait] = {
 }
 
 # Linear in one of these inputs, by position, while all others stay the same.
-PRODUCTS: dict[type[Op], tuple[int, ...]] = {Multiply: (0, 1), MatMul: (0, 1), Divide: (0,), Gather: (0,)}
+PRODUCTS: dict[type[Op], tuple[int, ...]] = {Multiply: (0, 1), MatMul: (0, 1), Divide: (0,)}
+SELECTORS: dict[type[Op], int] = {Gather: 1, Choose: 0}  # the input that says which of the others passes: linear in those
 QUANTISED = (Qcfs, SlipRelu, Clamped)  # trained with a threshold of their own; they jump from level to level
 RECTIFIERS = (Relu, Clip, *QUANTISED)  # non-negative and monotone, if a clip starts at 0: what neurons can be
 DENSE = (Linear, Convolution, TransposedConvolution)  # each output is a sum over many inputs, with a product for each
@@ -126,6 +127,7 @@ __all__ = [
     "PRODUCTS",
     "QUANTISED",
     "RECTIFIERS",
+    "SELECTORS",
     "TRAITS",
     "WEIGHTED",
     "Absolute",

@@ -26,7 +26,7 @@ from transpike.neurons import (
     Integrator,
     first_spike,
 )
-from transpike.ops import Affine, Clip, Convolution, Linear, Pad, Relu, TransposedConvolution
+from transpike.ops import SELECTORS, Affine, Clip, Convolution, Linear, Pad, Relu, TransposedConvolution
 from transpike.parts import Op, Stateful
 from transpike.passes.functions import ComputeOnce
 from transpike.passes.insert_neurons import channel_axis
@@ -36,6 +36,7 @@ from transpike.passes.thresholds import Layer, Streamed
 from transpike.passes.thresholds.base import WAKE, few_samples, silence
 from transpike.passes.thresholds.gaussian import gaussian_thresholds
 
+COARSE = 512  # bins that a search of thresholds looks at: far finer than the candidates, and quick
 FITTED_LEVELS = 64  # levels of the quantiser that thresholds are fitted for, as in the source
 
 
@@ -88,12 +89,13 @@ class LeastSquares(Streamed):
         return Magnitudes(rows, bins.bins, bins.counts.dtype)
 
     def __call__(self, histogram: Histogram) -> Tensor:
-        values = (torch.arange(histogram.counts.shape[1]) + 1 / 2) * histogram.width[:, None]
+        counts = histogram.counts.unflatten(1, (min(COARSE, histogram.bins), -1)).sum(2)
+        values = (torch.arange(counts.shape[1]) + 1 / 2) * (histogram.width * (histogram.bins // counts.shape[1]))[:, None]
         best = torch.zeros_like(histogram.maximum)
         least = torch.full_like(best, torch.inf)
         for factor in 2.0 ** torch.linspace(-4, 1, 61, dtype=torch.float64):
             theta = (histogram.maximum * factor).clamp(min=torch.finfo(torch.float64).tiny)[:, None]
-            error = ((first_spike(values, theta, self.levels) - values).square() * histogram.counts).sum(1)
+            error = ((first_spike(values, theta, self.levels) - values).square() * counts).sum(1)
             best, least = torch.where(error < least, theta[:, 0], best), torch.minimum(error, least)
         return torch.where(histogram.maximum > 0, best, 0.0)
 
@@ -162,11 +164,11 @@ class CodeDifferentially:
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
     def __call__(self, network: Network, samples: Samples) -> Network:
-        network = ComputeOnce()(network, samples)
         for node in network.having(Stateful):
             check_differential(node)
         network = network.map_ops(lambda node: DifferenceDecoder() if isinstance(node.op, Integrator) else node.op)
         network = replaced(network, lambda pool, of_spikes: DifferenceMaxPool(pool.op, of_spikes))
+        network = ComputeOnce()(network, samples)  # after pools are what changes, which they do from the first step on
         return biases_sent_once(static_sent_once(network))
 
 
@@ -174,7 +176,7 @@ def check_differential(node: Node) -> None:
     """Raise ConversionError for a stateful op that has no differential form."""
     if not isinstance(node.op, DifferenceNeuron | DifferenceFunction) and type(node.op) is not Integrator:
         raise ConversionError(
-            f"{type(node.op).__name__} {place(node)} has no differential form: the recipe 'dcgs' takes constant or "
+            f"{type(node.op).__name__} {place(node)} has no differential form: differential coding takes constant or "
             "spiking input, max-pools of its own, and the accumulated potential as answer."
         )
 
@@ -198,7 +200,7 @@ def signals(node: Node, temporal: Collection[str]) -> list[str]:
     """Return the inputs of a node that come as signals in time; the others it takes as they are, since they never change."""
     if linear_here(node, temporal):
         return [source for source in node.inputs if source in temporal]
-    held = node.op.held if isinstance(node.op, FunctionOfSignals) else ()
+    held = node.op.held if isinstance(node.op, FunctionOfSignals) else (SELECTORS.get(type(node.op)),)
     return [source for i, source in enumerate(node.inputs) if i not in held]
 
 
@@ -236,8 +238,8 @@ def values_at_rest(network: Network) -> dict[str, Tensor]:
 
 
 def gathers(node: Node, temporal: Collection[str]) -> bool:
-    """Whether biases on the way to a node have to be sent before it: it keeps state, or its factor differs by sample."""
-    return isinstance(node.op, Stateful) or linear_here(node, temporal)
+    """Whether biases on the way to a node have to be sent before it: it keeps state, or what it does differs by sample."""
+    return isinstance(node.op, (Stateful, *SELECTORS)) or linear_here(node, temporal)
 
 
 def narrowed(value: Tensor) -> Tensor:
