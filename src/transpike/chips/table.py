@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from transpike.chips.base import Chip, Quantity
 from transpike.chips.quantities import ABILITIES, CONFIDENCES, QUANTITIES
 
-OVERVIEW = ("cores", "neurons", "synapses", "fan_in", "weight_bits", "synaptic_operation", "power")
+OVERVIEW = ("cores", "neurons", "synapses", "fan_in", "weight_bits", "synaptic_operation", "synaptic_operation_total", "power")
 HEADINGS = {
     "cores": "Cores",
     "neurons": "Neurons",
@@ -15,6 +15,7 @@ HEADINGS = {
     "fan_in": "Fan-in",
     "weight_bits": "Weight",
     "synaptic_operation": "Per synaptic operation",
+    "synaptic_operation_total": "the same, whole chip",
     "power": "Power",
 }
 INTRODUCTION = """# Chips
