@@ -11,8 +11,9 @@ from transpike.analysis.traffic import FLOAT32, INT8, SPIKING, Estimate, Plan, P
 from transpike.chips import Chip, chip_names, find_chip
 from transpike.network import Network
 from transpike.network.grammar import Carried
-from transpike.neurons import Neuron
+from transpike.neurons import FirstSpikeTime, Neuron
 
+EXACT = 255  # levels of 8 bits
 ARITHMETIC = (
     "Multiply-accumulates and accumulates at 45 nm (Horowitz 2014): float32 4.6 and 0.9 pJ, 8 bits 0.23 and 0.03 pJ. The first "
     "layer is charged as multiply-accumulates once per sample, a graded spike of n bits as n accumulates."
@@ -52,8 +53,9 @@ def energy_card(network: Network, work: Work, activities: tuple[Activity, ...], 
 
 
 def levels(network: Network, time_steps: int) -> int:
-    """Return how many values above 0 the neurons of a network tell apart at most."""
-    return max((node.op.tells_apart(time_steps) for node in network.having(Neuron)), default=time_steps)  # type: ignore[attr-defined]
+    """Return how many values above 0 the neurons of a network tell apart at most; spikes at any time count as 8 bits."""
+    found = [node.op for node in network.having(Neuron) if isinstance(node.op, Neuron)]
+    return max((EXACT if isinstance(op, FirstSpikeTime) else op.tells_apart(time_steps) for op in found), default=time_steps)
 
 
 def point(found: Plan, work: Work, activity: Activity, neurons: int, precision: Precision) -> CardPoint:
@@ -95,10 +97,10 @@ def with_memory(found: Plan, activity: Activity, precision: Precision) -> Budget
 
 def arithmetic(work: Work, activity: Activity, precision: Precision) -> Estimate:
     """Return the arithmetic of a spiking network: E = mac MACs + ac ACs; at worst the first layer is computed at each step."""
-    current = work.current_macs * activity.time_steps
     acs = precision.ac * sum(activity.accumulates.values())
-    once, anew = (precision.mac * (work.static_macs * times + current) + acs for times in (1, activity.time_steps))
-    return Estimate(once, once, anew) * 1e-6
+    once = precision.mac * (work.static_macs + work.current_macs * activity.time_steps) + acs
+    more = precision.mac * work.static_macs * (activity.time_steps - 1)
+    return Estimate(once, once, once + more) * 1e-6
 
 
 def exact(work: Work, precision: Precision) -> Estimate:

@@ -10,7 +10,7 @@ from typing import Any
 from transpike.analysis.traffic import Estimate
 
 RATE_LIMIT = 0.064  # spikes per neuron and step: Yan, Bai and Wong 2024, T from 5 to 10, against a quantised ANN
-SPIKES_LIMIT = 12 / 7  # spikes per neuron: Davidson and Furber 2021
+SPIKES_LIMIT = 1.72  # spikes per neuron: Davidson and Furber 2021
 EQUAL, MANY = 1.05, 10  # nearer to 1 is called equal; from here on decimals say nothing
 SYNAPSE_LIMITS = (0.15, 1.38)  # spikes per synapse: Dampfhoffer et al. 2023, integrate-and-fire, by the ANN's own memory
 

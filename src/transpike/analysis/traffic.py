@@ -196,9 +196,9 @@ def spiking(
 
 def updates(found: Plan, steps: float) -> Estimate:
     """Return the energy of neurons that are updated: see `spiking`."""
-    once = always = 0.0
+    once = more = 0.0
     for name, units in found.neurons.items():
         both = 2 * access(units, SPIKING.values)
-        always += units * steps * (both + SPIKING.ac)
         once += units * (steps * SPIKING.ac + both * (steps if name in found.driven else 1))
-    return Estimate(once, once, always) * 1e-6
+        more += 0 if name in found.driven else units * both * (steps - 1)
+    return Estimate(once, once, once + more) * 1e-6
