@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, NullFormatter
 from transpike.analysis import Report
 from transpike.analysis.card import RATE_LIMIT, SPIKES_LIMIT, SYNAPSE_LIMITS, Budget, Card
 from transpike.analysis.traffic import Estimate
-from transpike.report.style import BLACK, BLUE, GREEN, GREY, HEIGHT, ORANGE, SMALL, VERMILION, new_figure, styled
+from transpike.report.style import BLACK, BLUE, GREEN, GREY, HEIGHT, ORANGE, SMALL, VERMILION, empty_figure, new_figure, styled
 from transpike.report.tables import Cell, Column, Row, Table
 from transpike.report.wording import MICROJOULES, NONE, Scale, number, scale, tick
 
@@ -124,10 +124,11 @@ def break_evens(report: Report) -> Table:
 @styled
 def energy_break_even(report: Report) -> Figure:
     """Draw the energy over the ANN's against spikes per neuron, at each checkpoint, with the break-evens."""
-    card = card_of(report)
+    points = [] if report.card is None else [point for point in report.card.points if point.spikes_per_neuron > 0]
+    if not points:
+        return empty_figure("No spikes, or a report without an energy card.")
     figure = new_figure(HEIGHT * 1.15)
     axes = figure.subplots()
-    points = [point for point in card.points if point.spikes_per_neuron > 0]
     spikes = [point.spikes_per_neuron for point in points]
     looks = (("int8", "with memory, ANN of 8 bits", GREEN), ("matched", "with memory, quantised ANN", BLUE))
     for name, label, colour in looks:
