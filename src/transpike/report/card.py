@@ -156,7 +156,8 @@ def energy_break_even(report: Report) -> Figure:
 def marks(axes: Axes, report: Report) -> None:
     """Draw equality, and the break-evens that are published, in spikes per neuron."""
     axes.axhline(1, color=BLACK, linewidth=1.2)
-    axes.annotate("as much as the ANN", (0.01, 1), xycoords=("axes fraction", "data"), va="bottom", fontsize=SMALL)
+    equal: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom", "fontsize": SMALL}
+    axes.annotate("as much as the ANN", (0.99, 1), bbox=BEHIND, **equal)
     limits = [(SPIKES_LIMIT, f"{SPIKES_LIMIT} spikes", VERMILION)]
     if report.turns is None:
         limits.append((RATE_LIMIT * report.time_steps, f"6.4 % of {report.time_steps:,} steps", GREY))
