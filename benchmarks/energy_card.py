@@ -1,6 +1,6 @@
 """Which code needs the least energy, under which model, at equal accuracy; and which chips networks fit.
 
-    python benchmarks/energy_card.py codes [--depth 20] [--images 200] [--points 1.0] [--figure out.svg]
+    python benchmarks/energy_card.py codes [--depth 20] [--images 200] [--points 1.0] [--recipes rate phase] [--figure out.svg]
     python benchmarks/energy_card.py chips
 
 `codes` evaluates a CIFAR-10 ResNet under each recipe, takes the fewest steps (of 1, 2, 4 ...) after which it loses at most so
@@ -67,11 +67,11 @@ def card_row(name: str, report: tp.Report, points: float) -> dict:
     }
 
 
-def codes(depth: int, images: int, points: float, figure: str | None) -> None:
+def codes(depth: int, images: int, points: float, figure: str | None, names: list[str]) -> None:
     model = trained_resnet(depth, data_folder())
     calibration, (x, y) = cifar10_train(1000)[0], cifar10_test(images)
     rows = []
-    for name, steps in RECIPES.items():
+    for name, steps in ((name, RECIPES[name]) for name in names):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             network = tp.convert(model, calibration, name, time_steps=steps)
@@ -142,6 +142,7 @@ if __name__ == "__main__":
     parser.add_argument("--depth", type=int, default=20)
     parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--points", type=float, default=1.0)
+    parser.add_argument("--recipes", nargs="+", choices=list(RECIPES), default=list(RECIPES))
     parser.add_argument("--figure")
     given = parser.parse_args()
-    codes(given.depth, given.images, given.points, given.figure) if given.part == "codes" else chips()
+    codes(given.depth, given.images, given.points, given.figure, given.recipes) if given.part == "codes" else chips()

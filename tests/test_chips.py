@@ -13,9 +13,13 @@ from torch import nn
 from typer.testing import CliRunner
 
 import transpike as tp
+from helpers import converted
+from transpike.analysis.operations import count_work
+from transpike.analysis.traffic import plan
 from transpike.chips import CONFIDENCES, QUANTITIES, chip_names, chip_page, find_chip, read_chip
 from transpike.cli import app
 from transpike.errors import ArchiveError, ArgumentError, DataError, TranspikeWarning
+from transpike.network.grammar import Carried
 from transpike.neurons import Neuron
 from transpike.placement import RULES
 from transpike.placement.layers import demand
@@ -348,6 +352,33 @@ def test_recurrent_networks_have_no_rule():
     torch.manual_seed(0)
     (finding,) = tp.fit(spiking(Last(nn.RNN(3, 4, nonlinearity="relu", batch_first=True)), 5, 3), "loihi-2").obstacles
     assert finding.kind == "loops"
+
+
+KINDS = (  # one of each way in which spikes are routed
+    *("mlp", "lenet", "densenet", "inception", "u-net", "signals-1d", "resnet", "convolution-3d", "transposed-groups"),
+    *(
+        "convolution-dilated",
+        "padding-reflected",
+        "max-pool-twice",
+        "max-pool-of-input",
+        "upsample-bilinear",
+        "expand",
+        "stack",
+    ),
+    *("mean-keepdim", "matmul", "one-number", "shared-modules", "two-inputs", "outputs-dict"),
+)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_network_is_judged_and_its_memory_known(name):
+    _, network = converted(name, RECIPES["rate"])
+    for chip in ("speck", "truenorth"):
+        found = tp.fit(network, chip)
+        assert found.neurons == sum(place.neurons for place in found.places) or not found.fits
+    known, work = plan(network), count_work(network)
+    assert sum(one.connections for one in known.synapses if one.in_ann) == work.ann_connections
+    assert sum(one.connections for one in known.synapses if one.reads is Carried.STATIC) == work.static_macs
+    assert all(bool(one.senders) == (one.reads is Carried.SPIKES) or one.reads is Carried.CURRENT for one in known.synapses)
 
 
 @pytest.mark.parametrize("name", chip_names())

@@ -11,6 +11,7 @@ from transpike.parts import Stateful
 from transpike.placement.layers import Demand, Path, image
 
 Sides = tuple[int, ...]
+PLANE = 2  # dimensions
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def seen(demand: Demand, path: Path, patch: Patch) -> Patch:
     """Return what a patch of a layer sees of the sender of a path: at most all of it.
 
     Backwards through a window of k taps, stride s and dilation d, n outputs see (n - 1) s + (k - 1) d + 1 inputs. Ops that
-    are neither convolutions nor pools are taken to see everything, unless they change no shape.
+    are neither convolutions nor pools, in one or two dimensions, are taken to see everything, unless they change no shape.
     """
     whole = image(demand.sizes[path.sender])
     for node in reversed(path.nodes):
@@ -49,10 +50,10 @@ def seen(demand: Demand, path: Path, patch: Patch) -> Patch:
 def window(node: Node, channels: int, sources: int) -> tuple[int, Sides, Sides, Sides] | None:
     """Return the channels that so many outputs of a node see, and kernel, stride and dilation; None if it has no window."""
     op = node.op.analogue() if isinstance(node.op, Stateful) else node.op
-    if isinstance(op, Convolution):
+    if isinstance(op, Convolution) and len(op.stride) <= PLANE:
         groups = -(-channels * op.groups // len(op.weight))  # that so many channels touch at least
         return min(sources, groups * op.weight.shape[1]), two(op.weight.shape[2:]), two(op.stride), two(op.dilation)
-    if isinstance(op, AveragePool | MaxPool):
+    if isinstance(op, AveragePool | MaxPool) and len(op.kernel) <= PLANE:
         return channels, two(op.kernel), two(op.stride), two(op.dilation) if isinstance(op, MaxPool) else (1, 1)
     return None
 

@@ -17,7 +17,7 @@ from transpike.parts import Finding
 from transpike.placement.layers import Demand, Layer, image
 from transpike.placement.result import Place, Placed
 from transpike.placement.rules.base import Rule, obstacle
-from transpike.placement.windows import two
+from transpike.placement.windows import PLANE, two
 
 MEMORIES = ("kernel entries", "neuron entries", "bias entries")
 Sides = tuple[int, ...]
@@ -105,9 +105,11 @@ def as_core(demand: Demand, layer: Layer) -> tuple[Core | None, Finding | None]:
     if isinstance(node.op, Linear):
         source = unflattened(demand, layer, node)
         return Core(layer, source[0], len(node.op.weight), source[1:], (1, 1), (0, 0), source[1:], (1, 1), has_bias(node)), None
-    if not isinstance(node.op, Convolution):
-        kind = type(node.op).__name__
-        return None, obstacle("operator", layer, f"is reached over a {kind}, which no core has.", "Take a convolution instead.")
+    if not isinstance(node.op, Convolution) or len(node.op.stride) > PLANE:
+        kind = f"{type(node.op).__name__} of weights {tuple(node.op.weight.shape)}"  # type: ignore[attr-defined]
+        return None, obstacle(
+            "operator", layer, f"is reached over a {kind}, which no core has.", "Take a convolution of images instead."
+        )
     op, shape = node.op, image(demand.sizes[node.name])
     kernel, stride, padding = two(op.weight.shape[2:]), two(op.stride), two(op.padding)
     spread = tuple((k - 1) * d + 1 for k, d in zip(kernel, two(op.dilation), strict=True))
