@@ -95,8 +95,9 @@ def drawn(rows: list[dict], path: str) -> None:
             value = float(row[title].split()[0])
             x = place + (i - len(rows) / 2) * 0.06
             filled = "full" if row["within"] else "none"
-            axes.plot([x], [value], "o", color=f"C{i % 10}", fillstyle=filled)
-            axes.annotate(row["recipe"], (x, value), rotation=60, fontsize=6, xytext=(2, 3), textcoords="offset points")
+            label = None if place else row["recipe"]
+            axes.plot([x], [value], "osD^"[i // 10], color=f"C{i % 10}", fillstyle=filled, label=label)
+    made.legend(loc="outside right upper", fontsize=8)
     axes.axhline(1, color="black", linewidth=1)
     axes.set_yscale("log")
     axes.set_xticks(range(len(BUDGETS)), [title for title, *_ in BUDGETS])
