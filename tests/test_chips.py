@@ -129,6 +129,13 @@ def test_a_file_of_ones_own(tmp_path, small):
         ("confidence: measured", "confidence: sure", "Confidence 'sure' is unknown"),
         ("value: 2,", "value: -2,", "no number of at least 0"),
         ("value: 2,", "value: two,", "no number"),
+        ("value: 2,", "value: 0,", "whole number of at least 1"),
+        ("value: 2,", "value: 2.5,", "whole number of at least 1"),
+        (
+            "quantities:\n",
+            'quantities:\n  kernel_entries: {value: [1, 2, 3], unit: "1", source: me, year: 2026, confidence: measured}\n',
+            "one entry for each core",
+        ),
         ("value: 2,", "value: [2],", "one number"),
         ("value: 2,", "value: 2, low: 3,", "does not lie between"),
         ("source: me", "source: ' '", "source is empty"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -35,9 +36,12 @@ class Quantity:
 
         >>> Quantity(26.0, "pJ", "a paper", 2014, "measured", low=2.5).worded()
         '26 (2.5 to 26) pJ'
+        >>> Quantity((16384.0, 16384.0, 32768.0), "1", "a tool", 2024, "documented").worded()
+        '2 x 16,384, 32,768'
         """
         parts = self.value if isinstance(self.value, tuple) else (self.value,)
-        said = ", ".join(f"{part:,.12g}" for part in dict.fromkeys(parts))
+        runs = [(part, len(list(same))) for part, same in itertools.groupby(parts)]
+        said = ", ".join(f"{many} x {part:,.12g}" if many > 1 else f"{part:,.12g}" for part, many in runs)
         low, high = self.spread
         if low != high and not isinstance(self.value, tuple):
             said += f" ({low:,.12g} to {high:,.12g})"

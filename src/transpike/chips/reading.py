@@ -68,6 +68,11 @@ def chip_from(values: Any, name: str, place: str) -> Chip:
     for key in found:
         allowed(place, "quantity", key, QUANTITIES)
     given = {key: quantity(one, f"{place}, quantity {key!r}", key) for key, one in found.items() if one is not None}
+    sizes = {key: len(one.value) for key, one in given.items() if key.endswith("_entries") and isinstance(one.value, tuple)}
+    if "cores" in given and sizes:
+        sizes["cores"] = int(given["cores"].number)
+    if len(set(sizes.values())) > 1:
+        raise DataError(f"{place}: these must have one entry for each core, but have {sizes}.")
     abilities = values.get("abilities")
     return Chip(
         name,
@@ -93,7 +98,7 @@ def quantity(values: Any, place: str, name: str) -> Quantity:
     given = values["value"]
     if kind.several != isinstance(given, list) or given == []:
         raise DataError(f"{place}: the value must be {'a list of numbers' if kind.several else 'one number'}, not {given!r}.")
-    value = tuple(number(one, place) for one in given) if kind.several else number(given, place)
+    value = tuple(count(one, place, name) for one in given) if kind.several else count(given, place, name)
     low, high = (None if values.get(end) is None else number(values[end], place) for end in ("low", "high"))
     found = Quantity(
         value,
@@ -136,6 +141,14 @@ def number(value: Any, place: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise DataError(f"{place}: {value!r} is no number of at least 0. Leave out what is not published.")
     return value
+
+
+def count(value: Any, place: str, name: str) -> float:
+    """Return a value of a quantity; what counts things or bits is a whole number above 0, but for a padding of none."""
+    found = number(value, place)
+    if QUANTITIES[name].unit in {"1", "bit"} and (found != int(found) or (found == 0 and name != "padding")):
+        raise DataError(f"{place}: {value!r} must be a whole number of at least 1. Leave out what is not published.")
+    return found
 
 
 def year(value: Any, place: str) -> int:

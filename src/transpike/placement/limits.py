@@ -148,7 +148,7 @@ def caveats(demand: Demand, chip: Chip) -> Iterator[Finding]:
     if said:
         yield Finding("precision", f"Weights are rounded to {said} on this chip.", "Measure the accuracy again after rounding.")
     if demand.analogue_inputs:
-        names = ", ".join(demand.analogue_inputs)
+        names = ", ".join(map(repr, demand.analogue_inputs))
         said = (
             f"The input {names} enters as numbers, not as spikes: the first weights are computed before the chip, or its input"
         )
