@@ -13,8 +13,10 @@ import pytest
 from matplotlib.figure import Figure
 
 from transpike.analysis import Checkpoint, Diagnosis, Exits, Layer, LayerLoss, Raster, Report
+from transpike.analysis.card import Budget, Card, CardPoint, ChipCost
 from transpike.analysis.diagnosis import CAUSES, Norm, Part, Stage
 from transpike.analysis.energy import energies
+from transpike.analysis.traffic import Estimate
 from transpike.errors import ArchiveError, ArgumentError
 from transpike.parts import Finding, Method
 from transpike.report import FIGURES, page, save_figure, write_page
@@ -70,6 +72,21 @@ def make_diagnosis(layers: tuple[Layer, ...]) -> Diagnosis:
     return Diagnosis(32, 200, stages, losses, (Norm("conv", "conv", 2.5),), 0.2, 1e6, findings)
 
 
+def make_card(steps: list[int], spikes: float = 0.15) -> Card:
+    def point(step: int) -> CardPoint:
+        anns = Estimate(60.0, 90.0, 90.0), Estimate(3.0, 20.0, 20.0), Estimate(2.0, 15.0, 15.0)
+        made = Estimate(1.0 + spikes * step, 1.0 + spikes * step, 3.0 + spikes * step)
+        models = (
+            Budget("arithmetic, float32", "45 nm", made, anns[0], None, None),
+            Budget("with memory", HOSTILE, made, *anns),
+        )
+        return CardPoint(step, spikes * step, spikes * step, 5, models, 0.4 if spikes else None)
+
+    costs = (ChipCost("loihi", "Loihi", Estimate(1.0, 2.0, 3.0), "spikes", "measured", None),)
+    counts = {"footprint": 1e6, "effective_acs": 3.2e7, "connection_sparsity": 0.1}
+    return Card(tuple(point(step) for step in steps), costs, counts, spikes)
+
+
 def make_report(time_steps: int = 32, layers: int = 6, **changes) -> Report:
     curve = tuple(round(0.9 - 0.7 / (step + 1), 4) for step in range(1, time_steps + 1))
     steps = sorted({2**k for k in range(11) if 2**k <= time_steps} | {time_steps})
@@ -98,6 +115,7 @@ def make_report(time_steps: int = 32, layers: int = 6, **changes) -> Report:
             Finding("few", "Accuracies rest on 200 samples.", "Evaluate more samples."),
         ),
         version="0.1.0",
+        card=make_card(steps),
     )
     return dataclasses.replace(report, **changes)
 
@@ -117,7 +135,7 @@ LONG_NAME = "model.transformer.encoder.layers.11.feed_forward.intermediate.activ
 REPORTS = {
     "full": make_report(diagnosis=make_diagnosis(make_report().layers), exits=make_exits()),
     "no labels": unlabelled(make_report(exits=make_exits(accuracy=None, margin=None))),
-    "no labels, no classes": unlabelled(make_report(agreement=None)),
+    "no labels, no classes": unlabelled(make_report(agreement=None, card=None)),
     "one layer, no rasters": make_report(layers=1, rasters=()),
     "no layers": make_report(layers=0, rasters=(), neurons=0, spikes_per_neuron=0.0, findings=()),
     "60 layers": make_report(layers=60, diagnosis=make_diagnosis(make_report(layers=60).layers)),
@@ -131,6 +149,7 @@ REPORTS = {
         layers=2,
     ),
     "silent": make_report(
+        card=make_card([1, 32], 0.0),
         checkpoints=tuple(Checkpoint(step, 0.1, 0.0, 0.0, 0.0, energies(0, 0, 0, 0.0, step)) for step in (1, 2, 4, 8, 16, 32)),
         ann_connections=0,
         ann_macs=0,

@@ -354,3 +354,18 @@ def test_latency_counts_all_windows_of_layers_that_take_turns():
         assert one.recipe != "phase" or one.time_steps == 31
         assert one.recipe != "phase" or 0 < one.busiest <= 1 / 31  # one spike per neuron, while its layer sends
     assert all(one.latency <= 200 for one in found.front)
+
+
+def test_a_chip_limits_what_is_tried(setting):
+    model, x, _ = setting
+    limits = Limits.of("speck", 8)
+    assert (limits.bits_per_spike, limits.chip) == (1, "speck")
+    assert Limits.of("truenorth", 8, energy=1.0).step_ms == 1
+    found = tp.search(model, x, limits, recipes=["rate", "ternary", "reset-to-zero"], trials=8)
+    assert {one.recipe for one in found.trials} <= {"rate", "reset-to-zero"}
+    assert all(one.startswith("ternary: Does not fit Speck") for one in found.refusals)
+    assert found.trials
+    with pytest.raises(ArgumentError, match="Did you mean 'speck'"):
+        Limits(time_steps=8, chip="spek")
+    assert limits_of(16, None, None, chip="loihi-2", bits_per_spike=None) == Limits.of("loihi-2", 16)
+    assert limits_of(16, None, None, chip="loihi-2", bits_per_spike=2).bits_per_spike == 2

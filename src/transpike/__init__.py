@@ -14,6 +14,8 @@ from transpike.exits import early_exit as early_exit
 from transpike.network import Network as Network
 from transpike.network.archive import load as load
 from transpike.network.archive import save as save
+from transpike.placement import Fit as Fit
+from transpike.placement import fit as fit
 from transpike.prediction import Prediction as Prediction
 from transpike.prediction import predict as predict
 from transpike.recipe import RECIPES as recipes  # noqa: F401, N811 - the public table reads as a menu

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from transpike.analysis.advice import ANOTHER, advice_of, counted, elapsed, finer
 from transpike.analysis.operations import Work
 from transpike.analysis.report import Checkpoint, Layer, Report
+from transpike.analysis.saving import saving
 from transpike.exits import broken, shortfall
 from transpike.parts import Finding
 
@@ -279,5 +280,6 @@ FINDERS: tuple[Callable[[Report, Work], Iterator[Finding]], ...] = (
     products,
     silence,
     energy,
+    saving,
     early_exit,
 )

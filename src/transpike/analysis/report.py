@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transpike.analysis.card import Card, card_from
 from transpike.analysis.diagnosis import Diagnosis, diagnosis_from
 from transpike.analysis.energy import Energy
 from transpike.errors import ArchiveError
@@ -147,6 +148,7 @@ class Report:
     level: str = "spiking"  # or "hybrid", "differential", by how functions of signals are computed; see `SPIKING_LEVELS`
     functions: int = 0  # nodes that compute a function of signals at every step
     function_values: int = 0  # how many values that gives per step
+    card: Card | None = None  # energy under several models; reports of older versions have none
     own_window: bool = False  # whether the code has a window of its own, so that only another conversion changes the steps
 
     @property
@@ -225,6 +227,8 @@ def from_values(values: dict[str, Any]) -> Report:
     plain["findings"] = tuple(Finding(**value) for value in values["findings"])
     if plain.get("diagnosis") is not None:
         plain["diagnosis"] = diagnosis_from(values["diagnosis"])
+    if plain.get("card") is not None:
+        plain["card"] = card_from(values["card"])
     if plain.get("turns") is not None:
         plain["turns"] = Turns(**values["turns"])
     if plain.get("exits") is not None:

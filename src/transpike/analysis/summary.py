@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from importlib.metadata import version
 
+from transpike.analysis.budgets import Activity, energy_card
+from transpike.analysis.card import Card
 from transpike.analysis.diagnosis import relative
 from transpike.analysis.operations import Work
 from transpike.analysis.report import Checkpoint, Layer, Raster, Report, Turns
@@ -55,6 +57,7 @@ def summarise(network: Network, work: Work, tally: Tally, time_steps: int, title
         functions=len(work.functions),
         function_values=work.function_values,
         own_window=window(network) is not None,
+        card=card(network, work, tally, time_steps, neurons),
         version=version("transpike"),
     )
 
@@ -64,6 +67,24 @@ def spiking_level(network: Network) -> str:
     if network.having(DifferenceFunction):
         return "differential"
     return "hybrid" if network.having(FunctionOfSignals) or not network.having(Neuron) else "spiking"
+
+
+def card(network: Network, work: Work, tally: Tally, time_steps: int, neurons: int) -> Card:
+    """Return the energy card of a finished tally."""
+    steps = checkpoints(time_steps)
+    found = tuple(activity(network, work, tally, step) for step in steps)
+    waits = taking_turns(network, time_steps)
+    return energy_card(network, work, found, neurons, 1 if waits is None else waits.windows)
+
+
+def activity(network: Network, work: Work, tally: Tally, step: int) -> Activity:
+    """Return what each node did until a step, per sample."""
+    names = [name for name in work.fan_out if f"{step}.operations.{name}" in tally.sums]
+    operations = {name: float(tally.mean(f"{step}.operations.{name}")) for name in names}
+    spikes = {name: float(tally.mean(f"{step}.spikes.{name}")) for name in names}
+    firing = {node.name for node in network.having(*SENDING)}
+    accumulates = {name: count * accumulates_of(network.nodes[name].op) for name, count in operations.items()}
+    return Activity(step, operations, accumulates, spikes, sum(spikes[name] for name in names if name in firing))
 
 
 def taking_turns(network: Network, time_steps: int) -> Turns | None:

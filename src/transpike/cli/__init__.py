@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from transpike import __version__, jobs
-from transpike.cli import encodings, planning, racing, show, trying
+from transpike.cli import encodings, planning, racing, show, silicon, trying
 from transpike.cli.arguments import (
     SETTINGS,
     Data,
@@ -222,6 +222,8 @@ app.command()(planning.hasten)
 app.command()(racing.bench)
 app.command()(encodings.codings)
 app.command()(trying.neuron)
+app.command()(silicon.fit)
+app.command()(silicon.chips)
 
 
 def main() -> None:

@@ -88,7 +88,10 @@ def search(
     max_hz: Annotated[float | None, typer.Option(help="Limit: spikes per second and neuron in the busiest layer.")] = None,
     step_ms: Annotated[float | None, typer.Option(help="Milliseconds of a time step (default: 1).")] = None,
     spikes: Annotated[float | None, typer.Option(help="Limit: spikes per neuron and sample.")] = None,
-    bits: Annotated[int, typer.Option(help="Limit: bits per spike; 1 admits binary spikes only.")] = 1,
+    bits: Annotated[
+        int | None, typer.Option(help="Limit: bits per spike; 1 admits binary spikes only (default: 1, or the chip's).")
+    ] = None,
+    chip: Annotated[str | None, typer.Option(help="Limit: must fit this chip (see transpike chips), or YAML file.")] = None,
     energy: Annotated[float | None, typer.Option(help="Limit: energy over the ANN's, such as 0.5.")] = None,
     recipe: Annotated[
         list[str] | None, typer.Option(help=f"Try this recipe; may be repeated (default: {', '.join(RECIPES)}).")
@@ -105,12 +108,12 @@ def search(
     """Find the recipe nearest to the ANN within limits, judged on training samples that did not calibrate it."""
     chosen = choice(data, samples, mean, std)
     if noise:
-        if resume or any(limit is not None for limit in (spikes, energy, latency_ms, max_hz, step_ms)) or bits != 1:
+        if resume or any(limit is not None for limit in (spikes, energy, latency_ms, max_hz, step_ms, chip, bits)):
             raise ArgumentError("--noise takes --time-steps, --seed and one --recipe; it knows no limits and no --resume.")
         search_on_noise(model, weights, chosen, time_steps or STEPS, out, recipe=recipe, seed=seed, as_json=as_json)
         return
     limits = limits_of(
-        time_steps, latency_ms, step_ms, max_hz=max_hz, spikes_per_neuron=spikes, bits_per_spike=bits, energy=energy
+        time_steps, latency_ms, step_ms, max_hz=max_hz, spikes_per_neuron=spikes, bits_per_spike=bits, energy=energy, chip=chip
     )
     with show.watching(quiet=as_json) as watch:
         result = plans.search_recipe(
@@ -143,11 +146,16 @@ def limits_of(time_steps: int | None, latency_ms: float | None, step_ms: float |
     """Return the limits of a search, in time steps or in milliseconds; a step lasts 1 ms where a limit needs to know."""
     if latency_ms is not None and time_steps is not None:
         raise ArgumentError("--time-steps and --latency-ms limit the same: give one of them.")
-    timed = latency_ms is not None or others["max_hz"] is not None
+    given = {name: value for name, value in others.items() if value is not None}
+    if "chip" in given:
+        chip = Limits.of(given.pop("chip"), STEPS)
+        given = {"chip": chip.chip, "bits_per_spike": chip.bits_per_spike} | given
+        step_ms = chip.step_ms if step_ms is None else step_ms
+    timed = latency_ms is not None or "max_hz" in given
     duration = 1.0 if timed and step_ms is None else step_ms
     if latency_ms is not None and duration is not None:
-        return Limits.timed(latency_ms, step_ms=duration, **others)
-    return Limits(time_steps=STEPS if time_steps is None else time_steps, step_ms=duration, **others)
+        return Limits.timed(latency_ms, step_ms=duration, **given)
+    return Limits(time_steps=STEPS if time_steps is None else time_steps, step_ms=duration, **given)
 
 
 @sentence

@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from transpike.analysis import Diagnosis, Exits, Report
+from transpike.analysis.card import Card
 from transpike.analysis.diagnosis import CAUSES
 from transpike.calibration import Watch
 from transpike.jobs import Inspection
@@ -116,9 +117,23 @@ def report(result: Report) -> None:
     if result.exits:
         exits(result.exits, result)
     out.print(f"[dim]Energy per sample, {ann.model}. {ann.assumptions}[/dim]")
+    if result.card:
+        card(result.card)
     findings(result.findings)
     if result.diagnosis:
         diagnosis(result.diagnosis)
+
+
+def card(found: Card) -> None:
+    """Print the energy card: each budget against the ANN at each precision."""
+    bits = f"ANN {found.final.bits} bits"
+    rows = table("Energy card, per sample", "model", "SNN", "ANN float32", "ANN 8 bits", bits, f"SNN over {bits}")
+    for one in found.final.budgets:
+        energies = (one.snn, one.float32, one.int8, one.matched)
+        ratio = one.ratio("matched")
+        over = "-" if ratio is None else f"{ratio.value:.2g} x ({ratio.low:.2g} to {ratio.high:.2g})"
+        rows.add_row(one.model, *("-" if energy is None else f"{energy.value:.3g} uJ" for energy in energies), over)
+    out.print(rows)
 
 
 def exits(found: Exits, result: Report) -> None:

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from transpike.analysis import Report
 from transpike.files import write_text
 from transpike.parts import Finding
+from transpike.report.card import break_evens, budgets, counts, on_chips
 from transpike.report.causes import by_cause, by_stage
 from transpike.report.figures import FIGURES, Drawing
 from transpike.report.leaving import promise, with_exit
@@ -72,6 +73,7 @@ def context(report: Report) -> dict[str, Any]:
         "leaving": None if report.exits is None else with_exit(report),
         "promise": "" if report.exits is None else promise(report),
         "over_time": over_time(report),
+        "card": () if report.card is None else tuple(table(report) for table in (budgets, break_evens, on_chips, counts)),
         "by_layer": by_layer(report),
         "macs": macs_sentence(report),
         "level": spiking_level(report),

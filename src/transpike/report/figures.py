@@ -9,6 +9,7 @@ from types import MappingProxyType
 from matplotlib.figure import Figure
 
 from transpike.analysis import Report
+from transpike.report.card import energy_break_even
 from transpike.report.curves import accuracy_against_energy, accuracy_over_time, operations_over_time
 from transpike.report.layers import firing_rates, layer_errors, spike_raster
 from transpike.report.losses import error_growth, loss_by_layer
@@ -72,6 +73,14 @@ FIGURES: Mapping[str, Drawing] = MappingProxyType(
             "Operations over time",
             "Each spike causes one operation per connection that it arrives over, so work grows with time; above the "
             "dashed line the spiking network does more operations than the ANN, although each is cheaper.",
+        ),
+        "energy_break_even": Drawing(
+            energy_break_even,
+            "Energy against break-evens",
+            "Each mark is the network stopped after some time steps: above the black line it needs more energy than the ANN. "
+            "Bands are the ranges of the assumptions; vertical lines are published break-evens (1.72 spikes per neuron, 6.4 % "
+            "of the steps), left of which a spiking network may save energy.",
+            needs="card",
         ),
         "spike_raster": Drawing(
             spike_raster,

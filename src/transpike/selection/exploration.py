@@ -15,11 +15,13 @@ from torch import Tensor, nn
 
 from transpike.analysis.reference import Reference
 from transpike.capture import check_model, count_inputs
+from transpike.chips import Chip, find_chip
 from transpike.conversion import convert
 from transpike.data import Batch, batches
 from transpike.errors import ArgumentError, ConversionError, DataError, TranspikeWarning, choose, positive_whole
 from transpike.network import Network
 from transpike.network.turns import sequential, turns, window
+from transpike.placement import fit
 from transpike.prediction import leap_ends
 from transpike.recipe import RECIPES, Recipe, find_recipe
 from transpike.selection.measurement import measure
@@ -36,9 +38,10 @@ class Subject:
     model: nn.Module
     fit: Batch
     held_out: Batch
+    chip: Chip | None = None
 
     def attempt(self, recipe: str, percentile: float | None, time_steps: int) -> Trial | str:
-        """Return what a conversion gives on the held-out samples, or why the recipe cannot convert the model."""
+        """Return what a conversion gives on the held-out samples, or why the recipe cannot convert the model for the chip."""
         chosen = find_recipe(recipe) if percentile is None else find_recipe(recipe).with_percentile(percentile)
         try:
             with warnings.catch_warnings():
@@ -46,6 +49,8 @@ class Subject:
                 network = convert(self.model, self.fit, chosen, time_steps=None if chosen.has_window else time_steps)
         except (ConversionError, ArgumentError) as error:
             return f"{recipe}: {error}"
+        if self.chip is not None and not (fitted := fit(network, self.chip)).fits:
+            return f"{recipe}: {fitted.verdict} {fitted.obstacles[0].message} {fitted.obstacles[0].advice}"
         steps = window(network) or time_steps
         windows = max(turns(network).values()) if sequential(network) else 1
         result = measure(network, self.held_out, self.reference(network), steps)
@@ -84,7 +89,8 @@ def search(
 
     `samples` are calibration samples as in `convert`, never test data: a share `held_out` of them, drawn with `seed`,
     judges, the others calibrate. The criterion is the divergence of the SNN's softmax from the ANN's, so labels are not
-    needed; with labels each trial reports its accuracy too. `limits` is the largest number of time steps, or `Limits`.
+    needed; with labels each trial reports its accuracy too. `limits` is the largest number of time steps, or `Limits`, such
+    as those of a chip (`Limits.of`).
     `recipes` names rows of the table of recipes (default: all); one that cannot convert the model is left with its
     reason. With `folder` every trial is kept, and `resume=True` goes on with the trials that an uninterrupted search
     would have made. `progress` is called with the number of trials done. Source: Akiba et al. 2019 (Optuna).
@@ -94,7 +100,8 @@ def search(
     bounds = limits if isinstance(limits, Limits) else Limits(time_steps=limits)
     positive_whole("trials", trials)
     check_model(model)
-    subject = Subject(model, *parted(samples, count_inputs(model), held_out, seed))
+    chip = None if bounds.chip is None else find_chip(bounds.chip)
+    subject = Subject(model, *parted(samples, count_inputs(model), held_out, seed), chip)
     space = Space(
         {name: takes_percentile(row) for name, row in candidates(recipes, bounds).items()},
         checked_percentiles(percentiles),

@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from transpike.chips import find_chip
 from transpike.errors import ArchiveError, ArgumentError, positive_whole
 from transpike.files import read_json, write_text
 from transpike.recipe import Recipe, find_recipe
 
-FORMAT = 2
+FORMAT = 3
 ROUNDING = 1e-9  # so that 0.3 ms are three steps of 0.1 ms
 
 
@@ -24,7 +25,8 @@ class Limits:
 
     One bit per spike admits binary spikes only. None sets no limit. `max_hz` limits the firing rate in spikes per second:
     the mean over the neurons of the layer that fires most, while it sends, with time steps of `step_ms` milliseconds.
-    Raises ArgumentError for values that are not positive.
+    With `chip` a network has to fit that chip as well (see `transpike.fit`). Raises ArgumentError for values that are not
+    positive, and for an unknown chip.
     """
 
     time_steps: int
@@ -33,6 +35,7 @@ class Limits:
     energy: float | None = None
     max_hz: float | None = None
     step_ms: float | None = None
+    chip: str | None = None
 
     def __post_init__(self) -> None:
         positive_whole("time_steps", self.time_steps)
@@ -45,6 +48,26 @@ class Limits:
             positive_finite("step_ms", self.step_ms)
         if self.max_hz is not None and self.step_ms is None:
             raise ArgumentError("The limit max_hz needs the duration of a time step: give step_ms as well, such as step_ms=1.")
+        if self.chip is not None:
+            find_chip(self.chip)
+
+    @classmethod
+    def of(cls, chip: str, time_steps: int, **others: Any) -> Limits:
+        """Return the limits of a chip, by name or YAML file: bits of a spike, the duration of a step, and that networks fit.
+
+        Whether a network fits covers fan-in, kinds of neurons, max-pools and cores; it is found before a trial is simulated.
+        `others` are further limits, which come before those of the chip. Raises as `transpike.fit`.
+
+        >>> Limits.of("truenorth", 16).step_ms, Limits.of("loihi-2", 16).bits_per_spike
+        (1.0, 32)
+        """
+        known = find_chip(chip)
+        step = known.get("step")
+        own: dict[str, Any] = {
+            "bits_per_spike": known.whole("spike_bits") or 1,
+            "step_ms": None if step is None else step / 1000,
+        }
+        return cls(time_steps=time_steps, chip=chip, **(own | others))
 
     @classmethod
     def timed(cls, latency_ms: float, max_hz: float | None = None, *, step_ms: float = 1.0, **others: Any) -> Limits:
