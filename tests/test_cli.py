@@ -465,3 +465,14 @@ def test_neuron_shows_what_steps_cost(folder):
 def test_neuron_explains_mistakes(folder, arguments, words):
     told = call("neuron", *arguments, code=2)
     assert words in " ".join((told.output + told.stderr).split())
+
+
+def test_whole_numbers_on_the_command_line(folder):
+    wanted = ("--weight-bits", 4, "--samples", 100, "--out", "whole")
+    call("convert", "models.py:small", "--weights", "weights.pt", "--data", "digits", *wanted)
+    network = tp.load(folder / "whole")
+    kinds = {type(node.op) for node in network.having(tp.neurons.Neuron)}
+    assert kinds == {tp.neurons.Saturating}
+    assert "weights of 4 bits, potentials of 16" in network.method.name
+    words = refused("convert", "models.py:small", "--data", "digits", "--weight-bits", 1, "--out", "no")
+    assert "weight_bits must be a whole number from 2 to 16" in words

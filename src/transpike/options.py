@@ -14,6 +14,7 @@ from transpike.passes import (
     CompeteForMax,
     CountSpikes,
     DecodeOutputs,
+    FitIntegers,
     GateMaxPool,
     MaxPoolForm,
     MultiplyCounts,
@@ -51,6 +52,8 @@ class RecipeChoice:
     populations: tuple[tuple[str, int], ...] = ()  # sizes of other populations, by patterns of names
     relays: bool = False
     products: str | None = None
+    weight_bits: int | None = None
+    potential_bits: int | None = None
 
     def recipe(self) -> Recipe | str:
         """Return the recipe; "auto" stands for itself and takes no changes. Raises ArgumentError for what does not fit."""
@@ -78,6 +81,8 @@ class RecipeChoice:
             count = OUTPUTS[choose("output", self.output or "potential", OUTPUTS)]
             decode = DecodeOutputs() if self.margin is None else DecodeOutputs(FirstToMargin(self.margin))
             recipe = recipe.with_output(*count, decode, *[NormaliseOutputs()] * self.softmax)
-        if choose("input", self.input, ["constant", *INPUTS]) == "constant":
-            return recipe
-        return recipe.with_input(INPUTS[self.input](self.seed))
+        if choose("input", self.input, ["constant", *INPUTS]) != "constant":
+            recipe = recipe.with_input(INPUTS[self.input](self.seed))
+        bits = {"weight_bits": self.weight_bits, "potential_bits": self.potential_bits}
+        given = {name: value for name, value in bits.items() if value is not None}
+        return recipe.with_integers(FitIntegers(**given)) if given else recipe

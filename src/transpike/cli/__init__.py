@@ -112,6 +112,8 @@ def convert(
     ] = None,
     products: Annotated[str | None, typer.Option(help="Gates multiply values, or in populations counts (of spikes).")] = None,
     relays: Annotated[bool, typer.Option("--relays", help="Let no weights read products: encode them anew as spikes.")] = False,
+    weight_bits: Annotated[int | None, typer.Option(help="Whole numbers, with weights of so many bits (8).")] = None,
+    potential_bits: Annotated[int | None, typer.Option(help="Whole numbers, with potentials of so many bits (16).")] = None,
     samples: Samples = None,
     mean: Numbers = None,
     std: Numbers = None,
@@ -133,6 +135,8 @@ def convert(
         populations=others,
         relays=relays,
         products=products,
+        weight_bits=weight_bits,
+        potential_bits=potential_bits,
     ).recipe()
     with show.watching(quiet=as_json) as watch:
         given = choice(data, samples, mean, std)
