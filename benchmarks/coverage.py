@@ -149,7 +149,7 @@ def document(rows: dict[str, dict], recipe: str | None, steps: int) -> str:
         "",
         "Architectures of Hugging Face's `transformers`, small and with random weights, and the models of the tests, captured",
         "without change. *folded*: relative error of the captured network with its batch norms folded, in float64. *error*:",
-        f"relative error of the converted network after {steps} steps (norm of the difference by norm of the answer, worst output).",
+        f"relative error of the converted network after {steps} steps (norm of difference by norm of answer, worst output).",
         "",
     ]
     for source, title in (("transformers", "Architectures of transformers"), ("tests", "Models of the tests")):
