@@ -3,6 +3,7 @@
     python benchmarks/recurrent.py gates [--reviews 1000 --draws 50]    # each gate and state of an LSTM alone: table 5.1
     python benchmarks/recurrent.py cell [--reviews 1000 --draws 50]     # all of them, every kind of population: table 5.2
     python benchmarks/recurrent.py codes [--cells lstm gru elman]       # codes in windows: steps and spikes per word
+    python benchmarks/recurrent.py relays [--reviews 1000]              # recurrent weights that read spikes instead of numbers
     python benchmarks/recurrent.py curve                                # an LSTM trained with the curve of the populations
 
 The networks are those of benchmarks/reviews.py, trained if they are not there. Calibration: 500 training reviews without
@@ -26,7 +27,14 @@ from reviews import parts, trained
 from tables import OUT, show
 from transpike.network import Network
 from transpike.neurons import Population
-from transpike.passes import CalibratedThresholds, Hardware, InsertPopulations, NormalThresholds, QuantileThresholds
+from transpike.passes import (
+    CalibratedThresholds,
+    Hardware,
+    InsertPopulations,
+    MultiplyCounts,
+    NormalThresholds,
+    QuantileThresholds,
+)
 from transpike.passes.thresholds.populations import PopulationThresholds, Site
 from transpike.recipe import Recipe
 from transpike.simulation.sequential import run_windows
@@ -82,8 +90,7 @@ def drawn(network: Network, rule: PopulationThresholds, part: str = "*", size: i
             return node.op.analogue()
         site = Site(node.name, node.op.activation, node.op.thresholds.shape[:-1], 0.0, 0.0, torch.zeros(0))
         number = list(network.nodes).index(node.name)
-        wanted = InsertPopulations(rule, size or node.op.size)
-        return wanted.population(site, number).map_tensors(lambda one: one.to(network.dtype))
+        return InsertPopulations(rule, size or node.op.size).placed(network, [(number, site)])[node.name]
 
     return network.map_ops(change)
 
@@ -235,6 +242,46 @@ def coded(code: str, name: str, window: int, ids: Tensor, labels: Tensor) -> dic
     }
 
 
+def relays(count: int, names: list[str]) -> None:
+    ids, labels = reviews("test", count)
+    kept, rows = Rows(f"relays-{count}"), []
+    quantile = tp.recipes["population-quantile"]
+    for title, recipe in (
+        ("quantile, 1,000 each", quantile.with_population(1000)),
+        ("quantile, 100 each", quantile.with_population(100)),
+        ("binary-value, 8 bits", tp.recipes["binary-value"]),
+        ("binary-value, 4 bits", tp.recipes["binary-value"].with_window(4)),
+        ("few-spike, 8 slots", tp.recipes["few-spike"]),
+    ):
+        for name in names:
+            if "quantile" in title:
+                recipe = recipe.with_products(MultiplyCounts())  # noqa: PLW2901
+            for relayed in (False, True):
+                make = partial(worked, name, recipe.with_relays() if relayed else recipe, ids, labels)
+                row = kept.get(f"{title} {name} {relayed}", make)
+                rows.append({"code": title, "cells": name, "relays": "yes" if relayed else "no", **row})
+    show(f"Weights that read products as numbers, or as spikes of relays, {count} reviews", rows)
+
+
+def worked(name: str, recipe: Recipe, ids: Tensor, labels: Tensor) -> dict:
+    report = tp.evaluate(trained(name), converted(name, recipe), (ids, labels))
+    assert report.accuracy is not None
+    assert report.reference_accuracy is not None
+    assert report.agreement is not None
+    words = ids.shape[1]
+    products = next((finding.message for finding in report.findings if finding.kind.endswith("products")), "")
+    return {
+        "ANN": round(100 * report.reference_accuracy, 2),
+        "SNN": round(100 * report.accuracy[-1], 2),
+        "same decision": round(100 * report.agreement[-1], 2),
+        "dense MACs per word": round(report.current_macs / words),
+        "synaptic operations per word": round(report.final.synaptic_operations / words),
+        "spikes per word and neuron": round(report.spikes_per_neuron / words, 3),
+        "windows per word": round(report.turns.windows / words, 1) if report.turns else 0,
+        "products": products,
+    }
+
+
 def curve(count: int) -> None:
     ids, labels = reviews("test", count)
     kept, rows, reference = Rows(f"curve-{count}"), [], ann("normal", ids)
@@ -250,7 +297,7 @@ def curve(count: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("gates", "cell", "codes", "curve"))
+    parser.add_argument("what", choices=("gates", "cell", "codes", "relays", "curve"))
     parser.add_argument("--reviews", type=int, default=1000)
     parser.add_argument("--draws", type=int, default=50)
     parser.add_argument("--cells", nargs="+", choices=("lstm", "gru", "elman"), default=["lstm", "gru", "elman"])
@@ -262,5 +309,7 @@ if __name__ == "__main__":
             cell(chosen.reviews, chosen.draws)
         case "codes":
             codes(chosen.cells, chosen.reviews)
+        case "relays":
+            relays(chosen.reviews, [name for name in chosen.cells if name != "elman"])
         case "curve":
             curve(chosen.reviews)

@@ -9,6 +9,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
+import transpike as tp
 from transpike.calibration import Samples
 from transpike.capture import capture
 from transpike.data import Batch
@@ -16,6 +17,7 @@ from transpike.network import Network, forward
 from transpike.parts import Op
 from transpike.passes import apply
 from zoo import ANALOGUE, FEATURES, ZOO
+from zoo.recurrent import RECURRENT
 
 MODELS = {**ZOO, **FEATURES}
 EVERY = {**MODELS, **ANALOGUE}
@@ -39,6 +41,26 @@ def converted(name, recipe, time_steps=None):
     """Return (inputs, spiking network) of a model in the lists, in float64, calibrated on those inputs."""
     _, inputs, network = subject(name)
     return inputs, apply(recipe.passes, network, Samples([Batch(inputs)], time_steps))
+
+
+@cache
+def recurrent(name):
+    """Return (model, inputs, analogue network) in float64."""
+    model, samples = RECURRENT[name]()
+    inputs = samples if isinstance(samples, tuple) else (samples,)
+    inputs = tuple(x.double() if x.is_floating_point() else x for x in inputs)
+    model = model.double()
+    return model, inputs, capture(model, inputs)
+
+
+@cache
+def spiking_loop(name, recipe):
+    """Return (model, inputs, spiking network), calibrated on those inputs; few spikes are fitted with a short window."""
+    model, inputs, network = recurrent(name)
+    if recipe == "few-spike":
+        recipe = tp.recipes[recipe].with_window(3)
+    recipe = tp.recipes[recipe] if isinstance(recipe, str) else recipe
+    return model, inputs, apply(recipe.passes, network, Samples([Batch(inputs)], recipe.window))
 
 
 def flat(result):

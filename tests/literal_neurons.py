@@ -22,8 +22,10 @@ from transpike.neurons import (
     Refractory,
     ResetToZero,
     ResidualSilenced,
+    Saturating,
     SignedGraded,
     Ternary,
+    Wrapping,
 )
 
 
@@ -60,6 +62,38 @@ class Zero(LiteralNeuron):
         self.lost += self.v - self.threshold
         self.v = 0.0
         return 1
+
+
+class Register(LiteralNeuron):
+    """A register holds whole numbers: it starts from one."""
+
+    def __init__(self, op, threshold, initial):
+        super().__init__(op, threshold, initial)
+        self.v = self.start = float(round(self.v))
+
+
+class AtTheEnds(Register):
+    """A register of so many bits that stays at the end of its range."""
+
+    def spikes(self, current):
+        before, half = self.v + current, 2 ** (self.op.bits - 1)
+        self.v = min(max(before, -half), half - 1)
+        self.lost += before - self.v
+        return super().spikes(0.0)
+
+
+class AroundTheEnds(Register):
+    """Two's complement: above the range it goes on at the bottom."""
+
+    def spikes(self, current):
+        before, half = self.v + current, 2 ** (self.op.bits - 1)
+        self.v = before
+        while self.v >= half:
+            self.v -= 2 * half
+        while self.v < -half:
+            self.v += 2 * half
+        self.lost += before - self.v
+        return super().spikes(0.0)
 
 
 class Resting(LiteralNeuron):
@@ -309,6 +343,8 @@ class LiteralFirstSpike:
 
 
 LITERAL = {
+    Saturating: AtTheEnds,
+    Wrapping: AroundTheEnds,
     IntegrateAndFire: LiteralNeuron,
     ResetToZero: Zero,
     Refractory: Resting,

@@ -17,16 +17,19 @@ from transpike.neurons import (
     Announcement,
     Delayed,
     DifferenceDecoder,
+    DifferenceFunction,
     DifferenceMaxPool,
     DifferenceNeuron,
     EarlyExit,
     FirstSpike,
     FirstToMargin,
+    FunctionOfSignals,
     GatedMaxPool,
     Integrator,
     LookAhead,
     Neuron,
     Pulse,
+    StepFunction,
     StepMaxPool,
     WinnerTakeAll,
 )
@@ -37,6 +40,7 @@ from transpike.ops import (
     Concatenate,
     Constant,
     Convolution,
+    Identity,
     Input,
     Linear,
     MaxPool,
@@ -68,6 +72,8 @@ def run_sample(network, inputs, index, time_steps):
                 values[name] = next(given).double().numpy()
             elif isinstance(node.op, FirstSpike | Announcement):
                 values[name] = first_spikes(node.op, memory, name, *[values[source] for source in node.inputs])
+            elif isinstance(node.op, FunctionOfSignals):
+                values[name] = function_of_signals(node.op, memory.setdefault(name, {}), [values[s] for s in node.inputs])
             elif isinstance(node.op, Stateful):
                 values[name] = advance(node.op, memory, name, values[node.inputs[0]], index)
             else:
@@ -359,7 +365,8 @@ def difference_neuron(op, memory, x):
             if m[place] >= 0.75 * level:
                 sent[place] = level
                 break
-            if m[place] <= -0.75 * level and total[place] * (1 + 1e-4) >= level:
+            may = isinstance(op.activation, Identity) or total[place] * (1 + 1e-4) >= level
+            if m[place] <= -0.75 * level and may:
                 sent[place] = -level
                 break
     memory.update(v=m - sent, total=total + sent, into=into + x / t, out=out + sent / t)
@@ -395,6 +402,23 @@ def difference_max_pool(op, memory, x):
     sent = memory["t"] * (maximum - memory.get("maximum", 0.0))
     memory["maximum"] = maximum
     return sent
+
+
+def function_of_signals(op, memory, inputs):
+    """Send what brings the decoded output, a mean or a sum of x[t] / t, from the function of the inputs before to that now."""
+    t = memory["t"] = memory.get("t", 0) + 1
+    if isinstance(op, StepFunction):
+        return evaluate(op.op, inputs)
+    history = memory.setdefault("history", [])
+    history.append(inputs)
+    weights = [1 / k if isinstance(op, DifferenceFunction) else 1 / t for k in range(1, t + 1)]
+    values = [
+        x if i in op.held else sum(weight * past[i] for weight, past in zip(weights, history, strict=True))
+        for i, x in enumerate(inputs)
+    ]
+    now, before = evaluate(op.op, values), memory.get("value", 0.0)
+    memory["value"] = now
+    return t * (now - before) if isinstance(op, DifferenceFunction) else t * now - (t - 1) * before
 
 
 def pulse(op, memory, x):

@@ -250,7 +250,7 @@ def test_product_of_a_sigmoid_inside_is_refused_by_the_conversion():
 
     assert_tells(
         refusal(Gated(), error=ConversionError),
-        "Sigmoid 'gate.1' stands before MeanProduct 'mul'",
+        "Sigmoid 'gate.1' stands before Multiply 'mul'",
         "under rate coding Sigmoid has no spiking rule and may stand at the output only",
         "convert the part of the model before it",
     )
@@ -273,8 +273,8 @@ def test_softmax_before_a_max_pool_is_refused_by_the_conversion():
 def test_recipe_without_a_rule_for_max_pool_is_refused():
     rate = tp.recipes["rate"]
     incomplete = tp.Recipe(Method("mine", "No rule for max-pool", "none"), rate.passes[:-1])
-    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.MaxPool2d(2)).eval()
-    with pytest.raises(ConversionError, match="MaxPool '1' is a maximum that still acts on spikes one step at a time"):
+    model = nn.Sequential(nn.Conv2d(3, 4, 1), nn.ReLU(), nn.Conv2d(4, 4, 1), nn.MaxPool2d(2)).eval()
+    with pytest.raises(ConversionError, match="MaxPool '3' is a maximum that still acts on spikes one step at a time"):
         tp.convert(model, IMAGES, incomplete)
 
 

@@ -14,9 +14,11 @@ from safetensors.torch import save_file
 from torch import nn
 from typer.testing import CliRunner
 
+import transpike as tp
 from transpike import demo as demo_network
 from transpike.analysis import evaluation
 from transpike.cli import app
+from transpike.neurons import CountProduct, Population
 
 MODELS = """
 import torch
@@ -40,6 +42,17 @@ def smooth():
 
 def gated():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.Sigmoid(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 10))
+
+class Rows(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer, self.head = nn.LSTM(8, 4, batch_first=True), nn.Linear(4, 10)
+
+    def forward(self, x):
+        return self.head(self.layer(x.flatten(1, 2))[0][:, -1])
+
+def rows():
+    return Rows()
 
 def needs(width):
     return nn.Linear(width, width)
@@ -190,6 +203,37 @@ def test_inspect_lists_every_obstacle(folder):
     assert "acts on the decoded" in output
     output = " ".join(call("inspect", "models.py:gated", "--shape", "1,8,8", code=1).output.split())
     assert "Sigmoid '2' stands before Relu '4'" in output
+
+
+def test_populations_products_and_relays_are_chosen_in_words(folder):
+    base = ("convert", "models.py:rows", "--data", "digits", "--samples", 60, "--out", "net", "--recipe", "population-quantile")
+    call(*base, "--population", 50, "--population", "*.forget_gate=70", "--products", "counts", "--relays")
+    network = tp.load(folder / "net")
+    sizes = {node.name: node.op.size for node in network.having(Population)}
+    assert sizes.pop("layer.forget_gate") == 70
+    assert set(sizes.values()) == {50}
+    assert "layer.hidden_state.relay" in sizes
+    assert len(network.having(CountProduct)) == 3
+    call(*base, "--population", "layer.candidate=20")
+    sizes = {node.name: node.op.size for node in tp.load(folder / "net").having(Population)}
+    assert (sizes["layer.candidate"], sizes["layer.input_gate"]) == (20, 1000)
+    for wrong in ("many", "0", "*.gate=", "a=b"):
+        assert f"'*.forget_gate=5000', not '{wrong}'" in refused(*base, "--population", wrong)
+    assert "No activation is called '*.absent'" in refused(*base, "--population", "*.absent=3")
+    assert "has no populations" in refused(*base[:-1], "few-spike", "--population", 10)
+    assert "Products 'count' is unknown. Did you mean 'counts'?" in refused(*base, "--products", "count")
+    assert "no neurons for y = x" in refused(*base[:-1], "rate", "--relays")
+
+
+def test_sizes_of_populations_are_compared(folder):
+    arguments = ("populations", "models.py:rows", "--data", "digits", "--samples", 60, "--sizes", "2,20", "--draws", 2)
+    table = call(*arguments).stdout
+    assert "layer.forget_gate" in table
+    assert "20 neurons" in table
+    found = json.loads(call(*arguments, "--json").stdout)
+    assert len(found["rows"]) == 6 * 2
+    assert all(len(row["accuracy"]) == 2 for row in found["rows"])
+    assert "has no populations" in refused(*arguments, "--recipe", "rate")
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,25 @@ def errors(name, steps, samples=4, recipe=MAXIMUM):
     return found
 
 
+def test_a_watch_sees_every_reading_and_every_corrected_layer():
+    model, inputs, _ = subject("mlp", torch.float32)
+    seen = []
+
+    def watch(what, total):
+        seen.append([what, total, 0])
+        mine = seen[-1]
+
+        def advance(by):
+            mine[2] += by
+
+        return advance
+
+    tp.convert(model, inputs[0], "sbg", time_steps=8, watch=watch)
+    assert [what for what, _, _ in seen][-1] == "Correcting layers"
+    assert "Reading calibration samples" in {what for what, _, _ in seen}
+    assert all(total == done > 0 for _, total, done in seen)
+
+
 @pytest.mark.parametrize("name", ZOO)
 def test_error_falls_as_one_over_t(name):
     """With reset by subtraction no charge is lost: |error| <= c / T, where c depends on the network and not on T.

@@ -13,6 +13,7 @@ from torch import nn
 import transpike as tp
 from transpike.cli import app
 from transpike.codings import SIGNAL_CODES
+from zoo.recurrent import RECURRENT
 
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -20,7 +21,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 
 def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    code, streaming = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
     x = torch.rand(40, 4)
     names = {
@@ -33,6 +34,10 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
     assert names["run"].outputs.shape == (64, 40, 3)
     assert len(names["report"].accuracy) == 64
     assert torch.equal(tp.simulate(tp.load("out"), x, 64).outputs, names["run"].outputs)
+    sequences = torch.rand(300, 5, 3)
+    names = {"tp": tp, "model": RECURRENT["lstm"]()[0], "samples": sequences, "sequence": sequences[:4].unbind(1)}
+    exec(streaming, names)
+    assert torch.equal(names["answer"], tp.simulate(names["network"], sequences[:4]).outputs[-1])
 
 
 def test_the_commands_of_the_readme_exist():

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 
 from transpike.neurons import (
     FIRST_SPIKES,
+    FUNCTIONS,
     NEURONS,
     SPIKING,
     WINDOWED,
     AccumulatedMaxPool,
     Announcement,
+    CountProduct,
     Delayed,
     DifferenceDecoder,
     DifferenceMaxPool,
@@ -23,12 +25,12 @@ from transpike.neurons import (
     GatedMaxPool,
     IntegrateAndFire,
     Integrator,
-    MeanProduct,
+    Levels,
     Pulse,
     StepMaxPool,
     WinnerTakeAll,
 )
-from transpike.ops import TRAITS, AdaptiveMaxPool, MaxPool, Relu
+from transpike.ops import TRAITS, AdaptiveMaxPool, MaxPool, Multiply, Relu
 
 seeds = st.integers(0, 10_000)
 
@@ -167,7 +169,8 @@ def test_every_stateful_op_names_the_op_that_it_approaches():
     ]
     others += [kind(tiles) for kind in (AccumulatedMaxPool, StepMaxPool, GatedMaxPool)]
     others += [kind(one, torch.zeros(()), Relu()) for kind in (*FIRST_SPIKES, *WINDOWED, DifferenceNeuron)]
-    others += [Pulse(), Announcement(one), MeanProduct()]
+    others += [Pulse(), Announcement(one), CountProduct(Multiply(), first=Levels(0.0, 1.0, 1.0))]
+    others += [kind(Multiply()) for kind in FUNCTIONS]
     examples = spiking | {type(op): op for op in others}
     assert set(examples) == set(NEURONS)
     assert all(type(op.analogue()) in TRAITS for op in examples.values())

@@ -32,7 +32,7 @@ def test_every_op_is_exercised_by_the_lists():
     for make in RECURRENT.values():
         model, samples = make()
         seen |= {type(node.op) for node in capture(model, samples if isinstance(samples, tuple) else (samples,)).nodes.values()}
-    assert seen | {ops.Identity, ops.Rescaled, ops.OnGrid} == set(TRAITS)
+    assert seen | {ops.Identity, ops.Rescaled, ops.OnGrid, ops.Relay} == set(TRAITS)
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -9,9 +9,10 @@ from helpers import MODELS, answers, frozen_copy, largest_difference, same_netwo
 from transpike.calibration import Samples
 from transpike.data import Batch
 from transpike.network.edit import pruned
-from transpike.neurons import Integrator
+from transpike.neurons import FewSpike, Integrator
 from transpike.ops import Affine, BatchNorm, Clip, Convolution, LeakyRelu, MaxPool, Relu
 from transpike.passes import FoldBatchNorm, PoolBeforeActivation, SplitSigned, apply
+from transpike.passes.few_spike_fit import fitted
 from transpike.recipe import STRUCTURE
 
 # Rounding of float64 in some ten layers, relative to the largest answer.
@@ -140,3 +141,14 @@ def test_nodes_that_no_output_needs_are_removed():
     result = apply([], network, Samples([Batch(inputs)]))
     assert same_network(result, pruned(network))
     assert "second" not in restructured(network).nodes
+
+
+@pytest.mark.parametrize(("low", "high"), [(-2.0, 2.0), (-5.0, 1.0), (-0.55, 0.6)])
+@pytest.mark.parametrize("function", [torch.tanh, lambda x: x], ids=["tanh", "relay"])
+def test_few_spike_programs_hold_below_their_range(function, low, high):
+    """A slot that fires all over the range fires below it too, where what it takes away would else be missing."""
+    [(program, error)] = fitted([function], [(low, high)], 8)
+    op = FewSpike(torch.ones(()).double(), torch.zeros(()), Relu(), None, None, 0, *program)
+    at_end, beyond = (op.value(op.encoded(torch.tensor([x]).double(), 8), 8) for x in (low, low - 0.05 * (high - low)))
+    assert error < 0.02 * (high - low)
+    assert abs(float(at_end - beyond)) < 0.1 * float(function(torch.tensor(high)) - function(torch.tensor(low)))

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import transpike as tp
+from helpers import recurrent
 from transpike.errors import ArgumentError, ConversionError
 from transpike.neurons import BinaryValue, Population
 from transpike.ops import Clip, NormalCurve, Relu, Sigmoid, Tanh
@@ -250,3 +251,34 @@ def test_network_trained_with_the_curve_converts_as_exactly_as_the_draws_allow()
     x = torch.randn(200, 4)
     network = tp.convert(model, x, tp.recipes["population-normal"].with_population(20_000))
     assert (tp.simulate(network, x).outputs[0] - model(x)).abs().max() < 0.02
+
+
+def test_draws_of_all_populations_are_what_the_converted_networks_answer():
+    """Seed by seed, and one activation alone as a network whose other populations are too fine to matter."""
+    model, (x,), _ = recurrent("lstm")
+    labels = torch.arange(8) % 3
+    found = tp.draw_populations(model, x, (x, labels), sizes=(2, 30), draws=3)
+    names = ["layer.input_gate", "layer.forget_gate", "layer.output_gate", "layer.candidate", "layer.cell_output", "all"]
+    assert [(row.name, row.size) for row in found.rows] == [(name, size) for name in names for size in (2, 30)]
+    reference = model(x).argmax(1)
+    assert found.reference_accuracy == pytest.approx(float((reference == labels).double().mean()))
+    for row in found.rows[-2:]:
+        for seed in range(3):
+            rule = InsertPopulations(NormalThresholds(seed), row.size)
+            network = tp.convert(model, x, tp.recipes["population-normal"].with_pass(rule))
+            answer = tp.simulate(network, x).outputs[-1].argmax(1)
+            assert row.accuracy[seed] == pytest.approx(float((answer == labels).double().mean()))
+            assert row.agreement[seed] == pytest.approx(float((answer == reference).double().mean()))
+    fine = tp.recipes["population-quantile"].with_population(100_000, {"*.cell_output": 2})
+    alone = tp.draw_populations(model, x, x, "population-quantile", sizes=(2,), draws=3).rows[-2]
+    answer = tp.simulate(tp.convert(model, x, fine), x).outputs[-1].argmax(1)
+    assert (alone.name, alone.accuracy, alone.deviation) == ("layer.cell_output", alone.agreement, 0.0)
+    assert alone.accuracy == (pytest.approx(float((answer == reference).double().mean())),)  # quantiles have a single draw
+
+
+def test_draws_need_populations_and_places_for_them():
+    x = torch.rand(8, 4)
+    with pytest.raises(ArgumentError, match="Recipe 'rate' has no populations"):
+        tp.draw_populations(nn.Linear(4, 2).eval(), x, x, "rate")
+    with pytest.raises(ArgumentError, match="No weights follow an activation of this model"):
+        tp.draw_populations(nn.Linear(4, 2).eval(), x, x)

@@ -1,4 +1,4 @@
-"""Streams: live data step by step is the same simulation."""
+"""Streams: live data step by step, or a sequence element by element, is the same simulation."""
 
 from __future__ import annotations
 
@@ -6,9 +6,20 @@ import pytest
 import torch
 
 import transpike as tp
-from helpers import converted
+from helpers import converted, spiking_loop
 from transpike.errors import ArgumentError, DataError
+from transpike.network.loops import membership
+from transpike.neurons import Neuron
+from zoo.recurrent import ELEMENTS, RECURRENT
 
+IN_WINDOWS = ("few-spike", "binary-value", "population-quantile", "population-normal")
+WHOLE_ONLY = {  # what needs a whole sequence, and why
+    "elman-relu-both": r"The recurrent layer 'layer\.l0\.backwards' reads its sequence from the end",
+    "packed": r"The recurrent layer 'lstm\.l0\.backwards' reads its sequence from the end",
+    "convolved": "Convolution 'conv' needs more than one element of the sequence at once",
+}
+SEQUENCES = {"states": (True, False), "tagged": (True, False)}  # which inputs come element by element
+STREAMED = [name for name in RECURRENT if name not in {*WHOLE_ONLY, "crossed"}]
 NAMES = ["mlp", "lenet", "resnet", "max-pool-of-input", "softmax-at-the-end", "two-inputs"]
 
 
@@ -87,3 +98,89 @@ def test_a_stream_refuses_what_does_not_fit():
     with pytest.raises(DataError, match="float32 for input 'input', but the network takes float64"):
         stream.step(inputs[0][:2].float())
     assert stream.steps == 1
+
+
+def fed(stream, name, inputs, element):
+    """Feed one element of a model of the list, and give what is no sequence whole."""
+    kinds = SEQUENCES.get(name, (True,))
+    return stream.feed(*[x[:, element] if sequence else x for x, sequence in zip(inputs, kinds, strict=True)])
+
+
+def of_element(value, sequence, element):
+    return value[:, element] if sequence else value
+
+
+@pytest.mark.parametrize(
+    ("name", "recipe", "steps"),
+    [*((name, recipe, None) for name in STREAMED for recipe in IN_WINDOWS), ("elman-relu", "rate", 7)],
+)
+def test_elements_one_by_one_are_the_whole_sequence(name, recipe, steps):
+    """Same answer, and at every element the same spikes of every neuron; 1e-12 for sums in another order."""
+    _, inputs, network = spiking_loop(name, recipe)
+    if (name, recipe) == ("tagged", "population-normal"):
+        with pytest.raises(ArgumentError, match="neurons of 'tanh', outside the recurrent layers, differ from element"):
+            tp.Stream(network)
+        return
+    neurons, inside = [node.name for node in network.having(Neuron)], membership(network)
+    run = tp.simulate(network, inputs, steps, record=tp.Record(counts=neurons))
+    stream = tp.Stream(network, steps)
+    for element in range(ELEMENTS):
+        answer = fed(stream, name, inputs, element)
+        assert stream.elements == element + 1
+        if name == "tagged" or element == ELEMENTS - 1:
+            expected = of_element(run.outputs[-1], name == "tagged", element)
+            torch.testing.assert_close(answer, expected, rtol=0, atol=1e-12)
+        for one in neurons:
+            if one in inside or name == "tagged":
+                assert torch.equal(stream.spikes[one], run.counts[one][:, element])
+    assert all(torch.equal(stream.spikes[one], run.counts[one]) for one in neurons if one not in inside and name != "tagged")
+
+
+@pytest.mark.parametrize("count", [2, 3, 12])
+def test_answer_so_far_is_that_of_a_shorter_or_longer_sequence(count):
+    """Populations of this rule depend on no samples, so that the network of another length has the same."""
+    model, _, network = spiking_loop("lstm", "population-normal")
+    x = torch.rand(8, count, 3, dtype=torch.float64)
+    stream = tp.Stream(network)
+    sizes = set()
+    for element in x.unbind(1):
+        answer = stream.feed(element)
+        sizes.add(sum(value.numel() for left in stream.loop.left for value in left.values()))
+    expected = tp.simulate(tp.convert(model, x, "population-normal"), x).outputs[-1]
+    torch.testing.assert_close(answer, expected, rtol=0, atol=1e-12)
+    assert sizes == {8 * (4 + 4)}  # two states of four cells, however long the sequence
+
+
+def test_reset_begins_another_sequence():
+    _, inputs, network = spiking_loop("gru", "binary-value")
+    stream = tp.Stream(network)
+    first = [stream.feed(x) for x in inputs[0].unbind(1)]
+    stream.reset()
+    assert stream.elements == 0
+    assert not stream.spikes
+    assert all(torch.equal(stream.feed(x), one) for x, one in zip(inputs[0].unbind(1), first, strict=True))
+    stream.reset()
+    assert stream.feed(inputs[0][:3, 0]).shape == (3, 3)
+
+
+@pytest.mark.parametrize("name", WHOLE_ONLY)
+def test_models_that_need_whole_sequences_are_refused_with_the_place(name):
+    _, _, network = spiking_loop(name, "population-quantile")
+    with pytest.raises(ArgumentError, match=WHOLE_ONLY[name]):
+        tp.Stream(network)
+
+
+def test_a_stream_of_elements_refuses_what_does_not_fit():
+    _, inputs, network = spiking_loop("lstm", "binary-value")
+    stream = tp.Stream(network)
+    with pytest.raises(ArgumentError, match=r"a window of time steps for each element: give elements to feed\(\)"):
+        stream.step(inputs[0])
+    with pytest.raises(DataError, match=r"have shape \(5, 3\) for input 'x', but the network takes \(3,\)"):
+        stream.feed(inputs[0])
+    stream.feed(inputs[0][:, 0])
+    with pytest.raises(ArgumentError, match="This stream runs 8 samples, not 2"):
+        stream.feed(inputs[0][:2, 1])
+    with pytest.raises(ArgumentError, match="time_steps= is needed"):
+        tp.Stream(spiking_loop("elman-relu", "rate")[2])
+    with pytest.raises(ArgumentError, match=r"no recurrent layers, so that it has no elements: give time steps to step\(\)"):
+        tp.Stream(converted("mlp", tp.recipes["rate"])[1]).feed(torch.rand(1, 6))

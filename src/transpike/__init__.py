@@ -7,6 +7,7 @@ from transpike import training as training
 from transpike.analysis import Diagnosis as Diagnosis
 from transpike.analysis import Report as Report
 from transpike.analysis import diagnose as diagnose
+from transpike.analysis import draw_populations as draw_populations
 from transpike.analysis import evaluate as evaluate
 from transpike.conversion import convert as convert
 from transpike.exits import early_exit as early_exit

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from transpike.calibration import Samples
+from transpike.calibration import Samples, Watch, unwatched
 from transpike.capture import capture, check_model, count_inputs
 from transpike.choice import AUTO, automatic
 from transpike.data import Batch, batches, checked
@@ -26,19 +26,20 @@ from transpike.recipe import Recipe, find_recipe
 
 @dataclass(frozen=True)
 class CalibrationSamples:
-    """Calibration samples that can be read as often as passes need, checked each time; `progress` counts what is read."""
+    """Calibration samples that can be read as often as passes need, checked each time; `watch` sees each reading."""
 
     samples: Any
     inputs: int
     network: Network
-    progress: Callable[[int], None] | None = None
+    watch: Watch = unwatched
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches."""
+        known = isinstance(self.samples, Tensor | Batch)
+        advance = self.watch("Reading calibration samples", len(self.samples) if known else None)
         for batch in self.checked():
             yield batch
-            if self.progress is not None:
-                self.progress(len(batch))
+            advance(len(batch))
 
     def checked(self) -> Iterator[Batch]:
         """Return the batches, each checked as it comes."""
@@ -53,18 +54,18 @@ def convert(
     time_steps: int | None = None,
     graded: bool = False,
     exact: bool = False,
-    progress: Callable[[int], None] | None = None,
+    watch: Watch = unwatched,
 ) -> Network:
     """Return the spiking network of a trained `model`.
 
     `samples` calibrate the thresholds: a tensor [n, ...], a tuple of inputs, or an iterable of batches such as a
     DataLoader; labels in it are ignored. `time_steps` is what the network will run for: some recipes need it; codes with a
-    window of their own do not. Recipe "auto"
-    takes the one that comes closest to the ANN within these steps, among those with binary spikes unless `graded`; see
-    `transpike.choice`. With `exact` all sums of the network are exact, so that it sends the same spikes on every engine, batch
-    size and device (see `passes.SnapToGrid`). `progress` is called with the number of samples read, each time that a pass of
-    the recipe reads them. Nothing is trained and the model is not changed. Raises ArgumentError, DataError, CaptureError
-    or ConversionError with the reason; warns if there are few samples.
+    window of their own do not. Recipe "auto" takes the one that comes closest to the ANN within these steps, among those with
+    binary spikes unless `graded`; see `transpike.choice`. With `exact` all sums of the network are exact, so that it sends the
+    same spikes on every engine, batch size and device (see `passes.SnapToGrid`). `watch(what, total)` is called whenever
+    samples are read (`total` is None where nobody knows how many) or layers corrected, and returns what is called with how
+    many more are done. Nothing is trained and the model is not changed. Raises ArgumentError, DataError, CaptureError or
+    ConversionError with the reason; warns if there are few samples.
 
     >>> import torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval()
@@ -77,13 +78,13 @@ def convert(
     check_model(model)
     if recipe == AUTO:
         given = Samples(time_steps=time_steps).steps_for('recipe="auto"')
-        convert_with = functools.partial(convert_again, model, time_steps=given, exact=exact, progress=progress)
+        convert_with = functools.partial(convert_again, model, time_steps=given, exact=exact, watch=watch)
         return automatic(convert_with, model, samples, count_inputs(model), given, graded=graded)
     chosen = find_recipe(recipe)
     network = capture(model, first_inputs(samples, count_inputs(model)))
-    stream = CalibrationSamples(samples, len(network.inputs), network, progress)
+    stream = CalibrationSamples(samples, len(network.inputs), network, watch)
     passes = (*chosen.passes, SnapToGrid()) if exact else chosen.passes
-    network = apply(passes, network, Samples(stream, steps_of(chosen, time_steps)))
+    network = apply(passes, network, Samples(stream, steps_of(chosen, time_steps), watch))
     for finding in network.findings:
         if finding.severity == "warning":
             warnings.warn(f"{finding.message} {finding.advice}", TranspikeWarning, stacklevel=2)

@@ -3,43 +3,26 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from transpike.analysis import Report, evaluate
-from transpike.calibration import Samples
+from transpike.calibration import Samples, Watch, unwatched
 from transpike.capture import survey
-from transpike.choice import AUTO
-from transpike.codings import Poisson, RateCode, Regular
 from transpike.conversion import convert
 from transpike.data import Batch
 from transpike.demo import EPOCHS, train
-from transpike.errors import ArgumentError, ConversionError, TranspikeWarning, choose, positive_whole
+from transpike.errors import ArgumentError, ConversionError, TranspikeWarning
 from transpike.network import Network
 from transpike.network.archive import load, save
 from transpike.network.grammar import trait
 from transpike.network.turns import steps_for
-from transpike.neurons import FirstToMargin
 from transpike.ops import RECTIFIERS, TRAITS, Input
 from transpike.parts import Op, Trait
-from transpike.passes import (
-    AccumulateMaxPool,
-    CompeteForMax,
-    CountSpikes,
-    DecodeOutputs,
-    EncodeInputs,
-    GateMaxPool,
-    InsertDifferenceNeurons,
-    InsertNeurons,
-    MaxPoolForm,
-    NormaliseOutputs,
-    PoolEachStep,
-    apply,
-)
-from transpike.recipe import STRUCTURE, Recipe, find_recipe
+from transpike.passes import apply
+from transpike.recipe import STRUCTURE, Recipe
 from transpike.report import FIGURES, save_figure, write_page
 from transpike.simulation import AUTO as AUTO_ENGINE
 from transpike.sources import Scaling, load_data, load_model
@@ -47,13 +30,6 @@ from transpike.sources import Scaling, load_data, load_model
 NETWORK, REPORT, PAGE = "network", "report.json", "report.html"
 TRACE_BATCH = 4
 STEPS = 64  # to simulate where neither the user nor the code says how many
-
-Watch = Callable[[str, int], Callable[[int], None]]  # (what, total) -> advance(by)
-
-
-def unwatched(what: str, total: int) -> Callable[[int], None]:  # noqa: ARG001 - the signature of a watch
-    """Watch nothing."""
-    return lambda by: None  # noqa: ARG005
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,56 +121,6 @@ def structural_refusals(network: Network) -> list[str]:
     return []
 
 
-READERS = (InsertNeurons, InsertDifferenceNeurons, EncodeInputs, CountSpikes, CompeteForMax)  # passes that read samples once
-INPUTS: dict[str, Callable[[int], RateCode]] = {"poisson": lambda seed: Poisson(seed=seed), "regular": lambda _: Regular()}
-OUTPUTS: dict[str, tuple[CountSpikes, ...]] = {"potential": (), "spikes": (CountSpikes(),)}
-MAX_POOLS: dict[str, MaxPoolForm] = {
-    "exact": AccumulateMaxPool(),
-    "step": PoolEachStep(),
-    "gated": GateMaxPool(),
-    "winner-take-all": CompeteForMax(),
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class RecipeChoice:
-    """A recipe by name and the changes that were asked for; None, and "constant" input, leave what the recipe has."""
-
-    name: str
-    percentile: float | None = None
-    input: str = "constant"
-    seed: int = 0
-    output: str | None = None
-    margin: float | None = None
-    softmax: bool = False
-    max_pool: str | None = None
-    window: int | None = None
-
-    def recipe(self) -> Recipe | str:
-        """Return the recipe; "auto" stands for itself and takes no changes. Raises ArgumentError for what does not fit."""
-        if self.name == AUTO:
-            if self != RecipeChoice(name=AUTO, seed=self.seed):
-                raise ArgumentError("Recipe 'auto' chooses by itself: leave out the options that change a recipe, or name one.")
-            return AUTO
-        return self.changed(find_recipe(self.name))
-
-    def changed(self, recipe: Recipe) -> Recipe:
-        """Return a recipe with the changes that were asked for."""
-        if self.percentile is not None:
-            recipe = recipe.with_percentile(self.percentile)
-        if self.window is not None:
-            recipe = recipe.with_window(positive_whole("window", self.window))
-        if self.max_pool is not None:
-            recipe = recipe.with_max_pool(MAX_POOLS[choose("max-pool", self.max_pool, MAX_POOLS)])
-        if self.output is not None or self.margin is not None or self.softmax:
-            count = OUTPUTS[choose("output", self.output or "potential", OUTPUTS)]
-            decode = DecodeOutputs() if self.margin is None else DecodeOutputs(FirstToMargin(self.margin))
-            recipe = recipe.with_output(*count, decode, *[NormaliseOutputs()] * self.softmax)
-        if choose("input", self.input, ["constant", *INPUTS]) == "constant":
-            return recipe
-        return recipe.with_input(INPUTS[self.input](self.seed))
-
-
 def convert_model(
     model: str,
     weights: str | None,
@@ -209,13 +135,10 @@ def convert_model(
 ) -> Network:
     """Convert a model, calibrated on `data`, and save the network in the folder `out`; see `transpike.convert`."""
     samples = data.load("train")
-    passes = recipe.passes if isinstance(recipe, Recipe) else ()
-    readings = sum(isinstance(step, READERS) for step in passes)
-    advance = watch("Calibrating", readings * len(samples))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)  # they are findings of the network, which are shown
         loaded = load_model(model, weights)
-        network = convert(loaded, samples, recipe, time_steps=time_steps, graded=graded, exact=exact, progress=advance)
+        network = convert(loaded, samples, recipe, time_steps=time_steps, graded=graded, exact=exact, watch=watch)
     save(network, out)
     return network
 

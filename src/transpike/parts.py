@@ -106,6 +106,11 @@ class Stateful(Op):
         """
         raise NotImplementedError
 
+    def of_means(self, *means: Tensor) -> Tensor:
+        """Return the mean of what is sent over a window, given those of the inputs: what the analogue does to them."""
+        found: Tensor = self.analogue()(*means)
+        return found
+
     def analogue(self) -> Op:
         """Return the op that this one approaches as the number of time steps grows."""
         raise NotImplementedError

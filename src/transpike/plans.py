@@ -8,11 +8,13 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from transpike.analysis import Draws, draw_populations
+from transpike.calibration import Watch, unwatched
 from transpike.conversion import convert
 from transpike.errors import TranspikeWarning
 from transpike.exits import early_exit
 from transpike.files import write_text
-from transpike.jobs import NETWORK, DataChoice, Watch, unwatched
+from transpike.jobs import NETWORK, DataChoice
 from transpike.network import Network
 from transpike.network.archive import load, save
 from transpike.prediction import Prediction, predict
@@ -49,6 +51,25 @@ def predict_network(
     for suffix in (".svg", ".png"):
         save_figure(predicted_over_time(prediction), Path(out) / f"predicted_over_time{suffix}")
     return prediction
+
+
+def draw_sizes(
+    model: str,
+    weights: str | None,
+    data: DataChoice,
+    recipe: str,
+    sizes: tuple[int, ...],
+    draws: int,
+    *,
+    watch: Watch = unwatched,
+) -> Draws:
+    """Return how accurate a model is with populations of some sizes, drawn some times; see `transpike.draw_populations`."""
+    rows = watch("Drawing populations", 0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TranspikeWarning)
+        return draw_populations(
+            load_model(model, weights), data.load("train"), data.load("test"), recipe, sizes=sizes, draws=draws, progress=rows
+        )
 
 
 def hasten_network(

@@ -131,6 +131,21 @@ class Convolved(nn.Module):
         return self.head(torch.relu(self.hidden(outputs.mean(1))))
 
 
+class Tagged(nn.Module):
+    """An answer for each element, of two levels over a dense layer, and for sequences of different lengths."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = nn.Linear(FEATURES, 4)
+        self.gru = nn.GRU(4, 4, num_layers=2, batch_first=True)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, x, lengths):
+        packed = pack_padded_sequence(torch.tanh(self.dense(x)), lengths, batch_first=True, enforce_sorted=False)
+        outputs, _ = pad_packed_sequence(self.gru(packed)[0], batch_first=True, total_length=ELEMENTS)
+        return self.head(outputs)
+
+
 def made(build, inputs) -> Factory:
     """Return a factory of a model, with inputs that `inputs()` draws."""
 
@@ -162,6 +177,7 @@ RECURRENT: dict[str, Factory] = {
     "sentiment": made(Sentiment, words),
     "one-hot": made(Spelled, words),
     "packed": made(Packed, lambda: (sequence(), torch.tensor([5, 1, 3, 2, 4, 5, 2, 3]))),
+    "tagged": made(Tagged, lambda: (sequence(), torch.tensor([5, 1, 3, 2, 4, 5, 2, 3]))),
     "states": made(Started, lambda: (sequence(), torch.rand(8, 1, 4))),
     "cells": made(Cells, sequence),
     "crossed": made(Crossed, sequence),

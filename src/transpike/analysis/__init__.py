@@ -4,7 +4,22 @@ from __future__ import annotations
 
 from transpike.analysis.causes import diagnose
 from transpike.analysis.diagnosis import Diagnosis, LayerLoss
+from transpike.analysis.draws import Drawn, Draws, draw_populations
 from transpike.analysis.evaluation import evaluate
 from transpike.analysis.report import Checkpoint, Exits, Layer, Raster, Report, Turns
 
-__all__ = ["Checkpoint", "Diagnosis", "Exits", "Layer", "LayerLoss", "Raster", "Report", "Turns", "diagnose", "evaluate"]
+__all__ = [
+    "Checkpoint",
+    "Diagnosis",
+    "Drawn",
+    "Draws",
+    "Exits",
+    "Layer",
+    "LayerLoss",
+    "Raster",
+    "Report",
+    "Turns",
+    "diagnose",
+    "draw_populations",
+    "evaluate",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor
 from transpike.network import Network, shapes
 from transpike.network.grammar import Carried, carried
 from transpike.network.loops import elements, loops
-from transpike.neurons import WinnerTakeAll
+from transpike.neurons import FunctionOfSignals, WinnerTakeAll
 from transpike.ops import (
     AdaptiveAveragePool,
     AdaptiveMaxPool,
@@ -23,7 +24,9 @@ from transpike.ops import (
     Collect,
     Convolution,
     Element,
+    Gather,
     Linear,
+    MatMul,
     MaxPool,
     Mean,
     Previous,
@@ -105,9 +108,9 @@ class Backwards:
         return pulled[-1 if name in self.backwards else 0] if isinstance(node.op, Previous) else pulled.sum(0)
 
 
-def connections(op: Op, input_shape: tuple[int, ...], output_shape: tuple[int, ...]) -> int:
-    """Return the number of connections of an op with weights for one sample: multiply-accumulates without padding."""
-    return int(pull_back(op, 0, [input_shape], output_shape, torch.ones(output_shape)).double().sum())
+def connections(op: Op, inputs: list[tuple[int, ...]], output_shape: tuple[int, ...]) -> int:
+    """Return the number of connections of an op with weights, or products of one of matrices: MACs without padding."""
+    return int(pull_back(op, 0, inputs, output_shape, torch.ones(output_shape)).double().sum())
 
 
 def pull_back(op: Op, position: int, inputs: list[tuple[int, ...]], output: tuple[int, ...], arrived: Tensor) -> Tensor:
@@ -120,8 +123,14 @@ def pull_back(op: Op, position: int, inputs: list[tuple[int, ...]], output: tupl
         axes = [axis - 1 for axis in op.axes]
         kept = arrived.reshape([1 if i in axes else size for i, size in enumerate(inputs[0])])
         return kept.expand(inputs[0])
+    if isinstance(op, FunctionOfSignals) and not isinstance(op.op, MatMul):
+        return torch.ones(inputs[position])  # a spike changes the decoded value, and ends there
+    if isinstance(op, FunctionOfSignals):
+        op = op.op
     if isinstance(op, Stateful):
         return arrived
+    if isinstance(op, Gather):  # which values it picks differs from sample to sample: each as likely
+        return (arrived.double().sum() / math.prod(inputs[0])).float().expand(inputs[0])
     return transposed(pattern(op), position, inputs, arrived)
 
 
@@ -135,9 +144,9 @@ def pattern(op: Op) -> Op:
 
 
 def transposed(op: Callable[..., Tensor], position: int, inputs: list[tuple[int, ...]], arrived: Tensor) -> Tensor:
-    """Apply the transpose of a linear op whose coefficients are 0 or 1, by automatic differentiation."""
+    """Apply the transpose of an op whose coefficients are 0 or 1, by automatic differentiation; of products at ones."""
     with torch.inference_mode(mode=False), torch.enable_grad():
-        samples = [torch.zeros((1, *shape), dtype=torch.float64, requires_grad=True) for shape in inputs]
+        samples = [torch.ones((1, *shape), dtype=torch.float64, requires_grad=True) for shape in inputs]
         (gradient,) = torch.autograd.grad(op(*samples), samples[position], arrived.double().clone()[None])
     return gradient[0].float()
 

@@ -12,12 +12,11 @@ from torch import Tensor
 from transpike.errors import ConversionError
 from transpike.network import Network, Node
 from transpike.network.edit import pruned, rebuilt
-from transpike.network.grammar import decoded, differential, place
+from transpike.network.grammar import decoded, differential, place, temporal_nodes
 from transpike.network.loops import loops
-from transpike.neurons import AccumulatedMaxPool, MeanProduct, Neuron
+from transpike.neurons import AccumulatedMaxPool, MeanFunction, Neuron
 from transpike.ops import Add, Constant, Element
 from transpike.parts import Op, Stateful
-from transpike.simulation.stepper import temporal_nodes
 
 
 def heard(op: Op, time_steps: int) -> int:
@@ -110,7 +109,7 @@ def measured(network: Network, means: Mapping[str, Tensor]) -> Network:
     """Return the network of a run's means: what follows a node of `means` gets what that node sent on average.
 
     Means commute with linear ops, so every value is the mean over the run, exactly; that of AccumulatedMaxPool is the
-    maximum of its mean inputs, that of MeanProduct their product. Where neurons have a delay it is the mean of the steps
+    maximum of its mean inputs, that of MeanFunction their product. Where neurons have a delay it is the mean of the steps
     that they use.
     """
     inside = entries(network)
@@ -178,7 +177,7 @@ def followers(network: Network, name: str) -> set[str]:
 
 def encoders(network: Network) -> list[str]:
     """Return the stateful nodes that read what never changes, such as Poisson inputs, and are neither neurons nor pools."""
-    temporal, after, kinds = temporal_nodes(network), decoded(network), (Neuron, AccumulatedMaxPool, MeanProduct)
+    temporal, after, kinds = temporal_nodes(network), decoded(network), (Neuron, AccumulatedMaxPool, MeanFunction)
     stateful = [node for node in network.having(Stateful) if not isinstance(node.op, kinds) and node.name not in after]
     return [node.name for node in stateful if not temporal.intersection(node.inputs)]
 
@@ -195,7 +194,7 @@ def check_means(network: Network, known: Iterable[str]) -> None:
         )
     exact = decoded(network).union(known)
     for node in network.having(Stateful):
-        if node.name not in exact and not isinstance(node.op, AccumulatedMaxPool | MeanProduct):
+        if node.name not in exact and not isinstance(node.op, AccumulatedMaxPool | MeanFunction):
             raise ConversionError(
                 f"{type(node.op).__name__} {place(node)} keeps no sum of what it sends, so the error that it adds cannot "
                 "be told from that of the neurons: convert with another rule for it, or evaluate without a diagnosis."

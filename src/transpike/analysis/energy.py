@@ -22,7 +22,8 @@ ENERGY_MODELS: tuple[EnergyModel, ...] = (
         0.9,
         "Arithmetic only (Horowitz, ISSCC 2014, 0.9 V): 4.6 pJ per multiply-accumulate, 0.9 pJ per accumulate, of which a "
         "graded spike of n bits costs n at each connection. The first layer is computed once per sample as "
-        "multiply-accumulates and its current kept. Memory traffic, neuron updates and idle power are left out, which "
+        "multiply-accumulates and its current kept. A value of a function of signals (norm, "
+        "softmax, gate) counts as one, in the ANN too. Memory traffic, neuron updates and idle power are left out, which "
         "flatters spiking networks; hardware differs.",
     ),
 )

@@ -134,18 +134,37 @@ def poor_layers(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG00
 
 def dense_currents(report: Report, work: Work) -> Iterator[Finding]:
     if work.current_nodes:
-        gated = (
-            f" Products of gates ({', '.join(work.products[:NAMED])}) are numbers, no spikes, and so is what follows them up "
-        )
-        gated += "to the next neurons."
+        relays = " What products give are numbers up to the next neurons: Recipe.with_relays() puts some before weights."
+        computed = f" Functions ({', '.join(work.functions[:NAMED])}) give numbers, no spikes, up to the next neurons."
+        offered = report.turns is not None and (work.products or work.count_products)
         merge = " Merge two linear layers in a row, or put a ReLU between them and fine-tune."
         yield Finding(
             "dense-currents",
             f"{len(work.current_nodes)} layers ({', '.join(work.current_nodes[:NAMED])} ...) read currents instead of "
             f"spikes, since no neurons stand right before them: {report.current_macs:,} multiply-accumulates per step.",
-            "They are charged as such at every step." + (gated if work.products else merge),
+            "They are charged as such at every step." + (relays if offered else computed if work.functions else merge),
             node=work.current_nodes[0],
             severity="warning",
+        )
+
+
+def products(report: Report, work: Work) -> Iterator[Finding]:
+    if work.products:
+        where = "Take Recipe.with_products(MultiplyCounts())" if report.members > 1 else "In population coding they can be"
+        yield Finding(
+            "products",
+            f"{len(work.products)} layers ({', '.join(work.products[:NAMED])} ...) multiply what two signals stand for, which "
+            f"no spikes do: {work.multiplications:,} multiplications per sample.",
+            f"{where}: products of numbers of spikes, where each spike adds the other factor.",
+            node=work.products[0],
+        )
+    if work.count_products:
+        yield Finding(
+            "count-products",
+            f"{len(work.count_products)} layers ({', '.join(work.count_products[:NAMED])} ...) multiply numbers of spikes: "
+            "each spike adds the other factor once.",
+            "These additions are among the synaptic operations.",
+            node=work.count_products[0],
         )
 
 
@@ -257,6 +276,7 @@ FINDERS: tuple[Callable[[Report, Work], Iterator[Finding]], ...] = (
     clipping,
     poor_layers,
     dense_currents,
+    products,
     silence,
     energy,
     early_exit,

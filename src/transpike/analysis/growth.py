@@ -10,10 +10,10 @@ from torch import Tensor
 
 from transpike.analysis.connections import along_axes
 from transpike.network import Network, shapes
-from transpike.network.grammar import decoded, trait
+from transpike.network.grammar import decoded, linear_here, temporal_nodes, trait
 from transpike.network.loops import membership
-from transpike.neurons import AccumulatedMaxPool, MeanProduct
-from transpike.ops import Add, Concatenate, Identity, Linear, Permute, Reshape
+from transpike.neurons import FunctionOfSignals
+from transpike.ops import AdaptiveMaxPool, Add, Concatenate, Identity, Linear, MaxPool, Permute, Reshape
 from transpike.parts import Op, Stateful, Trait
 
 Shape = tuple[int, ...]
@@ -61,10 +61,11 @@ def pool_norm(op: Op, shape: Shape, output: Shape) -> float:
 def norms(network: Network) -> dict[str, float]:
     """Return how much each op before the decoded answer can lengthen a difference; activations and read-outs 1.
 
-    Sums and concatenations are left out: `bounds` adds up what arrives at them. Products of two signals have no norm, and of
+    Sums and concatenations are left out: `bounds` adds up what arrives at them. Functions of signals have no norm here, and of
     what goes round a loop none is worth stating: infinity for both.
     """
-    unbounded = {name for name, node in network.nodes.items() if isinstance(node.op, MeanProduct)} | set(membership(network))
+    unbounded = {node.name for node in network.having(FunctionOfSignals)} | set(membership(network))
+    temporal = temporal_nodes(network)
     sizes, after = shapes(network), decoded(network)
     found: dict[str, float] = {}
     for name, node in network.nodes.items():
@@ -72,9 +73,9 @@ def norms(network: Network) -> dict[str, float]:
         if not node.inputs or isinstance(op, Add | Concatenate):
             continue
         source = sizes[node.inputs[0]]
-        if name in unbounded:
+        if name in unbounded or linear_here(node, temporal):
             found[name] = math.inf
-        elif isinstance(node.op, AccumulatedMaxPool) or (trait(op) is Trait.COUPLED and name not in after):
+        elif isinstance(op, MaxPool | AdaptiveMaxPool) and name not in after:
             found[name] = pool_norm(op, source, sizes[name])
         elif trait(op) is Trait.LINEAR and name not in after:
             found[name] = operator_norm(op, source)

@@ -7,7 +7,6 @@ import math
 import torch
 from torch import Tensor
 
-from transpike.analysis.energy import energies
 from transpike.analysis.operations import Work
 from transpike.analysis.report import Exits, Report
 from transpike.analysis.summary import accumulates_of
@@ -66,7 +65,7 @@ class Leaver:
             accuracy=float(tally.mean("exit.correct")) if "exit.correct" in tally.sums else None,
             spikes_per_neuron=spikes / max(1, report.neurons),
             synaptic_operations=sum(costs.values()),
-            energy=energies(self.work.ann_connections, self.work.static_macs, self.work.current_macs, accumulates, mean),
+            energy=self.work.energy(accumulates, mean),
         )
 
 

@@ -15,6 +15,11 @@ from transpike.files import read_json, write_text
 from transpike.parts import Finding, Method
 
 FORMAT = 1
+SPIKING_LEVELS = {
+    "spiking": "spikes alone between the first weights and the answer",
+    "hybrid": "spikes between functions of numbers, which act on means up to now or on single steps",
+    "differential": "graded spikes before all weights, functions of decoded values in between, which send changes",
+}
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,16 @@ class Checkpoint:
     spikes_per_neuron: float
     synaptic_operations: float
     energy: tuple[Energy, ...]
+    graded_operations: float = 0.0  # of the synaptic operations those of spikes with more than one bit
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What the operations of a run are, as fractions that add up to 1."""
+
+    binary: float  # accumulates at spikes of one bit
+    graded: float  # shifts or multiplications, and accumulates, at spikes of several bits
+    analogue: float  # multiply-accumulates, and values of functions
 
 
 @dataclass(frozen=True)
@@ -129,6 +144,9 @@ class Report:
     exits: Exits | None = None  # of a network whose samples end early; all else is of the whole run
     turns: Turns | None = None  # of a sequential network, whose time steps are those of one window
     members: int = 1  # the most neurons that stand for one value together
+    level: str = "spiking"  # or "hybrid", "differential", by how functions of signals are computed; see `SPIKING_LEVELS`
+    functions: int = 0  # nodes that compute a function of signals at every step
+    function_values: int = 0  # how many values that gives per step
     own_window: bool = False  # whether the code has a window of its own, so that only another conversion changes the steps
 
     @property
@@ -142,6 +160,14 @@ class Report:
         if self.accuracy is None or self.reference_accuracy is None:
             return None
         return self.reference_accuracy - self.accuracy[-1]
+
+    @property
+    def shares(self) -> Shares:
+        """What the operations are by the last step; values of functions count as one each."""
+        graded = self.final.graded_operations
+        analogue = self.static_macs + (self.current_macs + self.function_values) * self.time_steps
+        parts = (self.final.synaptic_operations - graded, graded, float(analogue))
+        return Shares(*(part / (sum(parts) or 1.0) for part in parts))
 
     def to_json(self) -> str:
         """Return the report as JSON text."""
@@ -167,7 +193,7 @@ def complete(report: Report) -> Report:
     """Return `report` if everything that a page shows is there, else raise ValueError naming what is not."""
     numbers = {"time_steps": report.time_steps, "samples": report.samples, "spikes_per_neuron": report.spikes_per_neuron}
     wrong = [name for name, value in numbers.items() if not isinstance(value, int | float)]
-    wrong += [name for name in ("title", "input", "version") if not isinstance(getattr(report, name), str)]
+    wrong += [name for name in ("title", "input", "version", "level") if not isinstance(getattr(report, name), str)]
     if not report.checkpoints or not all(point.energy for point in report.checkpoints):
         wrong.append("checkpoints")
     for name in ("accuracy", "agreement", "output_error"):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from transpike.analysis.diagnosis import relative
-from transpike.analysis.energy import energies
 from transpike.analysis.operations import Work
 from transpike.analysis.report import Checkpoint, Layer, Raster, Report, Turns
 from transpike.analysis.tally import Tally, checkpoints
 from transpike.codings import InputCode
 from transpike.network import Network, Node
 from transpike.network.turns import held, round_trips_of, sequential, turns, window
-from transpike.neurons import Announcement, Neuron
+from transpike.neurons import Announcement, DifferenceFunction, FunctionOfSignals, Neuron
 from transpike.ops import Convolution, Linear, TransposedConvolution
 from transpike.parts import Method, Op
 
@@ -52,9 +51,19 @@ def summarise(network: Network, work: Work, tally: Tally, time_steps: int, title
         findings=network.findings,
         turns=taking_turns(network, time_steps),
         members=max((node.op.members for node in network.having(Neuron)), default=1),  # type: ignore[attr-defined]
+        level=spiking_level(network),
+        functions=len(work.functions),
+        function_values=work.function_values,
         own_window=window(network) is not None,
         version=version("transpike"),
     )
+
+
+def spiking_level(network: Network) -> str:
+    """Return which of SPIKING_LEVELS a network has."""
+    if network.having(DifferenceFunction):
+        return "differential"
+    return "hybrid" if network.having(FunctionOfSignals) or not network.having(Neuron) else "spiking"
 
 
 def taking_turns(network: Network, time_steps: int) -> Turns | None:
@@ -131,7 +140,8 @@ def checkpoint(
         spikes,
         spikes / max(1, neurons),
         operations,
-        energies(work.ann_connections, work.static_macs, work.current_macs, accumulates, step),
+        work.energy(accumulates, step),
+        sum(value for name, value in per_node.items() if name in work.graded),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -11,6 +11,13 @@ from torch import Tensor
 from transpike.data import Batch
 from transpike.errors import ArgumentError
 
+Watch = Callable[[str, int | None], Callable[[int], None]]  # (what, how many in all) -> advance(by)
+
+
+def unwatched(what: str, total: int | None) -> Callable[[int], None]:  # noqa: ARG001 - the signature of a watch
+    """Watch nothing."""
+    return lambda by: None  # noqa: ARG005
+
 
 @dataclass(frozen=True)
 class Samples:
@@ -18,6 +25,7 @@ class Samples:
 
     batches: Iterable[Batch] = ()
     time_steps: int | None = None
+    watch: Watch = unwatched
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches."""

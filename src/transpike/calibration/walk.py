@@ -43,8 +43,11 @@ class Walk:
         self.order = [name for name, found in self.leaves.items() if found == {name}]
 
     @torch.inference_mode()
-    def correct(self, change: Callable[[Layer], Layer]) -> Network:
-        """Return the network after `change` has corrected each layer in order, given the corrected ones before it."""
+    def correct(self, change: Callable[[Layer], Layer], advance: Callable[[int], None]) -> Network:
+        """Return the network after `change` has corrected each layer in order, given the corrected ones before it.
+
+        `advance` is called with 1 for each layer of neurons.
+        """
         for position, name in enumerate(self.order):
             node = self.network.nodes[name]
             if isinstance(node.op, Neuron):
@@ -56,6 +59,7 @@ class Walk:
                 self.targets[name] = layer.activation[: self.count]
                 counted = layer.neuron.counted(self.steps) / self.steps
                 self.means[name] = prefix_means(self.trains[name], self.ends) / counted
+                advance(1)
             else:
                 self.pass_through(node)
             self.forget(self.order[position + 1 :])

@@ -10,7 +10,21 @@ import typer
 
 from transpike import __version__, jobs
 from transpike.cli import encodings, planning, racing, show, trying
-from transpike.cli.arguments import SETTINGS, Data, Json, Model, Numbers, Samples, Seed, Weights, choice, numbers, sentence
+from transpike.cli.arguments import (
+    SETTINGS,
+    Data,
+    Json,
+    Model,
+    Numbers,
+    Samples,
+    Seed,
+    Weights,
+    choice,
+    numbers,
+    populations,
+    sentence,
+)
+from transpike.options import MAX_POOLS, RecipeChoice
 from transpike.recipe import RECIPES
 from transpike.simulation import AUTO, ENGINES
 
@@ -91,15 +105,21 @@ def convert(
     output: Annotated[str | None, typer.Option(help="What is decoded: potential (accumulated) or spikes (counted).")] = None,
     margin: Annotated[float | None, typer.Option(help="Decide for the first class that leads by this much.")] = None,
     softmax: Annotated[bool, typer.Option("--softmax", help="Answer with probabilities.")] = False,
-    max_pool: Annotated[str | None, typer.Option(help=f"One of {', '.join(jobs.MAX_POOLS)}.")] = None,
+    max_pool: Annotated[str | None, typer.Option(help=f"One of {', '.join(MAX_POOLS)}.")] = None,
     window: Annotated[int | None, typer.Option(help="Steps of the window of a code that has one, instead of its own.")] = None,
+    population: Annotated[
+        list[str] | None, typer.Option(help="Neurons of a population: 1000, or '*.forget_gate=5000' for some; may be repeated.")
+    ] = None,
+    products: Annotated[str | None, typer.Option(help="Gates multiply values, or in populations counts (of spikes).")] = None,
+    relays: Annotated[bool, typer.Option("--relays", help="Let no weights read products: encode them anew as spikes.")] = False,
     samples: Samples = None,
     mean: Numbers = None,
     std: Numbers = None,
     as_json: Json = False,
 ) -> None:
     """Convert a trained model into a spiking network, calibrated on samples of its training data."""
-    chosen = jobs.RecipeChoice(
+    size, others = populations(population or [])
+    chosen = RecipeChoice(
         name=recipe,
         percentile=percentile,
         input=entrance,
@@ -109,6 +129,10 @@ def convert(
         softmax=softmax,
         max_pool=max_pool,
         window=window,
+        population=size,
+        populations=others,
+        relays=relays,
+        products=products,
     ).recipe()
     with show.watching(quiet=as_json) as watch:
         given = choice(data, samples, mean, std)
@@ -192,6 +216,7 @@ def report(
 
 
 app.command()(planning.predict)
+app.command()(planning.populations)
 app.command()(planning.search)
 app.command()(planning.hasten)
 app.command()(racing.bench)

@@ -71,6 +71,17 @@ def numbers(text: str | None, name: str) -> tuple[float, ...]:
         raise ArgumentError(f"{name} must be numbers with commas between, not {text!r}.") from None
 
 
+def populations(texts: list[str]) -> tuple[int | None, tuple[tuple[str, int], ...]]:
+    """Read SIZE, of all populations, and PATTERN=SIZE, of those of some layers."""
+    sizes: dict[str, int] = {}
+    for text in texts:
+        pattern, _, size = text.rpartition("=")
+        if not size.isdecimal() or int(size) < 1 or pattern in sizes:
+            raise ArgumentError(f"--population is a size such as 1000, or for some layers '*.forget_gate=5000', not {text!r}.")
+        sizes[pattern] = int(size)
+    return sizes.pop("", None), tuple(sizes.items())
+
+
 def choice(data: str, samples: int | None, mean: str | None, std: str | None) -> jobs.DataChoice:
     """Return the choice of data that options describe."""
     return jobs.DataChoice(data=data, samples=samples, mean=numbers(mean, "--mean"), std=numbers(std, "--std"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict
 
+from transpike.analysis import Draws
 from transpike.cli import show
 from transpike.exits import exit_of
 from transpike.network import Network
@@ -32,6 +33,21 @@ def estimated(estimate: Estimate) -> tuple[str, str, str, str]:
     """Word one estimate."""
     band = "unknown" if estimate.band is None else f"{estimate.band:g}"
     return show.percent(estimate.accuracy), show.percent(estimate.agreement), band, str(estimate.passes)
+
+
+def draws(result: Draws) -> None:
+    """Print what populations of each size come to."""
+    sizes = list(dict.fromkeys(row.size for row in result.rows))
+    columns = [f"{size:,} neurons" for size in sizes]
+    rows = show.table(f"{show.escaped(result.recipe)}, {result.samples} samples", "alone", *columns)
+    for name in dict.fromkeys(row.name for row in result.rows):
+        found = [row for row in result.rows if row.name == name]
+        rows.add_row(show.escaped(name), *[f"{100 * row.mean:.1f} ± {100 * row.deviation:.1f} %" for row in found])
+    show.out.print(rows)
+    show.out.print(
+        f"[dim]ANN {show.percent(result.reference_accuracy)}; mean and standard deviation of the accuracy over "
+        f"{len(result.rows[0].accuracy)} draws of the thresholds, the other activations as in the ANN.[/dim]"
+    )
 
 
 def selection(result: Selection, folder: str) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from transpike import plans
 from transpike.cli import outcomes, show
-from transpike.cli.arguments import Data, Json, Model, Numbers, Samples, Weights, choice, sentence
+from transpike.cli.arguments import Data, Json, Model, Numbers, Samples, Weights, choice, numbers, sentence
 from transpike.errors import ArgumentError
 from transpike.jobs import DataChoice
 from transpike.recipe import RECIPES
@@ -52,6 +52,29 @@ def predict(
         return
     outcomes.prediction(result)
     show.out.print(f"Written: {show.escaped(str(Path(folder) / plans.PREDICTION))}.")
+
+
+@sentence
+def populations(
+    model: Model,
+    data: Data,
+    weights: Weights = None,
+    recipe: Annotated[str, typer.Option(help="One of population coding.")] = "population-normal",
+    sizes: Annotated[str, typer.Option(help="Neurons of a population, with commas between.")] = "1,10,100,1000",
+    draws: Annotated[int, typer.Option(help="How many times to draw the thresholds.")] = 5,
+    samples: Samples = None,
+    mean: Numbers = None,
+    std: Numbers = None,
+    as_json: Json = False,
+) -> None:
+    """Show how large populations have to be: accuracy for each gate and state alone, and all at once, over draws."""
+    wanted = tuple(int(size) for size in numbers(sizes, "--sizes"))
+    with show.watching(quiet=as_json) as watch:
+        result = plans.draw_sizes(model, weights, choice(data, samples, mean, std), recipe, wanted, draws, watch=watch)
+    if as_json:
+        show.as_json(result.to_json())
+        return
+    outcomes.draws(result)
 
 
 @sentence

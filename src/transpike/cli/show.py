@@ -15,12 +15,13 @@ from rich.table import Table
 
 from transpike.analysis import Diagnosis, Exits, Report
 from transpike.analysis.diagnosis import CAUSES
+from transpike.calibration import Watch
 from transpike.jobs import Inspection
 from transpike.network import Network
 from transpike.neurons import Neuron
 from transpike.parts import Finding
 from transpike.report.leaving import promise
-from transpike.report.wording import in_turns
+from transpike.report.wording import in_turns, spiking_level
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -32,12 +33,12 @@ def as_json(value: Any) -> None:
 
 
 @contextmanager
-def watching(quiet: bool) -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+def watching(quiet: bool) -> Iterator[Watch]:
     """Give a watch that draws progress bars with the time left, on standard error."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=err, disable=quiet) as bars:
 
-        def watch(what: str, total: int) -> Callable[[int], None]:
+        def watch(what: str, total: int | None) -> Callable[[int], None]:
             task = bars.add_task(what, total=total)
             return lambda by: bars.advance(task, by)
 
@@ -103,6 +104,7 @@ def report(result: Report) -> None:
     macs = f"{result.ann_connections / 1e6:.3f} M MAC"
     rows.add_row("ANN", percent(result.reference_accuracy), "-", macs, f"{ann.ann:.3g} uJ", "1.00 x")
     out.print(rows)
+    out.print(spiking_level(result))
     for share, steps in result.latency.items():
         where = " of the last window" if result.turns else ""
         reached = f"from step {steps}{where} on" if steps else f"not within {result.time_steps} steps{where}"

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import Enum
 
 from transpike.errors import ArgumentError, ConversionError
 from transpike.network.graph import Network, Node
+from transpike.network.loops import membership
 from transpike.network.turns import sequential
 from transpike.neurons import DIFFERENTIAL, FirstToMargin, Neuron, Windowed
-from transpike.ops import TRAITS, AdaptiveMaxPool, Convolution, Identity, Linear, MaxPool, Previous, TransposedConvolution
+from transpike.ops import (
+    DENSE,
+    PRODUCTS,
+    TRAITS,
+    AdaptiveMaxPool,
+    Identity,
+    Input,
+    MatMul,
+    MaxPool,
+    Previous,
+)
 from transpike.parts import Decoder, Op, Stateful, Trait
 
 READ_OUT_ONLY = (Trait.ACTIVATION, Trait.COUPLED)
@@ -34,15 +46,41 @@ def decoded(network: Network) -> set[str]:
     return after
 
 
+def temporal_nodes(network: Network, changing_inputs: bool = False) -> set[str]:
+    """Return the nodes whose value changes from step to step: whatever follows an op that keeps state.
+
+    The rest is static, the same at each step. With `changing_inputs` the inputs are temporal as well. Of a loop all nodes
+    are temporal if one of them is.
+    """
+    temporal: set[str] = set()
+    members = membership(network)
+    for name, node in network.nodes.items():
+        changing = isinstance(node.op, Stateful) or (changing_inputs and isinstance(node.op, Input))
+        if changing or any(source in temporal for source in node.inputs):
+            temporal.update((name, *(other for other, loop in members.items() if loop == members.get(name))))
+    return temporal
+
+
+def linear_here(node: Node, temporal: Collection[str]) -> bool:
+    """Whether an op is a product of which one factor alone changes over time: linear in that."""
+    moving = [i for i, source in enumerate(node.inputs) if source in temporal]
+    return len(moving) == 1 and moving[0] in PRODUCTS.get(type(node.op), ())
+
+
 def before_weights(network: Network) -> set[str]:
-    """Return the nodes that some weights follow, perhaps at the next element of a sequence."""
-    waiting = [node.name for node in network.having(Linear, Convolution, TransposedConvolution)]
+    """Return the nodes that some weights follow."""
+    return before(network, *DENSE)
+
+
+def before(network: Network, *kinds: type[Op]) -> set[str]:
+    """Return the nodes that an op of one of `kinds` follows, perhaps at the next element of a sequence."""
+    waiting = [node.name for node in network.having(*kinds)]
     found: set[str] = set()
     while waiting:
         name = waiting.pop()
-        before = {*network.nodes[name].inputs, *(source for node, source in network.previous.items() if node == name)}
-        waiting += before - found
-        found |= before
+        read = {*network.nodes[name].inputs, *(source for node, source in network.previous.items() if node == name)}
+        waiting += read - found
+        found |= read
     return found
 
 
@@ -64,15 +102,16 @@ def check_spiking(network: Network) -> Network:
     """Return `network` if it can be simulated, else raise ConversionError naming the first node that cannot.
 
     Raises ArgumentError for what is no network, such as the model itself. Before the decoders every op is
-    linear or keeps state; after them any op may act on the decoded value.
+    linear or keeps state, or its value never changes; after them any op may act on the decoded value.
     """
     if not isinstance(network, Network):
         raise ArgumentError(f"A converted Network is needed here, not {type(network).__name__}: call transpike.convert first.")
     read_out = decoded(network)
+    temporal = temporal_nodes(network)
     for name, node in network.nodes.items():
-        if isinstance(node.op, Stateful) or name in read_out or isinstance(node.op, Identity):
+        if isinstance(node.op, Stateful | Identity) or name in read_out or name not in temporal:
             continue
-        if trait(node.op) in READ_OUT_ONLY:
+        if trait(node.op) in READ_OUT_ONLY and not linear_here(node, temporal):
             kind = type(node.op).__name__
             what = "maximum" if isinstance(node.op, MaxPool | AdaptiveMaxPool) else "non-linear op"
             raise ConversionError(
@@ -135,5 +174,5 @@ def sent_by(op: Op, sources: set[Carried]) -> Carried:
         return Carried.CURRENT if op.joins else Carried.SPIKES
     if not sources:
         return Carried.STATIC
-    weighted = isinstance(op, Linear | Convolution | TransposedConvolution)
+    weighted = isinstance(op, (*DENSE, MatMul))
     return Carried.CURRENT if weighted or Carried.CURRENT in sources else Carried.SPIKES

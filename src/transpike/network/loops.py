@@ -95,17 +95,23 @@ def nodes_of(item: str | Loop) -> tuple[str, ...]:
 
 
 def run_loop(
-    network: Network, loop: Loop, values: Mapping[str, Tensor], compute: Compute, watched: Iterable[str] = ()
-) -> dict[str, Tensor]:
-    """Run a loop over all elements; return the values of what is collected, or `watched` [batch, elements, ...].
+    network: Network,
+    loop: Loop,
+    values: Mapping[str, Tensor],
+    compute: Compute,
+    watched: Iterable[str] = (),
+    before: Mapping[str, Tensor] | None = None,
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Run a loop over all elements; return the values of what is collected, or `watched` [batch, elements, ...], and states.
 
-    `compute(name, values, element)` gives the value of a node of the loop, but for its borders.
+    `compute(name, values, element)` gives the value of a node of the loop, but for its borders. States are what the `Previous`
+    nodes would hold at the next element, by name; `before` are those with which the loop goes on after earlier elements.
     """
     count = len_of(network, loop, values)
     shapes_only = values[network.nodes[loop.entries[0]].inputs[0]].is_meta  # those of one element are those of all
     places = range(1 if shapes_only else count)
     found: dict[str, list[Tensor]] = {name: [] for name in (*loop.collected, *watched)}
-    before: dict[str, Tensor] = {}
+    before = before or {}
     for element in reversed(places) if loop.backwards else places:
         inside = dict(values)
         for name in loop.nodes:
@@ -113,14 +119,15 @@ def run_loop(
             if isinstance(node.op, Element):
                 inside[name] = values[node.inputs[0]][:, element]
             elif isinstance(node.op, Previous):
-                inside[name] = before[name] if before else inside[node.inputs[0]]
+                inside[name] = before[name] if name in before else inside[node.inputs[0]]
             else:
                 inside[name] = compute(name, inside, element)
         before = {name: inside[source] for name, source in loop.carried.items()}
         for name, each in found.items():
             each.append(inside[name])
     repeats = count if shapes_only else 1
-    return {name: side_by_side((each[::-1] if loop.backwards else each) * repeats) for name, each in found.items()}
+    whole = {name: side_by_side((each[::-1] if loop.backwards else each) * repeats) for name, each in found.items()}
+    return whole, dict(before)
 
 
 def len_of(network: Network, loop: Loop, values: Mapping[str, Tensor]) -> int:

@@ -52,7 +52,7 @@ def forward(
     for item in schedule(network):
         if isinstance(item, Loop):
             watched = item.nodes if observe is not None else ()
-            values |= run_loop(network, item, values, compute, watched)
+            values |= run_loop(network, item, values, compute, watched)[0]
         else:
             values[item] = compute(item, values)
         for name in nodes_of(item):

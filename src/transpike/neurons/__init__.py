@@ -12,7 +12,9 @@ from transpike.neurons.digits import BinaryPhase, SignedDigits
 from transpike.neurons.even import EvenFiring, sent_by
 from transpike.neurons.few_spike import FewSpike
 from transpike.neurons.first_spikes import Announcement, CorrectiveFirstSpike, FirstSpike, PatientFirstSpike, Pulse
+from transpike.neurons.functions import FUNCTIONS, DifferenceFunction, FunctionOfSignals, MeanFunction, StepFunction
 from transpike.neurons.geometric import GeometricPhase
+from transpike.neurons.integer import IntegerIntegrateAndFire, Saturating, Wrapping
 from transpike.neurons.integrate_and_fire import IntegrateAndFire
 from transpike.neurons.integrator import Integrator
 from transpike.neurons.jittered import Jittered
@@ -24,7 +26,7 @@ from transpike.neurons.max_pool import AccumulatedMaxPool, GatedMaxPool, StepMax
 from transpike.neurons.multi_threshold import MultiThreshold
 from transpike.neurons.phase import FirstSpikeTime, Phase, PulsePhase, RampedPhase
 from transpike.neurons.population import Population
-from transpike.neurons.product import MeanProduct
+from transpike.neurons.product import CountProduct, Levels
 from transpike.neurons.refractory import Refractory
 from transpike.neurons.reset_to_zero import ResetToZero
 from transpike.neurons.restarting import OffsetCalibrated, ResidualSilenced
@@ -48,6 +50,8 @@ SPIKING: tuple[type[Neuron], ...] = (
     ResidualSilenced,
     OffsetCalibrated,
     LookAhead,
+    Saturating,
+    Wrapping,
 )
 FIRST_SPIKES: tuple[type[FirstSpike], ...] = (FirstSpike, CorrectiveFirstSpike, PatientFirstSpike)
 WINDOWED: tuple[type[Windowed], ...] = (
@@ -64,7 +68,7 @@ WINDOWED: tuple[type[Windowed], ...] = (
     BinaryValue,
     Jittered,
 )
-DIFFERENTIAL: tuple[type[Stateful], ...] = (DifferenceNeuron, DifferenceMaxPool, DifferenceDecoder)
+DIFFERENTIAL: tuple[type[Stateful], ...] = (DifferenceNeuron, DifferenceMaxPool, DifferenceDecoder, DifferenceFunction)
 DECODERS: tuple[type[Decoder], ...] = (Integrator, FirstToMargin, EarlyExit)
 MAX_POOLS: tuple[type[Stateful], ...] = (AccumulatedMaxPool, StepMaxPool, GatedMaxPool, WinnerTakeAll)
 NEURONS: tuple[type[Stateful], ...] = (
@@ -74,18 +78,21 @@ NEURONS: tuple[type[Stateful], ...] = (
     *DECODERS,
     *MAX_POOLS,
     *DIFFERENTIAL,
+    MeanFunction,
+    StepFunction,
     Delayed,
     Pulse,
     Announcement,
-    MeanProduct,
+    CountProduct,
 )
-CELLS: tuple[type[Op], ...] = (LeakyCell,)  # what neurons are made of
+CELLS: tuple[type[Op], ...] = (LeakyCell, Levels)  # what neurons are made of
 
 __all__ = [
     "CELLS",
     "DECODERS",
     "DIFFERENTIAL",
     "FIRST_SPIKES",
+    "FUNCTIONS",
     "MAX_POOLS",
     "NEURONS",
     "SPIKING",
@@ -96,8 +103,10 @@ __all__ = [
     "BinaryValue",
     "Burst",
     "CorrectiveFirstSpike",
+    "CountProduct",
     "Delayed",
     "DifferenceDecoder",
+    "DifferenceFunction",
     "DifferenceMaxPool",
     "DifferenceNeuron",
     "Drive",
@@ -108,16 +117,19 @@ __all__ = [
     "FirstSpike",
     "FirstSpikeTime",
     "FirstToMargin",
+    "FunctionOfSignals",
     "GatedMaxPool",
     "GeometricPhase",
     "Graded",
+    "IntegerIntegrateAndFire",
     "IntegrateAndFire",
     "Integrator",
     "Jittered",
     "LeakyCell",
     "LeakyIntegrateAndFire",
+    "Levels",
     "LookAhead",
-    "MeanProduct",
+    "MeanFunction",
     "Membrane",
     "MultiThreshold",
     "Neuron",
@@ -132,13 +144,16 @@ __all__ = [
     "Refractory",
     "ResetToZero",
     "ResidualSilenced",
+    "Saturating",
     "SignedDigits",
     "SignedGraded",
+    "StepFunction",
     "StepMaxPool",
     "TemporalMaxPool",
     "Ternary",
     "Windowed",
     "WinnerTakeAll",
+    "Wrapping",
     "first_spike",
     "fitted_drive",
     "sent_by",

@@ -21,6 +21,7 @@ from transpike.ops import Identity
 from transpike.parts import Decoder, Op, State, full_map
 
 NEAREST = 0.75  # a level is sent from 3/4 of it: half way between it and the level below
+EXPONENTS = {torch.float32: (torch.int32, 0x7F800000), torch.float64: (torch.int64, 0x7FF0000000000000)}  # bits of them
 SLACK = 1e-4  # of a level: a neuron may take back all that it sent although sums were rounded
 
 
@@ -47,7 +48,8 @@ class DifferenceNeuron(Neuron):
     level <= -m / 0.75 and level <= C (so that the decoded output stays non-negative), else 0;
     v[t] = m - x[t];  C[t] = C + x[t].
     The decoded output r[t] = C[t] / t follows max(r_in[t], 0): once the decoded input has settled at z >= 0,
-    |r[t] - z| <= 0.75 threshold / 2^(levels-1) / t. A spike carries its sign and log2(levels) bits.
+    |r[t] - z| <= 0.75 threshold / 2^(levels-1) / t. A spike carries its sign and log2(levels) bits. With `Identity` as
+    activation C does not matter: negative levels are sent like positive ones, and r[t] follows r_in[t] itself.
     Source: Huang et al. 2025 (ICML, DCGS), multi-threshold neuron and differential coding.
     """
 
@@ -62,6 +64,11 @@ class DifferenceNeuron(Neuron):
     @property
     def bits_per_spike(self) -> int:
         return 1 + (self.levels - 1).bit_length()
+
+    @property
+    def signed(self) -> bool:
+        """Whether its decoded output may be negative."""
+        return isinstance(self.activation, Identity)
 
     def start(self, x: Tensor, first_sample: int = 0) -> Estimate:  # type: ignore[override]  # noqa: ARG002
         threshold = full_map(self.threshold, x)
@@ -80,13 +87,14 @@ class DifferenceNeuron(Neuron):
 
     def spikes(self, state: Estimate) -> Tensor:
         """Return what each neuron sends, given its potential and what it sent before."""
-        allowed = state.total / state.threshold
-        allowed.mul_(1 + SLACK)
         wanted = state.potential / (NEAREST * state.threshold)
-        size = torch.minimum(wanted.abs(), torch.where(wanted > 0, torch.inf, allowed))
+        size = wanted.abs()
+        if not self.signed:
+            allowed = (state.total / state.threshold).mul_(1 + SLACK).clamp_(min=0)
+            size = torch.where(wanted > 0, size, torch.minimum(size, allowed))
         sent = largest_level(size, self.levels)
         state.count.add_(sent != 0)
-        return sent.mul_(torch.sign(wanted)).mul_(state.threshold)
+        return sent.copysign_(wanted).mul_(state.threshold)
 
     def reach(self, time_steps: int) -> Tensor:
         """Return the largest decoded value after `time_steps`: the threshold times 1 + 1/2 + ... + 1/T."""
@@ -103,11 +111,9 @@ def largest_level(size: Tensor, levels: int) -> Tensor:
     >>> largest_level(torch.tensor([0.1, 0.3, 0.5, 9.0]), levels=3)
     tensor([0.0000, 0.2500, 0.5000, 1.0000])
     """
-    smallest = 2.0 ** (1 - levels)
-    found = (size >= smallest).to(size.dtype).mul_(smallest)
-    for k in reversed(range(levels - 1)):
-        found.add_(size >= 2.0**-k, alpha=2.0 ** (-k - 1))  # the step from the level below
-    return found
+    whole, exponent = EXPONENTS[size.dtype]
+    power = (size.view(whole) & exponent).view(size.dtype)  # without its mantissa a number is the power of two below it
+    return power.masked_fill_(power < 2.0 ** (1 - levels), 0.0).clamp_(0.0, 1.0)
 
 
 def first_spike(value: Tensor, threshold: Tensor, levels: int) -> Tensor:

@@ -8,6 +8,7 @@ from transpike.ops.activation import (
     LeakyRelu,
     NormalCurve,
     Qcfs,
+    Relay,
     Relu,
     Rescaled,
     Sigmoid,
@@ -76,6 +77,7 @@ TRAITS: dict[type[Op], Trait] = {
     Whole: Trait.DISCRETE,
     LargestPlace: Trait.DISCRETE,
     Relu: Trait.ACTIVATION,
+    Relay: Trait.ACTIVATION,
     Clip: Trait.ACTIVATION,
     LeakyRelu: Trait.ACTIVATION,
     Rescaled: Trait.ACTIVATION,
@@ -112,11 +114,16 @@ TRAITS: dict[type[Op], Trait] = {
     MatMul: Trait.COUPLED,
 }
 
+# Linear in one of these inputs, by position, while all others stay the same.
+PRODUCTS: dict[type[Op], tuple[int, ...]] = {Multiply: (0, 1), MatMul: (0, 1), Divide: (0,), Gather: (0,)}
 QUANTISED = (Qcfs, SlipRelu, Clamped)  # trained with a threshold of their own; they jump from level to level
 RECTIFIERS = (Relu, Clip, *QUANTISED)  # non-negative and monotone, if a clip starts at 0: what neurons can be
+DENSE = (Linear, Convolution, TransposedConvolution)  # each output is a sum over many inputs, with a product for each
 WEIGHTED = (Linear, Convolution, TransposedConvolution, Affine)
 
 __all__ = [
+    "DENSE",
+    "PRODUCTS",
     "QUANTISED",
     "RECTIFIERS",
     "TRAITS",
@@ -173,6 +180,7 @@ __all__ = [
     "Previous",
     "Qcfs",
     "RMSNorm",
+    "Relay",
     "Relu",
     "Rescaled",
     "Reshape",

@@ -20,6 +20,14 @@ class Relu(Op):
 
 
 @dataclass(frozen=True, eq=False)
+class Relay(Op):
+    """y = x, sent as spikes: a number that neurons encode anew, so that the weights behind it read spikes."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x
+
+
+@dataclass(frozen=True, eq=False)
 class Clip(Op):
     """y = min(max(x, low), high); ReLU6 is Clip(0, 6). Either bound may be infinite."""
 

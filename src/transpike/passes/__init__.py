@@ -7,12 +7,15 @@ from transpike.passes.binary_values import SendBits
 from transpike.passes.correct_layers import CorrectLayers
 from transpike.passes.decode_outputs import DecodeOutputs
 from transpike.passes.differential import CodeDifferentially, InsertDifferenceNeurons, LeastSquares, SplitClips
+from transpike.passes.encode_currents import EncodeCurrents
 from transpike.passes.encode_input import EncodeInputs
 from transpike.passes.few_spikes import FewSpikeRelu, FitFewSpikes
 from transpike.passes.first_spikes import AnnounceSpikes, HoldPulses
 from transpike.passes.fit_window import FitWindow
 from transpike.passes.fold_batch_norm import FoldBatchNorm
+from transpike.passes.functions import ActOnValues, ComputeOnce, MultiplyMeans, SendActivations
 from transpike.passes.insert_neurons import InsertNeurons
+from transpike.passes.integers import FitIntegers
 from transpike.passes.jitter_spikes import JitterSpikes
 from transpike.passes.lif import InvertRateCurve
 from transpike.passes.look_ahead import StaggerWindows
@@ -28,7 +31,8 @@ from transpike.passes.max_pool import (
 from transpike.passes.normalise_weights import NormaliseWeights
 from transpike.passes.outputs import CountSpikes, NormaliseOutputs
 from transpike.passes.populations import InsertPopulations
-from transpike.passes.products import MultiplyMeans
+from transpike.passes.products import MultiplyCounts
+from transpike.passes.relays import InsertRelays
 from transpike.passes.restarts import CalibrateOffsets, SilenceByResidual
 from transpike.passes.settle import AfterFirstSpikes, AfterShare, AfterSteps, ClampVoltage, DelayReadOut
 from transpike.passes.snap_to_grid import SnapToGrid
@@ -53,6 +57,7 @@ from transpike.passes.trained_thresholds import UseTrainedThresholds
 __all__ = [
     "MMSE",
     "AccumulateMaxPool",
+    "ActOnValues",
     "ActivateBeforePool",
     "AfterFirstSpikes",
     "AfterShare",
@@ -63,13 +68,16 @@ __all__ = [
     "ClampVoltage",
     "CodeDifferentially",
     "CompeteForMax",
+    "ComputeOnce",
     "CorrectLayers",
     "CountSpikes",
     "DecodeOutputs",
     "DelayReadOut",
+    "EncodeCurrents",
     "EncodeInputs",
     "FewSpikeRelu",
     "FitFewSpikes",
+    "FitIntegers",
     "FitWindow",
     "FoldBatchNorm",
     "GateMaxPool",
@@ -79,11 +87,13 @@ __all__ = [
     "InsertDifferenceNeurons",
     "InsertNeurons",
     "InsertPopulations",
+    "InsertRelays",
     "InvertRateCurve",
     "JitterSpikes",
     "LeastSquares",
     "LocalBalance",
     "MaxPoolForm",
+    "MultiplyCounts",
     "MultiplyMeans",
     "NormalThresholds",
     "NormaliseOutputs",
@@ -95,6 +105,7 @@ __all__ = [
     "PoolEachStep",
     "PopulationThresholds",
     "QuantileThresholds",
+    "SendActivations",
     "SendBits",
     "SilenceByResidual",
     "SnapToGrid",

@@ -45,7 +45,7 @@ class CorrectLayers:
         ends = tuple(sorted({max(1, round(share * steps)) for share in self.shares}))
         axes = {node.name: channel_axis(network, node, len(ranks[node.name])) for node in network.having(Neuron)}
         walk = Walk(network, samples.first(count), steps, axes, ends)
-        return walk.correct(self.corrected)
+        return walk.correct(self.corrected, samples.watch("Correcting layers", len(axes)))
 
     def corrected(self, layer: Layer) -> Layer:
         """Return a layer after all corrections."""

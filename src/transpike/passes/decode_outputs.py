@@ -84,9 +84,9 @@ def read_out(network: Network) -> dict[str, str]:
             cause = network.nodes[causes[0]]
             kind = type(cause.op).__name__
             raise ConversionError(
-                f"{kind} {place(cause)} stands before {type(node.op).__name__} {place(node)}: under rate coding {kind} "
-                f"has no spiking rule and may stand at the output only: recipe differential has rules for it. Else replace it "
-                f"by a ReLU-like activation and fine-tune, or convert the part of the model before it."
+                f"{kind} {place(cause)} stands before {type(node.op.analogue()).__name__} {place(node)}: under rate coding "
+                f"{kind} has no spiking rule and may stand at the output only: recipe differential has rules for it, as has "
+                "hybrid. Else replace it by a ReLU-like activation and fine-tune, or convert the part of the model before it."
             )
         if causes or unruled:
             after[name] = causes[0] if causes else name

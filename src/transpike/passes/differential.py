@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,17 +16,25 @@ from transpike.codings import BiasOnce, DifferenceInput
 from transpike.errors import ArgumentError, ConversionError
 from transpike.network import Network, Node, shapes
 from transpike.network.edit import rebuilt, rewired, substitute
-from transpike.network.grammar import decoded, need_no_loops, place
-from transpike.neurons import DifferenceDecoder, DifferenceMaxPool, DifferenceNeuron, Integrator, first_spike
+from transpike.network.grammar import decoded, linear_here, need_no_loops, place, temporal_nodes
+from transpike.neurons import (
+    DifferenceDecoder,
+    DifferenceFunction,
+    DifferenceMaxPool,
+    DifferenceNeuron,
+    FunctionOfSignals,
+    Integrator,
+    first_spike,
+)
 from transpike.ops import Affine, Clip, Convolution, Linear, Pad, Relu, TransposedConvolution
 from transpike.parts import Op, Stateful
+from transpike.passes.functions import ComputeOnce
 from transpike.passes.insert_neurons import channel_axis
 from transpike.passes.max_pool import replaced
 from transpike.passes.split_signed import number, two_sided
 from transpike.passes.thresholds import Layer, Streamed
 from transpike.passes.thresholds.base import WAKE, few_samples, silence
 from transpike.passes.thresholds.gaussian import gaussian_thresholds
-from transpike.simulation.stepper import temporal_nodes
 
 FITTED_LEVELS = 64  # levels of the quantiser that thresholds are fitted for, as in the source
 
@@ -53,6 +62,14 @@ def without_bound(network: Network, node: Node, high: float) -> list[Node]:
     return [lower, shifted, dataclasses.replace(upper, inputs=(shifted.name,)), weighted, joined]
 
 
+class Magnitudes(Histogram):
+    """A histogram of the values without their signs."""
+
+    def add(self, values: Tensor) -> None:
+        """Count `values` [channels, n] without their signs."""
+        super().add(values.abs())
+
+
 @dataclass(frozen=True)
 class LeastSquares(Streamed):
     """A threshold rule: the largest level at which the first spikes of multi-threshold neurons have the least squared error.
@@ -64,6 +81,11 @@ class LeastSquares(Streamed):
     """
 
     levels: int = 4
+
+    def empty(self, rows: int, *, each_neuron: bool) -> Histogram:
+        bins = super().empty(rows, each_neuron=each_neuron)
+        assert isinstance(bins, Histogram)
+        return Magnitudes(rows, bins.bins, bins.counts.dtype)
 
     def __call__(self, histogram: Histogram) -> Tensor:
         values = (torch.arange(histogram.counts.shape[1]) + 1 / 2) * histogram.width[:, None]
@@ -139,7 +161,8 @@ class CodeDifferentially:
 
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
-    def __call__(self, network: Network, samples: Samples) -> Network:  # noqa: ARG002 - needs no samples
+    def __call__(self, network: Network, samples: Samples) -> Network:
+        network = ComputeOnce()(network, samples)
         for node in network.having(Stateful):
             check_differential(node)
         network = network.map_ops(lambda node: DifferenceDecoder() if isinstance(node.op, Integrator) else node.op)
@@ -149,7 +172,7 @@ class CodeDifferentially:
 
 def check_differential(node: Node) -> None:
     """Raise ConversionError for a stateful op that has no differential form."""
-    if not isinstance(node.op, DifferenceNeuron) and type(node.op) is not Integrator:
+    if not isinstance(node.op, DifferenceNeuron | DifferenceFunction) and type(node.op) is not Integrator:
         raise ConversionError(
             f"{type(node.op).__name__} {place(node)} has no differential form: the recipe 'dcgs' takes constant or "
             "spiking input, max-pools of its own, and the accumulated potential as answer."
@@ -160,21 +183,32 @@ def static_sent_once(network: Network) -> Network:
     """Put a DifferenceInput behind every static node that a temporal one reads."""
     temporal = temporal_nodes(network)
     after = decoded(network) - {node.name for node in network.having(DifferenceDecoder)}
-    read = {source for name in temporal - after for source in network.nodes[name].inputs}
+    read = {source for name in temporal - after for source in signals(network.nodes[name], temporal)}
     renamed = {name: f"{name}.once" for name in network.nodes if name in read and name not in temporal}
     result: list[Node] = []
     for node in network.nodes.values():
-        result.append(rewired(node, renamed) if node.name in temporal - after else node)
+        as_signals = {source: renamed[source] for source in signals(node, temporal) if source in renamed}
+        result.append(rewired(node, as_signals) if node.name in temporal - after else node)
         if node.name in renamed:
             result.append(Node(renamed[node.name], DifferenceInput(), (node.name,), node.origin))
     return rebuilt(network, result)
 
 
+def signals(node: Node, temporal: Collection[str]) -> list[str]:
+    """Return the inputs of a node that come as signals in time; the others it takes as they are, since they never change."""
+    if linear_here(node, temporal):
+        return [source for source in node.inputs if source in temporal]
+    held = node.op.held if isinstance(node.op, FunctionOfSignals) else ()
+    return [source for i, source in enumerate(node.inputs) if i not in held]
+
+
 def biases_sent_once(network: Network) -> Network:
-    """Move the biases of temporal linear ops to where they arrive: before neurons, max-pools and decoders."""
+    """Move the biases of temporal linear ops to where they arrive: before all that keeps state, and products."""
     resting = values_at_rest(network)
-    sinks = {node.name: node.inputs[0] for node in network.having(Stateful) if node.inputs[0] in resting}
-    biases = {source: narrowed(resting[source]) for source in sinks.values() if bool(resting[source].any())}
+    temporal = temporal_nodes(network)
+    sinks = {node.name for node in network.nodes.values() if gathers(node, temporal)}
+    arriving = {source for name in sinks for source in network.nodes[name].inputs if source in resting}
+    biases = {source: narrowed(resting[source]) for source in arriving if bool(resting[source].any())}
     result: list[Node] = []
     for node in network.nodes.values():
         op = without_bias(node.op) if node.name in resting else node.op
@@ -194,11 +228,16 @@ def values_at_rest(network: Network) -> dict[str, Tensor]:
     for name, node in network.nodes.items():
         if name not in temporal or name in after:
             continue
-        if isinstance(node.op, Stateful):
+        if gathers(node, temporal):
             values[name] = torch.zeros(1, *sizes[name], dtype=dtype, device=network.device)
         else:
             values[name] = node.op(*[values[source] for source in node.inputs])
     return {name: value.clone() for name, value in values.items()}
+
+
+def gathers(node: Node, temporal: Collection[str]) -> bool:
+    """Whether biases on the way to a node have to be sent before it: it keeps state, or its factor differs by sample."""
+    return isinstance(node.op, Stateful) or linear_here(node, temporal)
 
 
 def narrowed(value: Tensor) -> Tensor:

@@ -76,6 +76,8 @@ def descended(start: tuple[Tensor, Tensor], x: Tensor, wanted: Tensor) -> list[t
         schedule.step()
     first = least.argmin(0)
     picked = [part[first, torch.arange(len(x))] for part in (best[0] * span, best[1] * span, best[2])]
+    everywhere = picked[0][:, 0] <= x[:, 0]  # on the range: then below it too, where what follows counts on that spike
+    picked[0][:, 0].masked_fill_(everywhere, -torch.inf)
     return [((t, r, h), float(e) ** 0.5) for t, r, h, e in zip(*picked, least.min(0).values, strict=True)]
 
 

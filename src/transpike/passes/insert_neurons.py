@@ -26,12 +26,14 @@ class InsertNeurons:
     The threshold of a neuron is the largest mean activation that it can send. `initial` is the potential before the
     first step as a fraction of the threshold; `neuron` makes a neuron of (threshold, initial, activation). Thresholds
     are always positive and finite: where the rule finds none, as for a channel that no sample activates, the median
-    threshold of the layer stands in. A clip, QCFS or SlipReLU is taken for a clipped ReLU, whose bound none exceeds.
+    threshold of the layer stands in. A clip, QCFS or SlipReLU is taken for a clipped ReLU, whose bound none exceeds. `kinds`
+    are the activations that become neurons.
     """
 
     threshold: Threshold
     initial: float
     neuron: Callable[[Tensor, Tensor, Op], Neuron] = IntegrateAndFire
+    kinds: tuple[type[Op], ...] = RECTIFIERS
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
     def __call__(self, network: Network, samples: Samples) -> Network:
@@ -50,7 +52,7 @@ class InsertNeurons:
         """Return the places where neurons will stand."""
         read_out, sizes = decoded(network), shapes(network)
         layers = []
-        for node in network.having(*RECTIFIERS):
+        for node in network.having(*self.kinds):
             if node.name not in read_out:
                 probe = self.neuron(torch.ones(()), torch.tensor(self.initial), node.op)
                 axis = channel_axis(network, node, len(sizes[node.name]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 
 import torch
 
@@ -15,12 +16,12 @@ from transpike.passes.fold_batch_norm import Weighted
 from transpike.passes.scales import rescaled
 
 
-def sums_for_means(network: Network) -> Network:
-    """Turn means over other than powers of two into sums, where weights behind them can take the quotient over."""
+def sums_for_means(network: Network, keep: Callable[[int], bool]) -> Network:
+    """Turn means into sums where weights behind can take the quotient over, but for numbers of values to `keep`."""
     for node in network.having(AveragePool, AdaptiveAveragePool, Mean):
         count, reader = values_averaged(network, node), weighted_reader(network, node.name)
-        total = summing(node.op)
-        if count is None or count & (count - 1) == 0 or reader is None or total is None:
+        total = summing(node.op, shapes(network)[node.inputs[0]])
+        if count is None or keep(count) or reader is None or total is None:
             continue
         op = network.nodes[reader].op
         assert isinstance(op, Weighted)
@@ -32,14 +33,24 @@ def sums_for_means(network: Network) -> Network:
     return network
 
 
-def summing(op: Op) -> Op | None:
-    """Return the sum over the windows of a mean; None if there is no op for it."""
+def power_of_two(count: int) -> bool:
+    """Whether a mean over so many values only moves the binary point."""
+    return count & (count - 1) == 0
+
+
+def summing(op: Op, before: tuple[int, ...]) -> Op | None:
+    """Return the sum over the windows of a mean of samples of shape `before`; None if there is no op for it."""
     if isinstance(op, AveragePool):
         return dataclasses.replace(op, divisor=1) if len(op.kernel) > 1 else None
     if isinstance(op, Mean):
         return dataclasses.replace(op, sum=True)
     assert isinstance(op, AdaptiveAveragePool)
-    return Mean((2, 3), keepdim=True, sum=True) if tuple(op.size) == (1, 1) else None
+    if tuple(op.size) == (1, 1):
+        return Mean((2, 3), keepdim=True, sum=True)
+    if len(op.size) != 2 or any(size % count for size, count in zip(before[1:], op.size, strict=True)):  # noqa: PLR2004
+        return None
+    kernel = tuple(size // count for size, count in zip(before[1:], op.size, strict=True))
+    return AveragePool(kernel, kernel, (0, 0), divisor=1)
 
 
 def weighted_reader(network: Network, name: str) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import ClassVar
@@ -44,16 +45,18 @@ class InsertPopulations:
             positive_whole("the size of a population", size)
 
     def __call__(self, network: Network, samples: Samples) -> Network:
-        nodes = self.places(network)
-        seen, _ = gather(network.analogue(), {node.name: Rows(node.inputs[0], 1) for node in nodes}, Sampled, samples)
-        sizes = shapes(network)
-        made: dict[str, Op] = {}
-        for number, node in enumerate(nodes):
-            found = seen[node.name]
-            high = max(found.high, found.low + SMALLEST)
-            site = Site(node.name, node.op, sizes[node.name], found.low, high, torch.cat(found.kept))
-            made[node.name] = self.population(site, number).map_tensors(lambda one: one.to(network.device, network.dtype))
+        made = self.placed(network, enumerate(self.sites(network, samples)))
         return network.map_ops(lambda node: made.get(node.name, node.op))
+
+    def sites(self, network: Network, samples: Samples) -> list[Site]:
+        """Return the places for populations with the inputs that they have on the samples."""
+        nodes, sizes = self.places(network), shapes(network)
+        seen, _ = gather(network.analogue(), {node.name: Rows(node.inputs[0], 1) for node in nodes}, Sampled, samples)
+        kept = [(node, seen[node.name]) for node in nodes]
+        return [
+            Site(node.name, node.op, sizes[node.name], of.low, max(of.high, of.low + SMALLEST), torch.cat(of.kept))
+            for node, of in kept
+        ]
 
     def places(self, network: Network) -> list[Node]:
         """Return the activations to replace. Raises ArgumentError for a pattern of a size that fits none of them."""
@@ -75,6 +78,11 @@ class InsertPopulations:
     def size_of(self, name: str) -> int:
         """Return how many neurons a population of a node has."""
         return next((size for pattern, size in self.sizes if fnmatch(name, pattern)), self.size)
+
+    def placed(self, network: Network, sites: Iterable[tuple[int, Site]]) -> dict[str, Population]:
+        """Return the populations of numbered places by node name, on the device and in the dtype of the network."""
+        found = {site.name: self.population(site, number) for number, site in sites}
+        return {name: one.map_tensors(lambda value: value.to(network.device, network.dtype)) for name, one in found.items()}
 
     def population(self, site: Site, number: int) -> Population:
         """Return the populations of one place."""

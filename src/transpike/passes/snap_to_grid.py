@@ -19,6 +19,7 @@ from transpike.neurons import (
     Burst,
     Delayed,
     Graded,
+    IntegerIntegrateAndFire,
     IntegrateAndFire,
     LookAhead,
     Neuron,
@@ -42,7 +43,7 @@ from transpike.ops import (
 )
 from transpike.parts import Decoder, Finding, Op, Stateful
 from transpike.passes.fold_batch_norm import Weighted
-from transpike.passes.means import sums_for_means, values_averaged
+from transpike.passes.means import power_of_two, sums_for_means, values_averaged
 from transpike.passes.normalise_weights import NormaliseWeights
 
 MANTISSA = 24  # bits of a float32
@@ -78,9 +79,11 @@ class SnapToGrid:
             raise ArgumentError(f"bits must be a whole number from 4 to 14, not {self.bits!r}.")
 
     def __call__(self, network: Network, samples: Samples) -> Network:
+        if network.having(IntegerIntegrateAndFire):
+            return network  # all its numbers are whole
         need_no_loops(network, "puts weights on a grid")
         check_kinds(network)
-        normal = NormaliseWeights()(sums_for_means(network), samples)
+        normal = NormaliseWeights()(sums_for_means(network, power_of_two), samples)
         snapping = Snapping(normal, self.bits)
         for node in normal.nodes.values():
             snapping.snap(node)
@@ -210,7 +213,7 @@ class Snapping:
     def averaged(self, node: Node, op: AveragePool | AdaptiveAveragePool | Mean, exponent: int, bound: float) -> None:
         """Write a mean; where it is not over a power of two, round what comes out."""
         count = values_averaged(self.before, node)
-        if count is not None and count & (count - 1) == 0:
+        if count is not None and power_of_two(count):
             self.write(node, op, exponent + count.bit_length() - 1, bound)
         else:
             self.write(node, op, exponent, bound)

@@ -24,12 +24,15 @@ from transpike.passes import (
     EncodeInputs,
     FewSpikeRelu,
     FitFewSpikes,
+    FitIntegers,
     FitWindow,
     FoldBatchNorm,
     GateMaxPool,
     InsertNeurons,
     InsertPopulations,
+    InsertRelays,
     MaxPoolForm,
+    MultiplyCounts,
     MultiplyMeans,
     NormaliseOutputs,
     Pass,
@@ -102,7 +105,7 @@ class Recipe:
             raise ArgumentError(f"Recipe {self.name!r} has no window of its own: give time_steps= where you run its network.")
         return self.variant(f"window {positive_whole('window', steps)}", passes)
 
-    def with_population(self, size: int, sizes: Mapping[str, int] | None = None) -> Recipe:
+    def with_population(self, size: int | None = None, sizes: Mapping[str, int] | None = None) -> Recipe:
         """Return this recipe with populations of another size; `sizes` gives those of some nodes, by patterns of their names.
 
         Raises ArgumentError if it is no recipe of population coding.
@@ -111,15 +114,42 @@ class Recipe:
         >>> recipes["population-quantile"].with_population(200, {"*.forget_gate": 1000}).name
         "population-quantile, populations of 200 ('*.forget_gate': 1000)"
         """
-        if not any(isinstance(step, InsertPopulations) for step in self.passes):
+        before = next((step for step in self.passes if isinstance(step, InsertPopulations)), None)
+        if before is None:
             raise ArgumentError(f"Recipe {self.name!r} has no populations: take one of population coding.")
-        other = tuple((sizes or {}).items())
-        passes = tuple(
-            dataclasses.replace(step, size=size, sizes=other) if isinstance(step, InsertPopulations) else step
-            for step in self.passes
-        )
-        words = ", ".join(f"{pattern!r}: {each}" for pattern, each in other)
-        return self.variant(f"populations of {size}" + (f" ({words})" if words else ""), passes)
+        changed = dataclasses.replace(before, size=before.size if size is None else size, sizes=tuple((sizes or {}).items()))
+        words = ", ".join(f"{pattern!r}: {each}" for pattern, each in changed.sizes)
+        passes = tuple(changed if step is before else step for step in self.passes)
+        return self.variant(f"populations of {changed.size}" + (f" ({words})" if words else ""), passes)
+
+    def with_relays(self) -> Recipe:
+        """Return this recipe with neurons that send on, as spikes, what weights would else read as numbers: products of gates.
+
+        See `InsertRelays`. Raises ArgumentError if its neurons cannot stand for any activation, as y = x.
+
+        >>> from transpike import recipes
+        >>> recipes["population-quantile"].with_relays().name
+        'population-quantile, relays before weights'
+        """
+        if not any(isinstance(step, InsertPopulations | FitFewSpikes | SendBits) for step in self.passes):
+            raise ArgumentError(
+                f"Recipe {self.name!r} has no neurons for y = x: take few-spike, binary-value or one of population coding."
+            )
+        return self.variant("relays before weights", (FoldBatchNorm(), InsertRelays(), *self.passes))
+
+    def with_products(self, products: MultiplyMeans | MultiplyCounts) -> Recipe:
+        """Return this recipe with another way to multiply two signals: the values of both, or numbers of spikes.
+
+        Raises ArgumentError for `MultiplyCounts` where numbers of spikes are no values: in all but population coding.
+
+        >>> from transpike import recipes
+        >>> from transpike.passes import MultiplyCounts
+        >>> recipes["population-normal"].with_products(MultiplyCounts()).name
+        'population-normal, products of spike counts'
+        """
+        if isinstance(products, MultiplyCounts) and not any(isinstance(step, InsertPopulations) for step in self.passes):
+            raise ArgumentError(f"In recipe {self.name!r} a number of spikes is no value: take one of population coding.")
+        return self.replaced(PRODUCTS, (products,), products.worded())
 
     def variant(self, words: str, passes: tuple[Pass, ...]) -> Recipe:
         """Return a recipe with other passes, whose name and title say so."""
@@ -159,6 +189,16 @@ class Recipe:
             raise ArgumentError("An output is CountSpikes (or not), DecodeOutputs, NormaliseOutputs (or not), in this order.")
         words = " and ".join(step.worded() for step in steps)
         return self.replaced(OUTPUT_STEPS, steps, f"output by {words}")
+
+    def with_integers(self, form: FitIntegers) -> Recipe:
+        """Return this recipe for chips that compute in whole numbers.
+
+        >>> from transpike import recipes
+        >>> from transpike.passes import FitIntegers
+        >>> recipes["rate"].with_integers(FitIntegers(weight_bits=4)).name
+        'rate, weights of 4 bits, potentials of 16'
+        """
+        return self.variant(form.worded(), (*self.passes, form))
 
     def with_max_pool(self, form: MaxPoolForm) -> Recipe:
         """Return this recipe with another form of max-pool.
@@ -213,6 +253,7 @@ def with_window(step: Pass, steps: int) -> Pass:
 
 OUTPUT_STEPS = (CountSpikes, DecodeOutputs, NormaliseOutputs)
 MAX_POOL_FORMS = (AccumulateMaxPool, PoolEachStep, GateMaxPool, CompeteForMax)
+PRODUCTS = (MultiplyMeans, MultiplyCounts)
 PLACES = (PoolBeforeActivation, ActivateBeforePool)
 STRUCTURE: tuple[Pass, ...] = (FoldBatchNorm(), SplitSigned(), PoolBeforeActivation(), MultiplyMeans(), DecodeOutputs())
 LIMITS = "ReLU-like activations; softmax and sigmoid at the output only"

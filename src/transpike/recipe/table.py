@@ -10,20 +10,28 @@ from typing import Any
 from transpike.errors import choose
 from transpike.neurons import (
     Burst,
+    DifferenceFunction,
     DifferenceNeuron,
     Graded,
     IntegrateAndFire,
+    MeanFunction,
     Neuron,
     Refractory,
     ResetToZero,
     Ternary,
 )
+from transpike.ops import RECTIFIERS, Identity
 from transpike.parts import Method
 from transpike.passes import (
     AccumulateMaxPool,
+    ActOnValues,
     CalibrateOffsets,
     ClampVoltage,
     CodeDifferentially,
+    ComputeOnce,
+    DecodeOutputs,
+    EncodeCurrents,
+    FoldBatchNorm,
     InsertDifferenceNeurons,
     InsertNeurons,
     InvertRateCurve,
@@ -31,8 +39,11 @@ from transpike.passes import (
     NormaliseWeights,
     Pass,
     Percentile,
+    PoolBeforeActivation,
+    SendActivations,
     SilenceByResidual,
     SplitClips,
+    SplitSigned,
     UseTrainedThresholds,
 )
 from transpike.recipe.base import LIMITS, STRUCTURE, Recipe
@@ -180,6 +191,26 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             ),
             Recipe(
                 Method(
+                    "hybrid",
+                    "Rate coding between functions of values: activations send spikes; norms, attention and gates act on means "
+                    "up to now",
+                    "Huang et al. 2024 (expectation compensation); hybrid networks of a thesis, its section 4.4",
+                    limits="norms, attention and gates stay analogue",
+                ),
+                (
+                    FoldBatchNorm(),
+                    SplitSigned(),
+                    SendActivations(),
+                    PoolBeforeActivation(),
+                    ActOnValues(MeanFunction),
+                    DecodeOutputs(),
+                    InsertNeurons(Percentile(99.5, active=True), initial=0.5),
+                    AccumulateMaxPool(),
+                    ComputeOnce(),
+                ),
+            ),
+            Recipe(
+                Method(
                     "dcgs",
                     "Differential coding: graded spikes of 4 sizes and either sign that change the decoded rate; sizes per "
                     "channel with the least squared error of first spikes",
@@ -188,6 +219,29 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                     limits=LIMITS,
                 ),
                 (*STRUCTURE, SplitClips(), InsertNeurons(LeastSquares(), 0.0, DifferenceNeuron), CodeDifferentially()),
+            ),
+            Recipe(
+                Method(
+                    "differential",
+                    "Differential coding of any network: functions act on decoded values and send changes, graded spikes of 8 "
+                    "sizes and either sign before all weights",
+                    "Huang et al. 2025 (differential coding, multi-threshold neurons, differential graded units)",
+                    bits_per_spike=4,
+                    limits="no recurrent layers",
+                ),
+                (
+                    FoldBatchNorm(),
+                    SplitSigned(),
+                    PoolBeforeActivation(),
+                    ActOnValues(DifferenceFunction),
+                    DecodeOutputs(),
+                    SplitClips(),
+                    EncodeCurrents(),
+                    InsertNeurons(
+                        LeastSquares(levels=8), 0.0, partial(DifferenceNeuron, levels=8), kinds=(*RECTIFIERS, Identity)
+                    ),
+                    CodeDifferentially(),
+                ),
             ),
             Recipe(
                 Method(

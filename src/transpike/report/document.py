@@ -21,7 +21,7 @@ from transpike.report.leaving import promise, with_exit
 from transpike.report.svg import inline
 from transpike.report.tables import by_layer, over_time, work_scale
 from transpike.report.verdict import steps, verdict
-from transpike.report.wording import in_turns, number
+from transpike.report.wording import in_turns, number, spiking_level
 
 SCHEDULES = {
     "concurrent": "all layers integrate and fire at every step, so an answer takes as long as the number of time steps",
@@ -74,6 +74,7 @@ def context(report: Report) -> dict[str, Any]:
         "over_time": over_time(report),
         "by_layer": by_layer(report),
         "macs": macs_sentence(report),
+        "level": spiking_level(report),
         "turns": "" if report.turns is None else in_turns(**dataclasses.asdict(report.turns)),
         "schedule": SCHEDULES.get(report.method.schedule, ""),
         "number": number,
@@ -95,9 +96,12 @@ def macs_sentence(report: Report) -> str:
     """Say what the multiply-accumulates of the spiking network are."""
     unit = work_scale(report)
     once = f"the analogue first layer, computed once per sample ({unit.worded(report.static_macs)})"
-    if not report.current_macs:
-        return once
-    return f"{once}, and layers that read currents instead of spikes ({unit.worded(report.current_macs)} at every step)"
+    said = [once]
+    if report.current_macs:
+        said.append(f"layers that read currents instead of spikes ({unit.worded(report.current_macs)} at every step)")
+    if report.function_values:
+        said.append(f"values of functions of signals ({unit.worded(report.function_values)} at every step), as one each")
+    return ", and ".join(said)
 
 
 def sha256(text: str) -> str:

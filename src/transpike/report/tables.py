@@ -94,8 +94,8 @@ def work_scale(report: Report) -> Scale:
 
 
 def macs_after(report: Report, time_steps: int) -> float:
-    """Return multiply-accumulates per sample: the analogue first layer once, layers that read currents every step."""
-    return report.static_macs + report.current_macs * time_steps
+    """Return multiply-accumulates per sample: the analogue first layer once, layers that read currents and functions always."""
+    return report.static_macs + (report.current_macs + report.function_values) * time_steps
 
 
 def answer_column(report: Report) -> tuple[str, Callable[[int], str]]:

@@ -10,6 +10,9 @@ from dataclasses import dataclass
 from matplotlib.font_manager import findfont
 from matplotlib.ft2font import FT2Font
 
+from transpike.analysis import Report
+from transpike.analysis.report import SPIKING_LEVELS
+
 SPACE = "\u00a0"
 MINUS = "\u2212"
 NONE = "\u2013"
@@ -137,6 +140,20 @@ def short(name: str, longest: int = LONGEST) -> str:
     """
     known = "".join(letter if ord(letter) in drawable() and letter.isprintable() else "?" for letter in name)
     return known if len(known) <= longest else "…" + known[1 - longest :]
+
+
+def spiking_level(report: Report) -> str:
+    """Say how spiking a network is, and what its operations were."""
+    shares = report.shares
+    parts = (
+        (shares.binary, "accumulates at binary spikes"),
+        (shares.graded, "at graded spikes"),
+        (shares.analogue, "analogue"),
+    )
+    said = ", ".join(f"{number(100 * part, 1)}{SPACE}% {words}" for part, words in parts)
+    level = f"{report.level} ({SPIKING_LEVELS.get(report.level, report.level)})"
+    functions = f"; {report.functions} functions of signals at every step" if report.functions else ""
+    return f"Level of spiking: {level}. Operations: {said}{functions}."
 
 
 def in_turns(windows: int, steps: int, held: int, waits: int, biases: int, interval: int = 1) -> str:

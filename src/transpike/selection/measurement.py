@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from transpike.analysis.energy import energies
 from transpike.analysis.operations import count_work, synaptic_operations
 from transpike.analysis.summary import SENDING
 from transpike.data import Batch
@@ -51,7 +50,7 @@ def measure(network: Network, samples: Batch, reference: Tensor, time_steps: int
         operations += sum(synaptic_operations(part.totals, work).values())
         sizes = {name: count[0].numel() * members[name] for name, count in part.totals.items() if name in members}
     scores = torch.cat(parts)
-    energy = energies(work.ann_connections, work.static_macs, work.current_macs, operations / len(samples), time_steps)[0]
+    energy = work.energy(operations / len(samples), time_steps)[0]
     labels = samples.labels
     return Measurement(
         divergence(scores, reference),

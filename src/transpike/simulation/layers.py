@@ -6,12 +6,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 
+import torch
 from torch import Tensor
 
+from transpike.codings import BiasOnce
 from transpike.network import Network, Node
+from transpike.neurons import FunctionOfSignals
+from transpike.neurons.functions import Decoded
 from transpike.ops import Add, Convolution, Input, Linear
 from transpike.parts import Stateful
-from transpike.simulation.playing import Player, player
+from transpike.simulation.playing import IMAGES, Player, player
 from transpike.simulation.stages import Stage, Stages
 from transpike.simulation.stepper import channels_last
 from transpike.simulation.whole import WholeConvolution
@@ -53,6 +57,7 @@ class Layers:
         self.first_sample = first_sample
         self.tile = tile // (inputs[0].shape[0] * inputs[0].element_size())
         self.players: dict[str, Player] = {}
+        self.functions: dict[str, Decoded] = {}
         self.steps = 0
         self.values: dict[str, Tensor] = {}
         given = dict(zip(network.inputs, map(channels_last, inputs), strict=True))
@@ -65,8 +70,15 @@ class Layers:
     def advance(self, steps: int, observer: Observer) -> None:
         """Advance by a stretch of `steps` time steps, of which the observer sees all."""
         for stage in self.stages.order:
-            stateful = isinstance(self.network.nodes[stage.name].op, Stateful)
-            value = self.play(stage, steps, observer) if stateful else self.combined(stage.name, 0, steps)
+            op = self.network.nodes[stage.name].op
+            if isinstance(op, FunctionOfSignals):
+                value = self.computed(stage.name, op, steps)
+            elif isinstance(op, BiasOnce):
+                value = self.biased(stage.name, op, steps)
+            elif isinstance(op, Stateful):
+                value = self.play(stage, steps, observer)
+            else:
+                value = self.combined(stage.name, 0, steps)
             observer.keep(stage.name, value)
             self.values[stage.name] = value
             for done in stage.frees:
@@ -86,13 +98,32 @@ class Layers:
         look = partial(self.seen, observer, stage.name)
         return self.players[stage.name].play(chain([first], tiles), steps, stops, look)
 
+    def computed(self, name: str, op: FunctionOfSignals, steps: int) -> Tensor:
+        """Return what a function of signals sends [time, batch, ...], for the whole stretch at once."""
+        state = self.functions.setdefault(name, Decoded())
+        sources = self.network.nodes[name].inputs
+        return op.stretch(state, [self.value(source, 0, steps) for source in sources], steps)
+
+    def biased(self, name: str, op: BiasOnce, steps: int) -> Tensor:
+        """Return a value [time, batch, ...] with a bias at the very first step; later ones pass by as they are."""
+        (source,) = self.network.nodes[name].inputs
+        value = self.value(source, 0, steps)
+        if self.steps:
+            return value
+        others = {kept.untyped_storage().data_ptr() for kept in (*self.values.values(), *self.static.values())}
+        if value.untyped_storage().data_ptr() in others:
+            images = value[0].ndim == IMAGES and value[0].is_contiguous(memory_format=torch.channels_last)
+            value = value.clone(memory_format=torch.preserve_format if images else torch.contiguous_format)
+        value[0] += op.bias
+        return value
+
     def seen(self, observer: Observer, name: str, step: int) -> None:
         """Let the observer look at a state after a step of this stretch."""
         observer.look(name, self.steps + step)
 
     def tiles(self, name: str, steps: int, tile: int) -> Iterator[Tensor]:
-        """Yield the value [time, batch, ...] of a node in this stretch, `tile` steps at a time; a static one at once."""
-        size = steps if name in self.stages.static else tile
+        """Yield the value [time, batch, ...] of a node in this stretch, `tile` steps at a time; one that is there at once."""
+        size = steps if name in self.stages.static or name in self.stages.kept else tile
         for begin in range(0, steps, size):
             yield self.value(name, begin, min(begin + size, steps))
 

@@ -10,10 +10,10 @@ import torch
 
 from transpike.errors import ArgumentError
 from transpike.network import Network, shapes
+from transpike.network.grammar import temporal_nodes
 from transpike.network.loops import elements
 from transpike.network.value import last_uses
 from transpike.parts import Stateful
-from transpike.simulation.stepper import temporal_nodes
 from transpike.simulation.task import Runner
 
 BLOCK = {"cpu": 32}  # on CPUs the working set of some dozens of samples stays in cache

@@ -11,8 +11,10 @@ from torch import Tensor
 
 from transpike.neurons import Neuron
 from transpike.neurons.base import Membrane, row
+from transpike.neurons.differential import DifferenceNeuron
 from transpike.parts import State, Stateful, full_map
 from transpike.simulation.scan import Rule, implementation, rule_of
+from transpike.simulation.scan.plain import scan as plain
 from transpike.simulation.stepper import channels_last
 
 SCANNED = (torch.float32, torch.float64)
@@ -34,6 +36,8 @@ class Player(Protocol):
 
 def player(op: Stateful, x: Tensor, first_sample: int) -> Player:
     """Return an op before its first step, for inputs shaped like `x` [batch, ...]."""
+    if compiles_differences(op, x):
+        return Differences(op, x)  # type: ignore[arg-type]
     x = channels_last(x)
     state = op.start(x, first_sample)
     rule = rule_of(op)
@@ -42,6 +46,11 @@ def player(op: Stateful, x: Tensor, first_sample: int) -> Player:
     assert isinstance(op, Neuron)
     assert isinstance(state, Membrane)
     return Scanned(op, rule, state)
+
+
+def compiles_differences(op: Stateful, x: Tensor) -> bool:
+    """Whether there are compiled loops for difference neurons of this kind on this device."""
+    return type(op) is DifferenceNeuron and x.device.type == "cpu" and x.dtype in SCANNED and implementation("cpu") is not plain
 
 
 class Stepped:
@@ -61,6 +70,44 @@ class Stepped:
             if t + 1 in stops:
                 look(t + 1)
         assert sent is not None
+        return sent
+
+
+class Differences:
+    """Difference neurons, in compiled loops; images stay channels-last, attention heads as they are."""
+
+    def __init__(self, op: DifferenceNeuron, x: Tensor) -> None:
+        self.op = op
+        self.images = x.ndim == IMAGES and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
+        self.state = op.start(x if self.images else x.contiguous())
+        self.threshold, self.potential, self.total, self.count = (
+            self.flat(part[None])[0]
+            for part in (self.state.threshold, self.state.potential, self.state.total, self.state.count)
+        )
+
+    def flat(self, x: Tensor) -> Tensor:
+        """Return [time, neurons] of [time, batch, ...], in the order of the memory of the states."""
+        return flat(x) if self.images else x.reshape(len(x), -1)
+
+    def play(self, tiles: Iterable[Tensor], steps: int, stops: Collection[int], look: Callable[[int], None]) -> Tensor:
+        from transpike.simulation.scan.compiled import scan_differences  # which needs numba
+
+        like = self.state.potential
+        sent = room(like, steps) if self.images else like.new_empty((steps, *like.shape))
+        trains = self.flat(sent)
+        end = 0
+        for current in tiles:
+            begin, end = end, end + len(current)
+            currents = self.flat(current[:1] if current.stride(0) == 0 else current)
+            first = begin
+            for last in sorted({step for step in stops if begin < step < end} | {end}):
+                received = currents if len(currents) == 1 else currents[first - begin : last - begin]
+                kept = (self.threshold, self.potential, self.total, self.count)
+                scan_differences(received, *kept, trains[first:last], self.op, self.state.steps)
+                self.state.steps += last - first
+                if last in stops:
+                    look(last)
+                first = last
         return sent
 
 

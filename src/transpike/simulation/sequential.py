@@ -27,13 +27,17 @@ FAR = 2**20  # samples between the draws for one element of a sequence and for t
 
 @dataclass(frozen=True)
 class Windows:
-    """One block of samples after all windows: the message of every neuron, and what its network was given."""
+    """One block of samples after all windows: the message of every neuron, and what its network was given.
+
+    `left` is what the loops would begin the next element with, by `Previous` node.
+    """
 
     network: Network
     messages: Mapping[str, Tensor]
     before: Mapping[str, Tensor]
     given: Mapping[str, Tensor]
     time_steps: int
+    left: Mapping[str, Tensor]
 
     def spikes_by(self, step: int | None = None) -> dict[str, Tensor]:
         """Return how many spikes each neuron has sent by `step` of the last window, or in all of it [batch, ...], by node.
@@ -123,8 +127,14 @@ def neuron(network: Network, name: str) -> Windowed:
     return op
 
 
-def run_windows(network: Network, inputs: Sequence[Tensor], time_steps: int, first_sample: int = 0) -> Windows:
-    """Run one block of samples [batch, ...] through all windows."""
+def run_windows(
+    network: Network,
+    inputs: Sequence[Tensor],
+    time_steps: int,
+    first_sample: int = 0,
+    left: Mapping[str, Tensor] | None = None,
+) -> Windows:
+    """Run one block of samples [batch, ...] through all windows; `left` is what earlier elements left (see Windows)."""
     given = dict(zip(network.inputs, map(channels_last, inputs), strict=True))
     last = set(read_out(network))
     needed = {source for name in last for source in network.nodes[name].inputs} | set(network.outputs.values())
@@ -133,6 +143,7 @@ def run_windows(network: Network, inputs: Sequence[Tensor], time_steps: int, fir
     values: dict[str, Tensor] = {}
     messages: dict[str, Tensor] = {}
     sent: dict[str, list[Tensor]] = {}
+    leaves: dict[str, Tensor] = {}
 
     def compute(name: str, known: Mapping[str, Tensor], element: int = 0) -> Tensor:
         op = network.nodes[name].op
@@ -146,12 +157,17 @@ def run_windows(network: Network, inputs: Sequence[Tensor], time_steps: int, fir
         return op.value(message, time_steps)
 
     for item in schedule(network, order):
-        values |= run_loop(network, item, values, compute) if isinstance(item, Loop) else {item: compute(item, values)}
+        if isinstance(item, Loop):
+            collected, states = run_loop(network, item, values, compute, before=left)
+            values |= collected
+            leaves |= states
+        else:
+            values[item] = compute(item, values)
         messages |= {name: together(item, each) for name, each in sent.items()}
         sent.clear()
         for done in [value for name in nodes_of(item) for value in frees.get(name, ()) if value not in needed]:
             values.pop(done, None)
-    return Windows(network, messages, values, given, time_steps)
+    return Windows(network, messages, values, given, time_steps, leaves)
 
 
 def together(item: str | Loop, each: list[Tensor]) -> Tensor:
@@ -178,7 +194,6 @@ def mean_value(network: Network, name: str, values: Mapping[str, Tensor]) -> Ten
     The mean of accumulated maxima is the maximum of the means, and an integrator's is its input: every stateful op but the
     neurons does to means what its analogue does.
     """
-    node = network.nodes[name]
-    op = node.op.analogue() if isinstance(node.op, Stateful) else node.op
-    result: Tensor = op(*[values[source] for source in node.inputs])
+    op, sources = network.nodes[name].op, [values[source] for source in network.nodes[name].inputs]
+    result: Tensor = op.of_means(*sources) if isinstance(op, Stateful) else op(*sources)
     return result

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from transpike.network import Network
+from transpike.network.grammar import temporal_nodes
 from transpike.parts import Stateful
-from transpike.simulation.stepper import temporal_nodes
 
 
 @dataclass(frozen=True)

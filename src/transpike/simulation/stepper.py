@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from transpike.network import Network
-from transpike.network.loops import Loop, membership, nodes_of, run_loop, schedule
+from transpike.network.grammar import temporal_nodes
+from transpike.network.loops import Loop, nodes_of, run_loop, schedule
 from transpike.network.value import last_uses
 from transpike.ops import Input
 from transpike.parts import State, Stateful, rows_of
-
-
-def temporal_nodes(network: Network, changing_inputs: bool = False) -> set[str]:
-    """Return the nodes whose value changes from step to step: whatever follows an op that keeps state.
-
-    The rest is static, the same at each step. With `changing_inputs` the inputs are temporal as well. Of a loop all nodes
-    are temporal if one of them is.
-    """
-    temporal: set[str] = set()
-    members = membership(network)
-    for name, node in network.nodes.items():
-        changing = isinstance(node.op, Stateful) or (changing_inputs and isinstance(node.op, Input))
-        if changing or any(source in temporal for source in node.inputs):
-            temporal.update((name, *(other for other, loop in members.items() if loop == members.get(name))))
-    return temporal
 
 
 def nodes_of_samples(network: Network) -> set[str]:
@@ -79,12 +65,23 @@ class Stepper:
     """The state of a spiking network for one block of samples between two time steps.
 
     Values that do not change over time are computed once; `step` computes the others. A network with constant inputs
-    is stepped by `step()` alone; live data are fed by `step(inputs)`.
+    is stepped by `step()` alone; live data are fed by `step(inputs)`. `begin_with` is what loops begin with at the
+    next step, where earlier elements left something, and `left` what they left at the last one, by `Previous` node.
     """
 
-    def __init__(self, network: Network, inputs: Sequence[Tensor], first_sample: int = 0, *, live: bool = False) -> None:
+    def __init__(
+        self,
+        network: Network,
+        inputs: Sequence[Tensor],
+        first_sample: int = 0,
+        *,
+        live: bool = False,
+        begin_with: Mapping[str, Tensor] | None = None,
+    ) -> None:
         self.network = network
         self.first_sample = first_sample
+        self.begin_with = begin_with
+        self.left: dict[str, Tensor] = {}
         self.states: dict[str, State] = {}
         self.sent: dict[str, Tensor] = {}
         temporal = temporal_nodes(network, changing_inputs=live)
@@ -103,7 +100,9 @@ class Stepper:
         if isinstance(item, str):
             return {item: self.compute(item, values)}
         sending = [name for name in item.nodes if isinstance(self.network.nodes[name].op, Stateful)]
-        return run_loop(self.network, item, values, self.compute_inside, sending)
+        found, states = run_loop(self.network, item, values, self.compute_inside, sending, self.begin_with)
+        self.left |= states
+        return found
 
     def compute(self, name: str, values: dict[str, Tensor]) -> Tensor:
         """Return the value of one node at this step."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from transpike.calibration.layer import Layer
+from transpike.calibration.patches import patches, product
 from transpike.ops import Convolution, Linear
 
 PIECE = 2**13  # rows at once
@@ -69,14 +68,6 @@ class RidgeWeights:
         return change
 
 
-def product(left: Sequence[Tensor], right: Sequence[Tensor]) -> Tensor:
-    """Return the mean of left' right over all rows, summed in float64 piece by piece."""
-    total = torch.zeros(left[0].shape[1], right[0].shape[1], dtype=torch.float64)
-    for a, b in zip(left, right, strict=True):
-        total += (a.T @ b).double().cpu()
-    return total / sum(map(len, left))
-
-
 def as_rows(op: Linear | Convolution, value: Tensor) -> Tensor:
     """Return the output of `op` as [n, positions, outputs], in the order of `patches`."""
     return value.flatten(2).mT if isinstance(op, Convolution) else value.reshape(1, -1, value.shape[-1])
@@ -89,18 +80,3 @@ def kept_positions(inputs: Tensor) -> Tensor:
     if positions <= most:
         return torch.arange(positions)
     return torch.randperm(positions, generator=torch.Generator().manual_seed(0))[:most].sort().values
-
-
-def patches(op: Linear | Convolution, x: Tensor) -> Tensor | None:
-    """Return what each output position of `op` sees of `x` [n, positions, features]; None for kinds not covered."""
-    if isinstance(op, Linear):
-        return x.reshape(1, -1, x.shape[-1])
-    if op.groups != 1 or len(op.stride) > 2:  # noqa: PLR2004 - unfold knows images
-        return None
-    flat = len(op.stride) == 1
-    image = x.unsqueeze(2) if flat else x
-    kernel, dilation, padding, stride = (
-        (fill, *values) if flat else tuple(values)
-        for fill, values in ((1, op.weight.shape[2:]), (1, op.dilation), (0, op.padding), (1, op.stride))
-    )
-    return F.unfold(image, kernel, dilation, padding, stride).movedim(1, 2)

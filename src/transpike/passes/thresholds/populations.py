@@ -56,6 +56,10 @@ class PopulationThresholds(Protocol):
         """Return populations of `size` neurons; `seed` is one for each site."""
         ...
 
+    def redrawn(self, seed: int) -> PopulationThresholds:
+        """Return the rule with another seed; itself where nothing is drawn."""
+        ...
+
 
 @dataclass(frozen=True)
 class QuantileThresholds:
@@ -75,6 +79,10 @@ class QuantileThresholds:
         below = staircase(site.activation, 0.0, site.low, size)
         above = staircase(site.activation, 0.0, site.high, size)
         return Placed(above, middle, (high - middle) / size, -below, (middle - low) / size)
+
+    def redrawn(self, seed: int) -> QuantileThresholds:  # noqa: ARG002 - nothing is drawn
+        """Return the rule itself."""
+        return self
 
 
 @dataclass(frozen=True)
@@ -114,6 +122,10 @@ class NormalThresholds:
             deviation / sigma,
             self.mean,
         )
+
+    def redrawn(self, seed: int) -> NormalThresholds:
+        """Return the rule with another seed."""
+        return dataclasses.replace(self, seed=seed)
 
 
 @dataclass(frozen=True)
@@ -160,6 +172,14 @@ class CalibratedThresholds:
         else:
             placed = self.fitted_to(site, placed, measured(self.thresholds, site, size))
         return dataclasses.replace(placed, table=self.table(site, placed)) if self.calibrated else placed
+
+    def redrawn(self, seed: int) -> CalibratedThresholds:
+        """Return the rule for another chip; itself where its thresholds were measured."""
+        if self.thresholds is not None:
+            return self
+        return dataclasses.replace(
+            self, design=self.design.redrawn(seed), hardware=dataclasses.replace(self.hardware, seed=seed)
+        )
 
     def fitted_to(self, site: Site, placed: Placed, thresholds: Tensor) -> Placed:
         """Return given thresholds with the gain and shift that spread the inputs of the samples over them."""

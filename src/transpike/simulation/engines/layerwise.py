@@ -12,6 +12,7 @@ from torch import Tensor
 from transpike.data import Batch
 from transpike.network import Network
 from transpike.network.turns import sequential
+from transpike.neurons import FunctionOfSignals
 from transpike.parts import Stateful
 from transpike.simulation.layers import Layers, Observer
 from transpike.simulation.memory import block_on, bytes_per_sample, keep_freed_memory, sizes_of
@@ -43,7 +44,8 @@ class LayerwiseEngine:
     tile: int = TILE
 
     def refusal(self, task: Task) -> str | None:
-        if any(isinstance(node.op, Stateful) and len(node.inputs) > 1 for node in task.network.nodes.values()):
+        stateful = [node for node in task.network.having(Stateful) if not isinstance(node.op, FunctionOfSignals)]
+        if any(len(node.inputs) > 1 for node in stateful):
             return "some neurons read two signals"
         if task.network.previous:
             return "it has recurrent layers"

@@ -1,0 +1,126 @@
+"""Transformers and networks with SiLU, Hardswish and squeeze-and-excitation: trained here, converted, accuracy against T.
+
+    python benchmarks/modern_networks.py train [--models "vision transformer" ...]     # minutes each; what is there is kept
+    python benchmarks/modern_networks.py convert [--images 2000] [--recipes hybrid differential] [--steps 1 2 4 8 13 16]
+
+The transformers are those of section 4.4 of a thesis on conversion. Weights are kept under benchmarks/out/modern/. The epoch
+of the review transformer is chosen on 500 training reviews. Calibration: 500 training samples. Needs TRANSPIKE_DATA.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import transpike as tp
+from datasets import mnist, reviews
+from keeping import CALIBRATION, Data, accuracy, kept
+from modern_models import MODELS, WORDS
+from reviews import parts
+from tables import OUT, keep, show
+
+EPOCHS = {"review transformer": 12, "vision transformer": 8}
+OTHERS = 3
+STEPS = (1, 2, 4, 8, 13, 16)
+
+
+def data_of(name: str, images: int) -> tuple[Data, Data]:
+    """Return (training, test)."""
+    if name != "review transformer":
+        return mnist("train", 60_000), mnist("t10k", images)
+    ids, labels = reviews("train")
+    test, answers = reviews("test", images)
+    return (ids[:, -WORDS:], labels), (test[:, -WORDS:], answers)
+
+
+def train(name: str) -> nn.Module:
+    """Return the trained model."""
+    torch.manual_seed(0)
+    model = MODELS[name]()
+    words = name == "review transformer"
+    data, held = parts() if words else (mnist("train", 60_000), None)
+    if held is not None:
+        data, held = (data[0][:, -WORDS:], data[1]), (held[0][:, -WORDS:], held[1])
+    batch, epochs = (32, EPOCHS[name]) if words else (128, EPOCHS.get(name, OTHERS))
+    optimiser = torch.optim.AdamW(model.parameters(), weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, 2e-3 if "transformer" in name else 1e-2, epochs * (len(data[0]) // batch)
+    )
+    best, weights = 0.0, model.state_dict()
+    for turn in range(epochs):
+        started = time.perf_counter()
+        epoch(model, optimiser, schedule, data, batch, missing=0.3 if words else 0.0)
+        score = accuracy(model, held) if held else 0.0
+        print(f"{name}: epoch {turn + 1}/{epochs}, held out {score:.2f} %, {time.perf_counter() - started:.0f} s", flush=True)
+        if score >= best:
+            best, weights = score, {key: value.clone() for key, value in model.state_dict().items()}
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def epoch(model: nn.Module, optimiser, schedule, data: Data, batch: int, missing: float) -> None:
+    """Train once on all samples; a share of the words is made unknown."""
+    model.train()
+    for rows in torch.randperm(len(data[0])).split(batch)[: len(data[0]) // batch]:
+        x = data[0][rows]
+        x = x.masked_fill((x > 0) & (torch.rand(x.shape) < missing), 1) if missing else shifted(x)
+        optimiser.zero_grad()
+        F.cross_entropy(model(x), data[1][rows], label_smoothing=0.05).backward()
+        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+    model.eval()
+
+
+def shifted(images: Tensor) -> Tensor:
+    """Move all images of a batch by up to two pixels."""
+    return torch.roll(images, torch.randint(-2, 3, (2,)).tolist(), (2, 3))
+
+
+def model_of(name: str) -> nn.Module:
+    return kept(OUT / "modern" / f"{name.replace(' ', '_')}.safetensors", MODELS[name](), lambda: train(name))
+
+
+def rows_of(name: str, recipe: str, steps: list[int], images: int) -> list[dict]:
+    """One row for each number of steps."""
+    model, (training, test) = model_of(name), data_of(name, images)
+    started = time.perf_counter()
+    network = tp.convert(model, training[0][:CALIBRATION], recipe, time_steps=max(steps))
+    report = tp.evaluate(model, network, test, max(steps))
+    seconds = time.perf_counter() - started
+    rows = []
+    for point in report.checkpoints:
+        if point.time_steps in steps:
+            row = {"network": name, "recipe": recipe, "T": point.time_steps, "ANN %": f"{100 * report.reference_accuracy:.2f}"}
+            row |= {"SNN %": f"{100 * point.accuracy:.2f}", "loss": f"{100 * (report.reference_accuracy - point.accuracy):.2f}"}
+            row |= {"same %": f"{100 * report.agreement[point.time_steps - 1]:.2f}"}
+            row |= {"spikes/neuron": f"{point.spikes_per_neuron:.2f}", "seconds": round(seconds)}
+            rows.append(row)
+            print(row, flush=True)
+    return rows
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("train", "convert"))
+    parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
+    parser.add_argument("--recipes", nargs="+", default=["hybrid", "differential"])
+    parser.add_argument("--steps", nargs="+", type=int, default=list(STEPS))
+    parser.add_argument("--images", type=int, default=2000)
+    given = parser.parse_args()
+    if given.what == "train":
+        found = [
+            {"network": name, "test %": f"{accuracy(model_of(name), data_of(name, 10_000)[1]):.2f}"} for name in given.models
+        ]
+        show("Trained networks", found)
+        keep("modern-trained", {"rows": found})
+    else:
+        found = [
+            row for name in given.models for recipe in given.recipes for row in rows_of(name, recipe, given.steps, given.images)
+        ]
+        show(f"{given.images} test samples", found)
+        keep("modern-converted", {"rows": found})

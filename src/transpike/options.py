@@ -1,0 +1,83 @@
+"""The options of a recipe as plain values, as a command line or a form gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from transpike.choice import AUTO
+from transpike.codings import Poisson, RateCode, Regular
+from transpike.errors import ArgumentError, choose, positive_whole
+from transpike.neurons import FirstToMargin
+from transpike.passes import (
+    AccumulateMaxPool,
+    CompeteForMax,
+    CountSpikes,
+    DecodeOutputs,
+    GateMaxPool,
+    MaxPoolForm,
+    MultiplyCounts,
+    MultiplyMeans,
+    NormaliseOutputs,
+    PoolEachStep,
+)
+from transpike.recipe import Recipe, find_recipe
+
+INPUTS: dict[str, Callable[[int], RateCode]] = {"poisson": lambda seed: Poisson(seed=seed), "regular": lambda _: Regular()}
+OUTPUTS: dict[str, tuple[CountSpikes, ...]] = {"potential": (), "spikes": (CountSpikes(),)}
+PRODUCTS: dict[str, MultiplyMeans | MultiplyCounts] = {"values": MultiplyMeans(), "counts": MultiplyCounts()}
+MAX_POOLS: dict[str, MaxPoolForm] = {
+    "exact": AccumulateMaxPool(),
+    "step": PoolEachStep(),
+    "gated": GateMaxPool(),
+    "winner-take-all": CompeteForMax(),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecipeChoice:
+    """A recipe by name and the changes that were asked for; None, and "constant" input, leave what the recipe has."""
+
+    name: str
+    percentile: float | None = None
+    input: str = "constant"
+    seed: int = 0
+    output: str | None = None
+    margin: float | None = None
+    softmax: bool = False
+    max_pool: str | None = None
+    window: int | None = None
+    population: int | None = None
+    populations: tuple[tuple[str, int], ...] = ()  # sizes of other populations, by patterns of names
+    relays: bool = False
+    products: str | None = None
+
+    def recipe(self) -> Recipe | str:
+        """Return the recipe; "auto" stands for itself and takes no changes. Raises ArgumentError for what does not fit."""
+        if self.name == AUTO:
+            if self != RecipeChoice(name=AUTO, seed=self.seed):
+                raise ArgumentError("Recipe 'auto' chooses by itself: leave out the options that change a recipe, or name one.")
+            return AUTO
+        return self.changed(find_recipe(self.name))
+
+    def changed(self, recipe: Recipe) -> Recipe:
+        """Return a recipe with the changes that were asked for."""
+        if self.percentile is not None:
+            recipe = recipe.with_percentile(self.percentile)
+        if self.window is not None:
+            recipe = recipe.with_window(positive_whole("window", self.window))
+        if self.population is not None or self.populations:
+            recipe = recipe.with_population(self.population, dict(self.populations))
+        if self.products is not None:
+            recipe = recipe.with_products(PRODUCTS[choose("products", self.products, PRODUCTS)])
+        if self.relays:
+            recipe = recipe.with_relays()
+        if self.max_pool is not None:
+            recipe = recipe.with_max_pool(MAX_POOLS[choose("max-pool", self.max_pool, MAX_POOLS)])
+        if self.output is not None or self.margin is not None or self.softmax:
+            count = OUTPUTS[choose("output", self.output or "potential", OUTPUTS)]
+            decode = DecodeOutputs() if self.margin is None else DecodeOutputs(FirstToMargin(self.margin))
+            recipe = recipe.with_output(*count, decode, *[NormaliseOutputs()] * self.softmax)
+        if choose("input", self.input, ["constant", *INPUTS]) == "constant":
+            return recipe
+        return recipe.with_input(INPUTS[self.input](self.seed))
