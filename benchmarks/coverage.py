@@ -175,6 +175,7 @@ def main() -> None:
     parser.add_argument("--document", type=Path, help="where to write the table as a page")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
+    sys.modules["coverage"] = None  # numba, once it is needed, looks for a package of this name and would find this file
     rows = Rows(arguments.recipe, arguments.again)
     for name in SUBJECTS:
         if name in rows.rows or not any(fnmatch(name, pattern) for pattern in arguments.only):
