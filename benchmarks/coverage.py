@@ -151,7 +151,7 @@ def document(rows: dict[str, dict], recipe: str | None, steps: int) -> str:
         "",
         "Architectures of Hugging Face's `transformers`, small and with random weights, and the models of the tests, captured",
         "without change. *folded*: relative error of the captured network with its batch norms folded, in float64. *error*:",
-        f"relative error of the converted network after {steps} steps (norms of difference and answer, worst output).",
+        f"relative error of the converted network after {steps} steps (norm of difference by norm of answer, worst output).",
         "",
     ]
     for source, title in (("transformers", "Architectures of transformers"), ("tests", "Models of the tests")):
@@ -177,6 +177,7 @@ def main() -> None:
     parser.add_argument("--document", type=Path, help="where to write the table as a page")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
+    sys.modules["coverage"] = None  # numba, once it is needed, looks for a package of this name and would find this file
     rows = Rows(arguments.recipe, arguments.again)
     for name in SUBJECTS:
         if name in rows.rows or not any(fnmatch(name, pattern) for pattern in arguments.only):

@@ -33,6 +33,7 @@ MAX_POOLS: dict[str, MaxPoolForm] = {
     "gated": GateMaxPool(),
     "winner-take-all": CompeteForMax(),
 }
+BITS = (8, 16)  # of weights and of potentials, where only one of them is given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +84,9 @@ class RecipeChoice:
             recipe = recipe.with_output(*count, decode, *[NormaliseOutputs()] * self.softmax)
         if choose("input", self.input, ["constant", *INPUTS]) != "constant":
             recipe = recipe.with_input(INPUTS[self.input](self.seed))
-        bits = {"weight_bits": self.weight_bits, "potential_bits": self.potential_bits}
-        given = {name: value for name, value in bits.items() if value is not None}
-        return recipe.with_integers(FitIntegers(**given)) if given else recipe
+        if self.weight_bits is None and self.potential_bits is None:
+            return recipe
+        bits = (self.weight_bits, self.potential_bits)
+        return recipe.with_integers(
+            FitIntegers(*(usual if one is None else one for one, usual in zip(bits, BITS, strict=True)))
+        )
