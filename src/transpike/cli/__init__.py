@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from transpike import __version__, jobs
-from transpike.cli import encodings, planning, racing, show, trying
+from transpike.cli import encodings, exchange, planning, racing, show, trying
 from transpike.cli.arguments import SETTINGS, Data, Json, Model, Numbers, Samples, Seed, Weights, choice, numbers, sentence
 from transpike.recipe import RECIPES
 from transpike.simulation import AUTO, ENGINES
@@ -197,6 +197,8 @@ app.command()(planning.hasten)
 app.command()(racing.bench)
 app.command()(encodings.codings)
 app.command()(trying.neuron)
+app.add_typer(exchange.export, name="export")
+app.add_typer(exchange.imports, name="import")
 
 
 def main() -> None:
