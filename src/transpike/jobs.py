@@ -18,7 +18,6 @@ from transpike.conversion import convert
 from transpike.data import Batch
 from transpike.demo import EPOCHS, train
 from transpike.errors import ArgumentError, ConversionError, TranspikeWarning, choose, positive_whole
-from transpike.export import PROFILES, Written, load_nir, nir
 from transpike.network import Network
 from transpike.network.archive import load, save
 from transpike.network.grammar import trait
@@ -270,28 +269,6 @@ def write_report(source: str | Path, page: str | Path | None = None, figures: st
                 written.append(Path(figures) / f"{name}{suffix}")
                 save_figure(figure.draw(report), written[-1])
     return written
-
-
-def export_nir(
-    network: str | Path,
-    path: str | Path,
-    data: DataChoice | None = None,
-    *,
-    profile: str = "portable",
-    currents: bool = False,
-    time_steps: int = 32,
-) -> Written:
-    """Write a saved network as a NIR file with a stimulus made of test samples, and check it; see `transpike.export.nir`."""
-    chosen = PROFILES[choose("profile", profile, PROFILES)](currents=currents)
-    samples = None if data is None else Batch(data.load("test").inputs)
-    return nir(load(network), path, samples, profile=chosen, time_steps=time_steps)
-
-
-def import_nir(path: str | Path, out: str | Path, *, reset: str, time_step: float) -> Network:
-    """Read a NIR file and save the network in the folder `out`; see `transpike.load_nir`."""
-    network = load_nir(path, reset=reset, time_step=time_step)
-    save(network, out)
-    return network
 
 
 def demo(out: str | Path, time_steps: int = 64, watch: Watch = unwatched) -> Report:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from transpike import jobs
+from transpike import exchange
 from transpike.cli import show
 from transpike.cli.arguments import Json, Numbers, Samples, choice, sentence
 from transpike.export import PROFILES
@@ -44,7 +44,7 @@ def export_nir(
 ) -> None:
     """Write a spiking network as a NIR file, with a stimulus and the spikes it must give, and check it at once."""
     given = choice(data, samples, mean, std) if data else None
-    written = jobs.export_nir(network, output, given, profile=profile, currents=currents, time_steps=time_steps)
+    written = exchange.export_nir(network, output, given, profile=profile, currents=currents, time_steps=time_steps)
     if as_json:
         plain = dataclasses.asdict(written)
         show.as_json({**plain, "path": str(written.path), "stimulus": str(written.stimulus), "identical": written.identical})
@@ -63,7 +63,7 @@ def import_nir(
     as_json: Json = False,
 ) -> None:
     """Read a NIR file as a network that can be simulated and evaluated."""
-    network = jobs.import_nir(path, out, reset=reset, time_step=time_step)
+    network = exchange.import_nir(path, out, reset=reset, time_step=time_step)
     if as_json:
         nodes = [{"name": node.name, "kind": type(node.op).__name__, "inputs": node.inputs} for node in network.nodes.values()]
         show.as_json({"out": out, "nodes": nodes})

@@ -54,16 +54,21 @@ def square(
 ) -> tuple[int, Pair]:
     """Return the side of a square kernel, and how many zeros stand above and left, so that the sizes come out."""
     for side in range(max(least), max(least) + GROWTH):
-        found = []
-        for axis in (0, 1):
-            for above in range(side - least[axis] + 1):
-                room = before[axis] + 2 * (top[axis] + above) - side
-                if room >= 0 and room // stride[axis] + 1 == after[axis]:
-                    found.append(above)
-                    break
-        if len(found) == 2:  # noqa: PLR2004 - both axes
+        found = [above_of(axis, side, least, top, stride, before, after) for axis in (0, 1)]
+        if found[0] is not None and found[1] is not None:
             return side, (found[0], found[1])
     raise ExportError(f"The layer {where} has no square kernel with symmetric padding from {before} to {after}.")
+
+
+def above_of(
+    axis: int, side: int, least: tuple[int, ...], top: tuple[int, ...], stride: Pair, before: Pair, after: Pair
+) -> int | None:
+    """Return how many of the zeros along an axis must stand above it; None if no number gives the size."""
+    for above in range(side - least[axis] + 1):
+        room = before[axis] + 2 * (top[axis] + above) - side
+        if room >= 0 and room // stride[axis] + 1 == after[axis]:
+            return above
+    return None
 
 
 def linear(blocks: list[Block], bias: Tensor, channels: int, before: Pair) -> Linear:

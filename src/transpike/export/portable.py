@@ -28,7 +28,7 @@ class Portable:
     way, whose neurons get each spike with the weight 1 and pass it on in the same step. Pools and groups become dense
     weights. First potentials, which NIR has not, enter as spikes: the input has one channel more, which is 1 at the
     first step alone, relays carry it through, and its weights are the first potentials. So a loader needs to know
-    convolutions, fully connected layers and integrate-and-fire neurons with reset by subtraction, nothing else.
+    convolutions, fully connected layers and integrate-and-fire neurons, nothing else; how these are reset, NIR leaves to it.
 
     NIR has no rounding, so that of the first current in exact networks is left out, and a few spikes move. With `currents`
     the first layer is computed outside: its rounded current is the stimulus, and every spike is that of the network.
