@@ -146,7 +146,7 @@ def verdict(found: list[Tensor] | str, ours: list[Tensor]) -> dict[str, str]:
             "layers": str(len(found)),
             "spikes": "-",
             "slots that differ": "-",
-            "verdict": "runs other layers than the file has",
+            "outcome": "not the layers of the file",
         }
     same = sum(torch.equal(a, b.to(a.dtype)) for a, b in zip(found, ours, strict=True))
     differing = sum(int((a != b).sum()) for a, b in zip(found, ours, strict=True))
@@ -156,7 +156,7 @@ def verdict(found: list[Tensor] | str, ours: list[Tensor]) -> dict[str, str]:
         "layers": f"{same}/{len(ours)}",
         "spikes": f"{spikes:,.0f}",
         "slots that differ": f"{differing:,}",
-        "verdict": words,
+        "outcome": words,
     }
 
 

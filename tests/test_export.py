@@ -17,9 +17,10 @@ import transpike as tp
 from transpike.cli import app
 from transpike.errors import ArgumentError, ExportError, MissingExtraError
 from transpike.export import Compact, Portable
+from transpike.export.adapters import chain_of, modules_of
 from transpike.export.checking import play, stimulus_of
 from transpike.network.archive import save
-from transpike.neurons import IntegrateAndFire, ResetToZero
+from transpike.neurons import FirstToMargin, IntegrateAndFire, ResetToZero
 from transpike.passes import DecodeOutputs, NormaliseOutputs
 
 PROFILES = [Portable(currents=True), Compact(currents=True)]
@@ -61,6 +62,16 @@ class Beside(nn.Module):
         x = F.relu(self.c(torch.cat([F.relu(self.a(x)), F.relu(self.b(x)), x], 1))).flatten(1)
         x = F.relu(self.d(x))
         return self.last(F.relu(self.e(x)) + x)
+
+
+class Heads(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.body, self.a, self.b = nn.Linear(4, 5), nn.Linear(5, 2), nn.Linear(5, 3)
+
+    def forward(self, x):
+        x = F.relu(self.body(x))
+        return self.a(x), self.b(x)
 
 
 MODELS = {
@@ -207,6 +218,109 @@ def test_what_nir_cannot_say_is_refused_with_place_and_reason(recipe, tmp_path):
         tp.export.nir(network, tmp_path / "net.nir", samples)
     assert "of your model" in str(caught.value) or "'1'" in str(caught.value)
     assert not (tmp_path / "net.nir").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "reason"),
+    [
+        (nn.Sequential(nn.Conv1d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 2)), (1, 8), "neither a vector nor an image"),
+        (Heads(), (4,), "2 decoded outputs"),
+        (nn.Sequential(nn.Conv2d(1, 2, 3), nn.ReLU(), nn.Upsample(scale_factor=2), nn.Conv2d(2, 2, 3)), (1, 5, 5), "Upsample"),
+    ],
+    ids=["one axis", "two outputs", "upsampling"],
+)
+def test_shapes_that_have_no_form_are_refused(model, shape, reason, tmp_path):
+    network = tp.convert(model.eval(), torch.rand(100, *shape))
+    for profile in (Portable(), Compact()):
+        with pytest.raises(ExportError, match=reason):
+            tp.export.nir(network, tmp_path / "net.nir", profile=profile)
+
+
+def test_an_early_exit_is_left_to_the_reader(tmp_path):
+    network, samples = made("vector", tp.recipes["rate"].with_output(DecodeOutputs(FirstToMargin(0.5))))
+    assert "FirstToMargin" in tp.export.nir(network, tmp_path / "net.nir", samples, time_steps=2).left_out[0]
+
+
+class Cell(nn.Module):
+    """A neuron as the adapters make it for other frameworks."""
+
+    def __init__(self):
+        super().__init__()
+        self.potential = 0.0
+        self.trains = []
+
+    def forward(self, x):
+        potential = self.potential + x
+        spikes = (potential >= 1).float()
+        self.potential = potential - spikes
+        self.trains.append(spikes.bool())
+        return spikes
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_modules_of_the_adapters_send_the_spikes_of_the_network(name, tmp_path):
+    network, samples = made(name, exact=True)
+    written = tp.export.nir(network, tmp_path / "net.nir", samples, time_steps=STEPS)
+    form = Portable().form(network)
+    stimulus = stimulus_of(form, samples, STEPS)
+    names = [node.name for node in form.network.having(IntegrateAndFire)]
+    expected = play(form.network, stimulus, names).spikes
+    for source in (network, written.path):
+        model = nn.Sequential(*modules_of(chain_of(source, None), lambda _: Cell()))
+        for frame in stimulus:
+            model(frame)
+        cells = [part for part in model if isinstance(part, Cell)]
+        assert all(torch.equal(torch.stack(c.trains), expected[n]) for c, n in zip(cells, names, strict=True))
+
+
+def test_adapters_take_chains_only(tmp_path):
+    network, samples = made("residual", exact=True)
+    written = tp.export.nir(network, tmp_path / "net.nir", samples, profile=Compact(), time_steps=2)
+    with pytest.raises(ExportError, match="no chain"):
+        chain_of(written.path, None)
+
+
+def trains_of(model, kind, run):
+    """Return what each module whose class is named `kind` sends while `run(model)` runs."""
+    found = {}
+    for part in model.modules():
+        if type(part).__name__ == kind:
+            part.register_forward_hook(
+                lambda one, _, out: found.setdefault(one, []).append(out[0] if isinstance(out, tuple) else out)
+            )
+    with torch.no_grad():
+        run(model)
+    return list(found.values())
+
+
+def each_step(stimulus, *, state):
+    def run(model):
+        held = None
+        for frame in stimulus:
+            out = model(frame, held) if state else model(frame)
+            held = out[1] if state else None
+
+    return run
+
+
+@pytest.mark.parametrize("framework", ["sinabs", "norse", "snntorch"])
+def test_networks_of_other_frameworks_send_the_same_spikes(framework):
+    """Runs where the framework is installed; it is no dependency, since what it needs may replace torch."""
+    pytest.importorskip(framework)
+    network, samples = made("residual", exact=True)
+    form = Portable().form(network)
+    stimulus = stimulus_of(form, samples, STEPS)
+    names = [node.name for node in form.network.having(IntegrateAndFire)]
+    expected = play(form.network, stimulus, names).spikes
+    if framework == "sinabs":
+        folded = stimulus.transpose(0, 1).flatten(0, 1)
+        trains = trains_of(tp.export.to_sinabs(network, batch_size=3), "IAFSqueeze", lambda model: model(folded))
+        found = [train.reshape(3, STEPS, *train.shape[1:]).transpose(0, 1) for (train,) in trains]
+    elif framework == "norse":
+        found = [torch.stack(t) for t in trains_of(tp.export.to_norse(network), "IAFCell", each_step(stimulus, state=True))]
+    else:
+        found = [torch.stack(t) for t in trains_of(tp.export.to_snntorch(network), "Exact", each_step(stimulus, state=False))]
+    assert all(torch.equal(train.bool(), expected[name]) for train, name in zip(found, names, strict=True))
 
 
 def test_max_pools_and_models_are_refused(tmp_path):

@@ -17,6 +17,7 @@ from transpike.export.checking import Comparison, compared, expected, placed, pl
 from transpike.export.compact import Compact
 from transpike.export.portable import Portable
 from transpike.export.reading import load_nir
+from transpike.export.sayable import ROUNDING
 from transpike.export.stages import Form
 from transpike.export.writing import package, write
 from transpike.files import write_bytes
@@ -52,9 +53,10 @@ class Written:
         where = f"{self.samples} samples, {self.time_steps} steps, {self.spikes:,} spikes"
         if self.identical:
             return f"Read back and run: all spike trains are those of the network ({where})."
-        why = [f"NIR cannot say {', '.join(self.left_out)}"] if self.left_out else []
-        why.append("sums of weights off a grid are rounded in another order: convert with exact=True")
-        cause = why[0] + ": export with currents" if self.left_out else why[0]
+        roundings = [what for what in self.left_out if what.startswith(ROUNDING)]
+        cause = "sums of weights off a grid are rounded in another order: convert with exact=True"
+        if roundings:
+            cause = f"NIR cannot say {', '.join(roundings)}: export with currents"
         return f"Read back and run: {self.differing:,} spikes differ ({where}), since {cause}."
 
 
@@ -80,6 +82,8 @@ def nir(
     chosen = Portable() if profile is None else profile
     if not isinstance(chosen, Portable | Compact):
         raise ArgumentError(f"profile must be Portable() or Compact(), not {profile!r}.")
+    if isinstance(network, Network):
+        network = network.to("cpu", torch.float32)
     form = chosen.form(network)
     inputs = stimulating(network, samples)
     stimulus = stimulus_of(form, inputs, time_steps)

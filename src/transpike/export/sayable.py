@@ -13,13 +13,13 @@ from transpike.errors import ArgumentError, ExportError
 from transpike.network import Network, Node, shapes
 from transpike.network.edit import bypass, pruned
 from transpike.network.grammar import check_spiking, decoded, place
-from transpike.network.turns import sequential
 from transpike.neurons import (
     Burst,
     DifferenceNeuron,
     FirstSpike,
     Graded,
     IntegrateAndFire,
+    Integrator,
     LeakyIntegrateAndFire,
     LookAhead,
     MeanProduct,
@@ -51,6 +51,7 @@ REASONS: tuple[tuple[type[Op] | tuple[type[Op], ...], str], ...] = (
     (TemporalMaxPool, "is a max-pool, and NIR has none: take average pools"),
     (MeanProduct, "multiplies two signals (attention, gates), and NIR adds signals only"),
 )
+ROUNDING = "the rounding of the current"
 ADVICE = "Convert with a recipe of integrate-and-fire neurons such as rate."
 
 
@@ -82,8 +83,6 @@ def check_sayable(network: Network) -> None:
             check_neuron(node, op)
         elif isinstance(op, Stateful) and not isinstance(op, Decoder | RateCode):
             raise ExportError(f"{type(op).__name__} {place(node)} keeps a state that no node of NIR has. {ADVICE}")
-    if sequential(network):
-        raise ExportError(f"The layers of this network take turns in windows, and NIR has no windows. {ADVICE}")
     if len(network.inputs) != 1 or len([n for n in network.nodes.values() if isinstance(n.op, Decoder)]) != 1:
         raise ExportError(
             f"The network has {len(network.inputs)} inputs and {len(network.having(Decoder))} decoded outputs, but loaders of "
@@ -117,7 +116,7 @@ def prepared(network: Network, *, currents: bool) -> Prepared:
     entrance = next((name for name in candidates if isinstance(cut(said, name, first), Network)), first)
     said = cut(said, entrance, first) or said
     for node in said.having(OnGrid, RateCode):
-        dropped.append(f"the rounding of the current {place(node)} to multiples of 2^-{getattr(node.op, 'bits', 0)}")
+        dropped.append(f"{ROUNDING} {place(node)} to multiples of 2^-{getattr(node.op, 'bits', 0)}")
         said = bypass(said, node.name)
     return Prepared(pruned(said), whole, entrance, tuple(dropped))
 
@@ -145,5 +144,7 @@ def undecorated(network: Network, dropped: list[str]) -> Network:
     decoder = network.having(Decoder)[0]
     after = [name for name in decoded(network) if name != decoder.name]
     dropped += [f"{type(network.nodes[name].op).__name__} {place(network.nodes[name])}, behind the answer" for name in after]
+    if type(decoder.op) is not Integrator or decoder.op.delay:
+        dropped.append(f"when {type(decoder.op).__name__} {place(decoder)} begins and ends to listen")
     key = next(iter(network.outputs))
     return dataclasses.replace(network, outputs={key: decoder.name})
