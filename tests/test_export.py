@@ -85,6 +85,10 @@ MODELS = {
         *(nn.Conv2d(2, 4, 3, 2, 1), nn.ReLU(), nn.Conv2d(4, 4, (1, 3), groups=4), nn.ReLU(), nn.Conv2d(4, 6, 2, dilation=1)),
         *(nn.ReLU(), nn.Flatten(), nn.Linear(18, 3)),
     ),
+    "single places": lambda: nn.Sequential(
+        *(nn.Conv2d(2, 4, 8), nn.ReLU(), nn.Conv2d(4, 5, 1), nn.ReLU(), nn.Flatten(), nn.Linear(5, 4), nn.ReLU()),
+        nn.Linear(4, 3),
+    ),
     "residual": Residual,
     "beside": Beside,
 }
@@ -234,6 +238,14 @@ def test_shapes_that_have_no_form_are_refused(model, shape, reason, tmp_path):
     for profile in (Portable(), Compact()):
         with pytest.raises(ExportError, match=reason):
             tp.export.nir(network, tmp_path / "net.nir", profile=profile)
+
+
+def test_layers_that_grow_need_the_compact_profile_if_potentials_do_not_start_from_0(tmp_path):
+    model = nn.Sequential(nn.Conv2d(1, 2, 3, padding=2), nn.ReLU(), nn.Flatten(), nn.Linear(98, 2)).eval()
+    network = tp.convert(model, torch.rand(100, 1, 5, 5), exact=True)
+    with pytest.raises(ExportError, match="start channel"):
+        tp.export.nir(network, tmp_path / "net.nir")
+    assert tp.export.nir(network, tmp_path / "net.nir", profile=Compact(currents=True)).identical
 
 
 def test_an_early_exit_is_left_to_the_reader(tmp_path):

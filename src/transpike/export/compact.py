@@ -78,6 +78,7 @@ class Writing:
         self.flats: dict[str, str] = {}
         shape = layers.sizes[layers.source]
         self.names = {layers.source: self.write("input", Input(shape), ())}
+        self.vectors = {self.names[layers.source]} if len(shape) == 1 else set()  # nodes whose values are no images
         self.places: dict[str, Place] = {}
 
     def write(self, kind: str, op: Op, inputs: tuple[str, ...]) -> str:
@@ -93,9 +94,10 @@ class Writing:
             if not isinstance(stage.op, Neuron):
                 last = self.write("output", Integrator(), (current,))
                 continue
-            shape = self.layers.sizes[stage.name]
+            shape = stage.shape[:1] if vector(stage) else stage.shape
             op = neuron(stage.op, self.layers.initial[stage.name], shape)
             self.names[stage.name] = self.write("if", op, (current,))
+            self.vectors |= {self.names[stage.name]} if vector(stage) else set()
             self.places[stage.name] = Place(self.names[stage.name], 0, stage.shape[0])
         key = next(iter(self.layers.prepared.network.outputs))
         network = Network({n.name: n for n in self.nodes}, {key: last}, self.layers.prepared.network.method)
@@ -108,11 +110,12 @@ class Writing:
         holder = weighted[0] if weighted else (0 if bool(bias.any()) else None)  # which path has the bias
         for index, (source, kernel) in enumerate(stage.terms):
             given = self.given(source)
-            if passes_on(kernel) and index != holder and given not in direct and kernel.flat == (stage.shape[1:] == (1, 1)):
+            alike = passes_on(kernel) and (given in self.vectors) == vector(stage)
+            if alike and index != holder and given not in direct:
                 direct.add(given)
                 parts.append(given)
             else:
-                parts.append(self.path(given, source, kernel, bias if index == holder else torch.zeros_like(bias), stage))
+                parts.append(self.path(given, kernel, bias if index == holder else torch.zeros_like(bias), stage))
         total = parts[0]
         for part in parts[1:]:
             total = self.write("sum", Add(), (total, part))
@@ -127,13 +130,18 @@ class Writing:
             self.names[source] = self.write("sumpool", sums, (self.names[self.pools[source]],))
         return self.names[source]
 
-    def path(self, given: str, source: str, kernel: Kernel, bias: Tensor, stage: Stage) -> str:
+    def path(self, given: str, kernel: Kernel, bias: Tensor, stage: Stage) -> str:
         """Write the weights of one path."""
         before = (kernel.before[1], kernel.before[2])
         after = stage.shape[1], stage.shape[2]
         block, channels = [Block(0, 0, kernel)], kernel.before[0]
-        if after != (1, 1):
+        if not vector(stage):
             return self.write("conv", convolution(block, bias, channels, before, after, repr(stage.name)), (given,))
-        if len(self.layers.sizes[source]) > 1 and given not in self.flats:
+        if given not in self.vectors and given not in self.flats:
             self.flats[given] = self.write("flatten", Reshape((math.prod(kernel.before),)), (given,))
         return self.write("affine", linear(block, bias, channels, before), (self.flats.get(given, given),))
+
+
+def vector(stage: Stage) -> bool:
+    """Whether a stage is written as a fully connected layer."""
+    return stage.shape[1:] == (1, 1)
