@@ -16,7 +16,7 @@ from transpike.errors import ArgumentError, ExportError, positive_whole
 from transpike.export.checking import Comparison, compared, expected, placed, play, stimulus_of
 from transpike.export.compact import Compact
 from transpike.export.portable import Portable
-from transpike.export.reading import load_nir
+from transpike.export.reading import Reading, loaded
 from transpike.export.sayable import ROUNDING
 from transpike.export.stages import Form
 from transpike.export.writing import package, write
@@ -82,10 +82,9 @@ def nir(
     chosen = Portable() if profile is None else profile
     if not isinstance(chosen, Portable | Compact):
         raise ArgumentError(f"profile must be Portable() or Compact(), not {profile!r}.")
-    if isinstance(network, Network):
-        network = network.to("cpu", torch.float32)
     form = chosen.form(network)
     inputs = stimulating(network, samples)
+    network = network.to("cpu", torch.float32)
     stimulus = stimulus_of(form, inputs, time_steps)
     path = Path(path)
     write(form.network, path, facts_of(form, chosen.name, time_steps))
@@ -115,7 +114,7 @@ def stimulating(network: Network, samples: Any) -> Tensor:
     whole: Batch = stream[0]
     for batch in stream[1:]:
         whole = whole.followed_by(batch)
-    return whole.inputs[0].float()
+    return whole.inputs[0].cpu().float()
 
 
 def facts_of(form: Form, profile: str, time_steps: int) -> dict[str, Any]:
@@ -135,7 +134,7 @@ def facts_of(form: Form, profile: str, time_steps: int) -> dict[str, Any]:
 def checked_file(network: Network, form: Form, path: Path, inputs: Tensor, stimulus: Tensor) -> tuple[Comparison, Path]:
     """Run what was written and what is read back, compare, and write the stimulus beside it."""
     names = sorted({place.name for place in form.places.values()})
-    said, found = play(form.network, stimulus, names), play(load_nir(path), stimulus, names)
+    said, found = play(form.network, stimulus, names), play(loaded(path, Reading("zero", 1.0)), stimulus, names)
     wrong = [name for name in names if not torch.equal(said.spikes[name], found.spikes[name])]
     if wrong or not torch.equal(said.answer, found.answer):
         where = wrong[0] if wrong else "output"

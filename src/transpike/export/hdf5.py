@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import io
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from transpike.files import read_bytes
 
 LARGEST = 1 << 31  # bytes that all arrays of a file may have together
 MOST_NODES = 10_000
+PATIENCE = 120  # seconds for a process to read a file
 LONGEST = 1 << 16  # characters of a text
 
 
@@ -62,14 +64,25 @@ class Graph:
 def read_graph(path: Path) -> Graph:
     """Return the graph in a NIR file; raise ArchiveError, with the reason, if there is none that can be trusted."""
     h5py = require("h5py", "nir", "Reading NIR files")
-    content = read_bytes(path, "NIR file")
+    read_bytes(path, "NIR file")
     try:
-        with h5py.File(io.BytesIO(content), "r") as file:
+        with h5py.File(path, "r") as file:
             return graph_in(h5py, file)
     except DamagedError as error:
         raise ArchiveError(f"{path} cannot be read as NIR: {error}.") from None
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, UnicodeDecodeError) as error:
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError, AttributeError, OverflowError, MemoryError) as error:
         raise ArchiveError(f"{path} is damaged or no NIR file: {(str(error) or repr(error)).splitlines()[0]}.") from None
+
+
+def survived(path: Path) -> None:
+    """Raise ArchiveError if reading a file crashes the HDF5 library or takes it forever: tried in a process of its own."""
+    command = [sys.executable, "-P", str(Path(__file__).with_name("probe.py")), str(path)]
+    try:
+        tried = subprocess.run(command, capture_output=True, timeout=PATIENCE, check=False)  # noqa: S603 - our own program
+    except subprocess.TimeoutExpired:
+        raise ArchiveError(f"{path} is damaged: reading it takes the HDF5 library more than {PATIENCE} s.") from None
+    if tried.returncode < 0:
+        raise ArchiveError(f"{path} is damaged: reading it crashes the HDF5 library.")
 
 
 def graph_in(h5py: Any, file: Any) -> Graph:

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from transpike.errors import ArchiveError, choose
-from transpike.export.hdf5 import DamagedError, Graph, Record, read_graph
+from transpike.errors import ArchiveError, choose, require
+from transpike.export.hdf5 import DamagedError, Graph, Record, read_graph, survived
 from transpike.network import Network, Node, shapes
 from transpike.neurons import Delayed, IntegrateAndFire, Integrator, LeakyIntegrateAndFire, Neuron, ResetToZero
 from transpike.neurons.leaky_cell import LeakyCell
@@ -49,7 +49,15 @@ def load_nir(path: str | Path, *, reset: str = "zero", time_step: float = 1e-3) 
     reason, for nodes that cannot be said here.
     """
     how = Reading(choose("reset", reset, RESETS), time_step)
-    graph = read_graph(Path(path))
+    require("h5py", "nir", "Reading NIR files")
+    if Path(path).is_file():
+        survived(Path(path))
+    return loaded(Path(path), how)
+
+
+def loaded(path: Path, how: Reading) -> Network:
+    """Return the network in a file that does not crash the HDF5 library."""
+    graph = read_graph(path)
     try:
         network = network_of(graph, how)
         shapes(network)  # whether sizes fit one another
