@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+
 import h5py
 import nir
 import numpy as np
@@ -11,7 +13,7 @@ import torch.nn.functional as F
 
 import transpike as tp
 from transpike.errors import ArchiveError, DataError
-from transpike.export import read_events, write_events
+from transpike.export import hdf5, read_events, write_events
 from transpike.export.checking import play
 from transpike.neurons import Delayed
 
@@ -217,6 +219,17 @@ def test_truncated_files_are_answered_by_a_sentence(keep, tmp_path):
         tp.load_nir(path)
     with pytest.raises(ArchiveError, match="Cannot read"):
         tp.load_nir(tmp_path / "missing.nir")
+
+
+def test_files_that_crash_or_stall_the_library_are_answered_by_a_sentence(tmp_path, monkeypatch):
+    path = good(tmp_path)
+    monkeypatch.setattr(hdf5.subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], -11))
+    with pytest.raises(ArchiveError, match="crashes"):
+        tp.load_nir(path)
+    monkeypatch.undo()
+    monkeypatch.setattr(hdf5, "PATIENCE", 1e-3)
+    with pytest.raises(ArchiveError, match="more than"):
+        tp.load_nir(path)
 
 
 def trains(*shape):

@@ -13,9 +13,11 @@ import torch
 from torch import Tensor
 
 from transpike.errors import ArchiveError, DataError, choose, require
+from transpike.export.hdf5 import survived
 from transpike.files import read_bytes, write_bytes, write_text
 
 LARGEST = 1 << 31  # entries of spike trains that are worth reading
+DAMAGE = (ValueError, KeyError, TypeError, OSError, IndexError, AttributeError, RuntimeError, OverflowError, StopIteration)
 HEADER = "# time steps {0}, samples {1}, shape {2}, events {3}\nstep,sample,address\n"
 
 
@@ -63,11 +65,13 @@ def read_events(path: str | Path) -> Tensor:
     content = read_bytes(path, "event file")
     try:
         if suffix == ".h5":
-            return from_nir_data(content)
+            return from_nir_data(path)
         events, shape = from_npz(content) if suffix == ".npz" else from_csv(content.decode())
         return spread(events, shape)
-    except (ValueError, KeyError, TypeError, OSError, IndexError, zipfile.BadZipFile, UnicodeDecodeError) as error:
-        raise ArchiveError(f"{path} is damaged or holds no spike trains: {str(error).splitlines()[0]}.") from None
+    except (*DAMAGE, zipfile.BadZipFile) as error:
+        raise ArchiveError(
+            f"{path} is damaged or holds no spike trains: {(str(error) or repr(error)).splitlines()[0]}."
+        ) from None
 
 
 def from_npz(content: bytes) -> tuple[np.ndarray, tuple[int, ...]]:
@@ -107,10 +111,11 @@ def spread(events: np.ndarray, shape: tuple[int, ...]) -> Tensor:
     return trains.reshape(shape)
 
 
-def from_nir_data(content: bytes) -> Tensor:
+def from_nir_data(path: Path) -> Tensor:
     """Return the trains of the first observable of the first node in a file of NIRGraphData."""
     h5py: Any = require("h5py", "nir", "Spike data in the format of NIR")
-    with h5py.File(io.BytesIO(content), "r") as file:
+    survived(path)
+    with h5py.File(path, "r") as file:
         node = next(iter(file["nodes"].values()))
         entry = next(iter(node["observables"].values()))["data"]
         if not isinstance(entry, h5py.Dataset) or entry.external or entry.size > LARGEST or entry.dtype.kind not in "biuf":

@@ -64,7 +64,7 @@ def loaded(path: Path, how: Reading) -> Network:
     except DamagedError as error:
         raise ArchiveError(f"{path} cannot be read as NIR: {error}.") from None
     except (RuntimeError, ValueError, TypeError, IndexError) as error:
-        raise ArchiveError(f"{path} is no network: {str(error).splitlines()[0]}") from None
+        raise ArchiveError(f"{path} is no network: {(str(error) or repr(error)).splitlines()[0]}") from None
     return network
 
 
