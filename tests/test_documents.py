@@ -42,7 +42,7 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
 
 def test_the_commands_of_the_readme_exist():
     commands = set(re.findall(r"^transpike +(\w+)", (ROOT / "README.md").read_text(), re.MULTILINE))
-    known = {command.callback.__name__ for command in app.registered_commands}
+    known = {command.callback.__name__ for command in app.registered_commands} | {group.name for group in app.registered_groups}
     assert commands
     assert commands <= known
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from transpike import codings as codings
+from transpike import export as export
 from transpike import training as training
 from transpike.analysis import Diagnosis as Diagnosis
 from transpike.analysis import Report as Report
@@ -11,6 +12,7 @@ from transpike.analysis import draw_populations as draw_populations
 from transpike.analysis import evaluate as evaluate
 from transpike.conversion import convert as convert
 from transpike.exits import early_exit as early_exit
+from transpike.export import load_nir as load_nir
 from transpike.network import Network as Network
 from transpike.network.archive import load as load
 from transpike.network.archive import save as save

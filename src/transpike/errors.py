@@ -36,6 +36,10 @@ class ArchiveError(TranspikeError):
     """A saved network, report or weight file cannot be read or written."""
 
 
+class ExportError(TranspikeError):
+    """A network cannot be said in the format that was asked for."""
+
+
 class MissingExtraError(TranspikeError, ImportError):
     """An optional package is needed that is not installed."""
 

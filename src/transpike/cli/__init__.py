@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from transpike import __version__, jobs
-from transpike.cli import encodings, planning, racing, show, silicon, trying
+from transpike.cli import encodings, exchange, planning, racing, show, silicon, trying
 from transpike.cli.arguments import (
     SETTINGS,
     Data,
@@ -228,6 +228,8 @@ app.command()(encodings.codings)
 app.command()(trying.neuron)
 app.command()(silicon.fit)
 app.command()(silicon.chips)
+app.add_typer(exchange.export, name="export")
+app.add_typer(exchange.imports, name="import")
 
 
 def main() -> None:

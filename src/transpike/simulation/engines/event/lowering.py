@@ -59,11 +59,12 @@ class Stage:
 
 @dataclass
 class Lowering:
-    """Forms of the values of a network, found in order."""
+    """Forms of the values of a network, found in order; `terms` may begin with those of inputs."""
 
     network: Network
     sizes: dict[str, tuple[int, ...]] = field(init=False)
     terms: dict[str, tuple[tuple[str, Kernel], ...]] = field(default_factory=dict)
+    kinds: tuple[type[Neuron], ...] = (IntegrateAndFire, Ternary)
 
     def __post_init__(self) -> None:
         self.sizes = shapes(self.network)
@@ -116,7 +117,7 @@ class Lowering:
     def check_neuron(self, name: str, op: Neuron) -> None:
         """Raise UnsupportedError for neurons that the engine does not know."""
         node = self.network.nodes[name]
-        if type(op) not in (IntegrateAndFire, Ternary):
+        if type(op) not in self.kinds:
             raise UnsupportedError(f"it has no form for {type(op).__name__} {place(node)}")
         if op.height is not None and len(op.height) > 1:
             raise UnsupportedError(f"the spikes of {place(node)} change their height from step to step")

@@ -1,0 +1,71 @@
+"""Commands that hand networks over to other programs, and take theirs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+import typer
+
+from transpike import exchange
+from transpike.cli import show
+from transpike.cli.arguments import Json, Numbers, Samples, choice, sentence
+from transpike.export import PROFILES
+
+export = typer.Typer(help="Write a network for other programs.", no_args_is_help=True)
+imports = typer.Typer(help="Read a network of other programs.", no_args_is_help=True)
+
+
+@export.callback()
+def writing() -> None:
+    """Write a network for other programs."""
+
+
+@imports.callback()
+def reading() -> None:
+    """Read a network of other programs."""
+
+
+@export.command("nir")
+@sentence
+def export_nir(
+    network: Annotated[str, typer.Argument(help="Folder that convert wrote.")],
+    output: Annotated[str, typer.Option(help="The file to write, such as network.nir.")],
+    profile: Annotated[str, typer.Option(help=f"One of {', '.join(PROFILES)}.")] = "portable",
+    currents: Annotated[
+        bool, typer.Option("--currents", help="The stimulus is the current of the first layer, computed outside.")
+    ] = False,
+    data: Annotated[str | None, typer.Option(help="Samples for the stimulus, as in convert (default: random).")] = None,
+    time_steps: Annotated[int, typer.Option(min=1, help="Steps of the stimulus.")] = 32,
+    samples: Samples = 4,
+    mean: Numbers = None,
+    std: Numbers = None,
+    as_json: Json = False,
+) -> None:
+    """Write a spiking network as a NIR file, with a stimulus and the spikes it must give, and check it at once."""
+    given = choice(data, samples, mean, std) if data else None
+    written = exchange.export_nir(network, output, given, profile=profile, currents=currents, time_steps=time_steps)
+    if as_json:
+        plain = dataclasses.asdict(written)
+        show.as_json({**plain, "path": str(written.path), "stimulus": str(written.stimulus), "identical": written.identical})
+        return
+    show.out.print(f"Written: {show.escaped(str(written.path))} ({written.profile}) and {show.escaped(str(written.stimulus))}")
+    show.out.print(show.escaped(written.words()))
+
+
+@imports.command("nir")
+@sentence
+def import_nir(
+    path: Annotated[str, typer.Argument(help="The NIR file.")],
+    out: Annotated[str, typer.Option(help="Folder for the network.")],
+    reset: Annotated[str, typer.Option(help="zero or subtract, where the file does not say how neurons are reset.")] = "zero",
+    time_step: Annotated[float, typer.Option(help="Seconds of a step, for leaky neurons and delays.")] = 1e-3,
+    as_json: Json = False,
+) -> None:
+    """Read a NIR file as a network that can be simulated and evaluated."""
+    network = exchange.import_nir(path, out, reset=reset, time_step=time_step)
+    if as_json:
+        nodes = [{"name": node.name, "kind": type(node.op).__name__, "inputs": node.inputs} for node in network.nodes.values()]
+        show.as_json({"out": out, "nodes": nodes})
+        return
+    show.network(network, out)

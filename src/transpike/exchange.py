@@ -1,0 +1,34 @@
+"""What the command line does with files of other programs, as functions of plain values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transpike.data import Batch
+from transpike.errors import choose
+from transpike.export import PROFILES, Written, load_nir, nir
+from transpike.jobs import DataChoice
+from transpike.network import Network
+from transpike.network.archive import load, save
+
+
+def export_nir(
+    network: str | Path,
+    path: str | Path,
+    data: DataChoice | None = None,
+    *,
+    profile: str = "portable",
+    currents: bool = False,
+    time_steps: int = 32,
+) -> Written:
+    """Write a saved network as a NIR file with a stimulus made of test samples, and check it; see `transpike.export.nir`."""
+    chosen = PROFILES[choose("profile", profile, PROFILES)](currents=currents)
+    samples = None if data is None else Batch(data.load("test").inputs)
+    return nir(load(network), path, samples, profile=chosen, time_steps=time_steps)
+
+
+def import_nir(path: str | Path, out: str | Path, *, reset: str, time_step: float) -> Network:
+    """Read a NIR file and save the network in the folder `out`; see `transpike.load_nir`."""
+    network = load_nir(path, reset=reset, time_step=time_step)
+    save(network, out)
+    return network
