@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -33,7 +34,6 @@ MAX_POOLS: dict[str, MaxPoolForm] = {
     "gated": GateMaxPool(),
     "winner-take-all": CompeteForMax(),
 }
-BITS = (8, 16)  # of weights and of potentials, where only one of them is given
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,9 @@ class RecipeChoice:
             recipe = recipe.with_input(INPUTS[self.input](self.seed))
         if self.weight_bits is None and self.potential_bits is None:
             return recipe
-        bits = (self.weight_bits, self.potential_bits)
-        return recipe.with_integers(
-            FitIntegers(*(usual if one is None else one for one, usual in zip(bits, BITS, strict=True)))
-        )
+        whole = FitIntegers()
+        if self.weight_bits is not None:
+            whole = dataclasses.replace(whole, weight_bits=self.weight_bits)
+        if self.potential_bits is not None:
+            whole = dataclasses.replace(whole, potential_bits=self.potential_bits)
+        return recipe.with_integers(whole)

@@ -17,12 +17,13 @@ from transpike.neurons import (
     Burst,
     DifferenceNeuron,
     FirstSpike,
+    FunctionOfSignals,
     Graded,
+    IntegerIntegrateAndFire,
     IntegrateAndFire,
     Integrator,
     LeakyIntegrateAndFire,
     LookAhead,
-    MeanProduct,
     MultiThreshold,
     Neuron,
     Refractory,
@@ -49,7 +50,8 @@ REASONS: tuple[tuple[type[Op] | tuple[type[Op], ...], str], ...] = (
     (LeakyIntegrateAndFire, "rests after a spike and has a drive of its own, and no neuron of NIR has either"),
     (LookAhead, "looks at later steps, which no neuron of NIR does"),
     (TemporalMaxPool, "is a max-pool, and NIR has none: take average pools"),
-    (MeanProduct, "multiplies two signals (attention, gates), and NIR adds signals only"),
+    (FunctionOfSignals, "computes a function of signals (attention, gates, norms), and NIR adds signals only"),
+    (IntegerIntegrateAndFire, "limits its potential to some bits, which no neuron of NIR does"),
 )
 ROUNDING = "the rounding of the current"
 ADVICE = "Convert with a recipe of integrate-and-fire neurons such as rate."
