@@ -43,7 +43,7 @@ FEATURES = torch.linspace(0.5, 1.5, 4, dtype=torch.float64)
 EXAMPLES: dict[str, tuple[Op, int]] = {  # with the number of its inputs
     **{kind.__name__: (kind(), 1) for kind in (ops.Sigmoid, ops.Tanh, ops.Gelu, ops.Silu, ops.Hardswish, ops.Hardsigmoid)},
     **{kind.__name__: (kind(), 1) for kind in (ops.Mish, ops.Elu, ops.Softplus, ops.Exponential, ops.Absolute)},
-    **{kind.__name__: (kind(), 1) for kind in (ops.ErrorFunction, ops.Sine)},
+    **{kind.__name__: (kind(), 1) for kind in (ops.ErrorFunction, ops.Sine, ops.Relay)},
     "Logarithm": (ops.Rescaled(ops.Logarithm(), FEATURES), 1),
     "Power": (ops.Power(2.0), 1),
     "NormalCurve": (ops.NormalCurve(2.0), 1),

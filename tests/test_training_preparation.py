@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import transpike as tp
-from transpike.errors import ArgumentError, CaptureError, ConversionError, DataError
+from transpike.errors import ArgumentError, ConversionError, DataError
 from transpike.passes import Percentile
 from transpike.training import QCFS, Activation, SlipReLU, prepare
 
@@ -246,7 +246,7 @@ def test_a_path_that_was_not_seen_is_refused():
     [
         (nn.Linear(6, 3), ROWS, ArgumentError, "calls no ReLU on the samples"),
         (nn.Sequential(nn.Linear(5, 3), nn.ReLU()), ROWS, DataError, "cannot run on the samples: mat1 and mat2"),
-        (nn.Sequential(nn.Linear(6, 3), nn.GELU(), nn.ReLU()), ROWS, CaptureError, "Operator 'gelu' in '1'"),
+        (nn.Sequential(nn.Linear(6, 3), nn.GELU(), nn.ReLU()), ROWS, ConversionError, "Gelu '1' stands before Qcfs '2'"),
         (nn.Sequential(nn.Linear(6, 3), nn.ReLU(), nn.LeakyReLU()), ROWS, ConversionError, "was not trained with a threshold"),
         ("model", ROWS, ArgumentError, "A model must be a torch.nn.Module, not str"),
         (nn.Sequential(nn.Linear(6, 3), QCFS(4)), ROWS, ArgumentError, "has been prepared already"),

@@ -11,6 +11,7 @@ from transpike.analysis import diagnose as diagnose
 from transpike.analysis import draw_populations as draw_populations
 from transpike.analysis import evaluate as evaluate
 from transpike.conversion import convert as convert
+from transpike.data import Batch as Batch
 from transpike.exits import early_exit as early_exit
 from transpike.export import load_nir as load_nir
 from transpike.network import Network as Network

@@ -84,6 +84,10 @@ class RecipeChoice:
             recipe = recipe.with_output(*count, decode, *[NormaliseOutputs()] * self.softmax)
         if choose("input", self.input, ["constant", *INPUTS]) != "constant":
             recipe = recipe.with_input(INPUTS[self.input](self.seed))
+        return self.in_bits(recipe)
+
+    def in_bits(self, recipe: Recipe) -> Recipe:
+        """Return a recipe in whole numbers, if bits were asked for."""
         if self.weight_bits is None and self.potential_bits is None:
             return recipe
         whole = FitIntegers()

@@ -143,16 +143,7 @@ def convert(
         network = jobs.convert_model(
             model, weights, given, chosen, out, time_steps=time_steps, graded=graded, exact=exact, watch=watch
         )
-    if as_json:
-        show.as_json(
-            {
-                "out": out,
-                "method": asdict(network.method) if network.method else None,
-                "findings": [asdict(one) for one in network.findings],
-            }
-        )
-    else:
-        show.network(network, out)
+    show.converted(network, out, as_json)
 
 
 @app.command()

@@ -72,6 +72,15 @@ def inspection(result: Inspection) -> None:
     out.print("This model converts." if result.converts else verdict)
 
 
+def converted(made: Network, folder: str, machine: bool) -> None:
+    """Print a network that was just converted, for people or as JSON."""
+    if not machine:
+        network(made, folder)
+        return
+    method = dataclasses.asdict(made.method) if made.method else None
+    as_json({"out": folder, "method": method, "findings": [dataclasses.asdict(one) for one in made.findings]})
+
+
 def network(converted: Network, folder: str) -> None:
     """Print a network that was just converted."""
     neurons = converted.having(Neuron)

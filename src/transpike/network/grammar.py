@@ -120,7 +120,9 @@ def check_spiking(network: Network) -> Network:
             )
     for key, target in network.outputs.items():
         if target not in read_out:
-            raise ConversionError(f"Output {key!r} is not decoded: no decoder stands before {target!r}.")
+            raise ConversionError(
+                f"Output {key!r} is not decoded: no decoder stands before {target!r}. Convert a model, or add DecodeOutputs."
+            )
     if sequential(network):
         check_windows(network)
     return network
