@@ -37,6 +37,16 @@ def errors(name, steps, samples=4, recipe=MAXIMUM):
     return found
 
 
+def test_a_network_in_which_nothing_spikes_says_so():
+    """An activation that nothing follows is a read-out; one that layers follow should have been neurons."""
+    silent = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.GELU(), torch.nn.Linear(4, 2)).eval()
+    with pytest.warns(tp.errors.TranspikeWarning, match="Nothing in this network spikes: what bends its signals .Gelu. acts"):
+        network = tp.convert(silent, torch.rand(200, 4))
+    assert "no-neurons" in {finding.kind for finding in network.findings}
+    read_out = torch.nn.Sequential(torch.nn.Linear(4, 2), torch.nn.Softmax(1)).eval()
+    assert "no-neurons" not in {finding.kind for finding in tp.convert(read_out, torch.rand(200, 4)).findings}
+
+
 def test_a_watch_sees_every_reading_and_every_corrected_layer():
     model, inputs, _ = subject("mlp", torch.float32)
     seen = []

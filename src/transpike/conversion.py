@@ -17,9 +17,9 @@ from transpike.choice import AUTO, automatic
 from transpike.data import Batch, batches, checked
 from transpike.errors import ArgumentError, DataError, TranspikeWarning, positive_whole
 from transpike.network import Network
-from transpike.network.grammar import check_spiking
-from transpike.neurons import Integrator, Neuron
-from transpike.parts import Method
+from transpike.network.grammar import check_spiking, trait
+from transpike.neurons import FunctionOfSignals, Integrator, Neuron
+from transpike.parts import Finding, Method, Trait
 from transpike.passes import SnapToGrid, apply
 from transpike.recipe import Recipe, find_recipe
 
@@ -86,10 +86,28 @@ def convert(
     stream = CalibrationSamples(samples, len(network.inputs), network, watch)
     passes = (*chosen.passes, SnapToGrid()) if exact else chosen.passes
     network = apply(passes, network, Samples(stream, steps_of(chosen, time_steps), watch))
+    network = dataclasses.replace(network, findings=(*network.findings, *without_neurons(network)))
     for finding in network.findings:
         if finding.severity == "warning":
             warnings.warn(f"{finding.message} {finding.advice}", TranspikeWarning, stacklevel=2)
     return check_spiking(dataclasses.replace(network, method=measured(chosen.method, network)))
+
+
+def without_neurons(network: Network) -> Iterator[Finding]:
+    """Say so if nothing in a network spikes although its ANN is no linear map: it would only compute the ANN as read-out."""
+    if network.having(Neuron, FunctionOfSignals):
+        return
+    bent = [node for node in network.nodes.values() if trait(node.op) in (Trait.ACTIVATION, Trait.COUPLED)]
+    inside = [node for node in bent if network.users[node.name]]
+    if inside:
+        kinds = ", ".join(sorted({type(node.op).__name__ for node in inside}))
+        yield Finding(
+            "no-neurons",
+            f"Nothing in this network spikes: what bends its signals ({kinds}) acts on the decoded answer, as a read-out does.",
+            "Take recipe differential or hybrid, which have rules for functions of signals.",
+            node=inside[0].name,
+            severity="warning",
+        )
 
 
 def steps_of(recipe: Recipe, time_steps: int | None) -> int | None:
