@@ -115,12 +115,11 @@ class FitIntegers:
             return follow(network, node.name, Node(f"{node.name}.units", Affine(1 / scale), (node.name,), node.origin))
         assert isinstance(node.op, Neuron)
         op = node.op
-        initial = (op.initial * scale).round() / scale
         bias = None if op.bias is None else (op.bias * scale).round()
         activation = Rescaled(op.activation, 1 / scale, torch.ones_like(scale))
         threshold = torch.ones_like(op.threshold) * scale
         height = torch.ones_like(threshold)[None]
-        whole = self.neuron(threshold, initial, activation, height, bias, op.delay, self.potential_bits)
+        whole = self.neuron(threshold, op.initial, activation, height, bias, op.delay, self.potential_bits)
         return with_op(network, node.name, whole)
 
     def finding(self, lost: Mapping[str, float]) -> Finding:
