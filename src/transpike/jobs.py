@@ -25,7 +25,8 @@ from transpike.passes import apply
 from transpike.recipe import STRUCTURE, Recipe
 from transpike.report import FIGURES, save_figure, write_page
 from transpike.simulation import AUTO as AUTO_ENGINE
-from transpike.sources import Scaling, load_data, load_model
+from transpike.preparation import Scaling
+from transpike.sources import load_data, load_model
 
 NETWORK, REPORT, PAGE = "network", "report.json", "report.html"
 TRACE_BATCH = 4

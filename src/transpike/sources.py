@@ -6,7 +6,6 @@ import importlib
 import importlib.util
 import pickle
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from torch import Tensor, nn
 from transpike.data import Batch
 from transpike.errors import ArchiveError, ArgumentError, DataError
 from transpike.files import read_bytes, read_tensors
+from transpike.preparation import Scaling
 
 INPUT_KEYS = ("images", "inputs", "x", "data")
 LABEL_KEYS = ("labels", "label", "y", "targets")
@@ -109,25 +109,6 @@ def fill(model: nn.Module, tensors: dict[str, Tensor], path: str) -> None:
         if names:
             raise ArchiveError(f"{path} does not fit the model: it {words} {names[:3]} ({len(names)} in all).")
     model.load_state_dict(tensors, strict=False)
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """How images were normalised in training: (x - mean) / std per channel."""
-
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-
-    def __call__(self, images: Tensor) -> Tensor:
-        """Scale images [n, channels, height, width]."""
-        for name, values, neutral in (("mean", self.mean, 0.0), ("std", self.std, 1.0)):
-            if len(values) not in {0, 1, images.shape[1]}:
-                raise ArgumentError(f"--{name} has {len(values)} values for {images.shape[1]} channels.")
-            if name == "std" and any(value <= 0 for value in values):
-                raise ArgumentError(f"--std must be positive, not {values}.")
-            spread = torch.tensor(values or (neutral,)).reshape(-1, 1, 1)
-            images = images - spread if name == "mean" else images / spread
-        return images
 
 
 def load_data(spec: str, split: str, count: int | None = None, scaling: Scaling | None = None) -> Batch:

@@ -19,7 +19,8 @@ from transpike.network import Network, forward
 from transpike.network.turns import steps_for
 from transpike.simulation.engines import ENGINES, Engine, Task, engine_for
 from transpike.simulation.engines.event import builds, kernels_of
-from transpike.sources import Scaling, load_data
+from transpike.preparation import Scaling
+from transpike.sources import load_data
 
 STEPS = 32  # to simulate where neither the user nor the code says how many
 

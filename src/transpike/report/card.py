@@ -156,12 +156,12 @@ def energy_break_even(report: Report) -> Figure:
 def marks(axes: Axes, report: Report) -> None:
     """Draw equality, and the break-evens that are published, in spikes per neuron."""
     axes.axhline(1, color=BLACK, linewidth=1.2)
-    equal: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom", "fontsize": SMALL}
-    axes.annotate("as much as the ANN", (0.99, 1), bbox=BEHIND, **equal)
+    equal: dict[str, Any] = {"xycoords": ("axes fraction", "data"), "ha": "left", "va": "bottom", "fontsize": SMALL}
+    axes.annotate("as much as the ANN", (0.01, 1), bbox=BEHIND, **equal)
     limits = [(SPIKES_LIMIT, f"{SPIKES_LIMIT} spikes", VERMILION)]
     if report.turns is None:
         limits.append((RATE_LIMIT * report.time_steps, f"6.4 % of {report.time_steps:,} steps", GREY))
     for value, label, colour in limits:
         axes.axvline(value, color=colour, linestyle=(0, (2, 2)), linewidth=1.2)
-        look: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "bottom", "fontsize": SMALL, "color": colour}
-        axes.annotate(label, (value, 0.02), xycoords=("data", "axes fraction"), bbox=BEHIND, **look)
+        look: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "top", "fontsize": SMALL, "color": colour}
+        axes.annotate(label, (value, 0.98), xycoords=("data", "axes fraction"), bbox=BEHIND, **look)
