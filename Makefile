@@ -10,7 +10,7 @@ demo: $(VENV)/.run
 	$(BIN)/transpike demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 # The kernels of the event engine under the address sanitizer; afterwards they are compiled as before.
 sanitize: $(VENV)/.dev

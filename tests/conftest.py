@@ -18,6 +18,14 @@ torch.set_num_threads(1)
 logging.getLogger("torch.__trace").disabled = True
 
 
+def pytest_collection_modifyitems(items):
+    """Keep the tests of one model on one worker, where its capture is cached: tracing it costs more than most tests."""
+    for item in items:
+        name = item.callspec.params.get("name") if hasattr(item, "callspec") else None
+        if isinstance(name, str):
+            item.add_marker(pytest.mark.xdist_group(name))
+
+
 @pytest.fixture(autouse=True)
 def _seeded():
     torch.manual_seed(0)
