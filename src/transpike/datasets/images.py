@@ -29,7 +29,7 @@ def as_floats(values: np.ndarray) -> Tensor:
 
     Images that are channels-first already stay so; half precision becomes single; other values stay as they are.
     """
-    tensor = torch.from_numpy(np.ascontiguousarray(values))
+    tensor = torch.from_numpy(np.array(values, order="C"))  # a copy: mapped arrays may not be written to
     if tensor.dtype == torch.float16:
         return tensor.float()
     if tensor.dtype != torch.uint8:
