@@ -8,7 +8,7 @@ import typer
 
 from transpike.cli import show
 from transpike.cli.arguments import Json, Size, StepMs, choice, sentence
-from transpike.datasets import ALL, Split, find, named
+from transpike.datasets import Split, find, named
 
 
 @sentence
@@ -33,8 +33,6 @@ def data(
         inputs = ", ".join(f"{one['shape']} {one['dtype']}" for one in values["inputs"])
         rows.add_row(split.name, f"{len(split):,}", inputs, show.escaped(worded(split, labelled=values["labelled"])))
     show.out.print(rows)
-    if found.splits == (ALL,):
-        show.out.print("There is one split only: give other samples to calibrate with than to evaluate on.")
     for note in dict.fromkeys(note for split in splits for note in split.notes):
         show.out.print(show.escaped(note))
 

@@ -49,7 +49,8 @@ class Arrays:
         found: dict[str, Path] = {}
         for file in sorted(path.iterdir()):
             split = next((s for word in words(file) if (s := known_split(word))), None)
-            if file.suffix in {".npz", ".npy"} and split is not None and not set(words(file)) & set(LABEL_KEYS):
+            fits = file.suffix in {".npz", ".npy"} and split is not None and not set(words(file)) & set(LABEL_KEYS)
+            if fits and split is not None and not is_recording(file):
                 found.setdefault(split, file)
         return cls(spec, found) if found else None
 
@@ -102,19 +103,25 @@ def keys(path: Path) -> list[str]:
 def members(path: Path, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
     """Return those of the arrays `wanted` that an archive holds, after checking what they unpack to."""
     read_bytes_of(path)
-    there = set(keys(path)) & set(wanted)
+    there = sorted(set(keys(path)) & set(wanted))
     try:
-        with zipfile.ZipFile(path) as archive:
-            check_room(sum(archive.getinfo(f"{name}.npy").file_size for name in there), str(path))
-            for name in there:
-                with archive.open(f"{name}.npy") as file:
-                    check_header(file, archive.getinfo(f"{name}.npy").file_size)
+        check_members(path, there)
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in there}
     except DataError:
         raise
     except Exception as error:  # noqa: BLE001 - a damaged file fails in many ways
         raise DataError(f"{path} is damaged or holds more than arrays of numbers: {first_line(error)}.") from None
+
+
+def check_members(path: Path, names: list[str]) -> None:
+    """Raise an error for arrays that unpack to more than there is room for, or than their headers are worth."""
+    with zipfile.ZipFile(path) as archive:
+        sizes = {name: archive.getinfo(f"{name}.npy").file_size for name in names}
+        check_room(sum(sizes.values()), str(path))
+        for name, size in sizes.items():
+            with archive.open(f"{name}.npy") as file:
+                check_header(file, size)
 
 
 def check_header(file: object, size: int) -> None:

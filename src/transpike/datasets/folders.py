@@ -19,6 +19,7 @@ from transpike.datasets.events import READERS, cutter
 from transpike.datasets.splits import known_split
 from transpike.errors import DataError
 
+LOOKED_AT = 1000  # files of a folder, at most, that tell what lies in it
 Sample = Callable[[Path], tuple[Tensor, ...]]
 
 
@@ -90,7 +91,8 @@ class Folders:
             return None
         roots = {split: one for one in sorted(path.iterdir()) if one.is_dir() and (split := known_split(one.name))}
         roots = roots or {ALL: path}
-        suffixes = Counter(file.suffix.lower() for root in roots.values() for file, _ in walked(root))
+        some = (file for root in roots.values() for file, _ in itertools.islice(walked(root), LOOKED_AT))
+        suffixes = Counter(file.suffix.lower() for file in some)
         counts = {kind: sum(suffixes[suffix] for suffix in kind.suffixes) for kind in KINDS}
         most = max(counts, key=counts.__getitem__)
         return cls(spec, most, roots) if counts[most] else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from transpike.datasets.base import ALL, Source
 from transpike.errors import DataError, choose
 
@@ -50,20 +52,25 @@ def choose_split(source: Source, purpose: str, asked: str | None) -> tuple[str, 
                 f"{source.name}@{asked} is for testing: calibrate on training samples, so that accuracy means something."
             )
         return chosen, ()
+    if there == (ALL,) and purpose in {*INSTEAD, ALL}:
+        return ALL, () if Path(source.name).is_file() else (alone(source.name),)
     if purpose not in INSTEAD:
         return choose(f"split of {source.name}", purpose, there), ()
     for name in INSTEAD[purpose]:
         for split in there:
             if known_split(split) == name:
                 return split, substitution(source.name, purpose, name, split)
-    if there == (ALL,):
-        return ALL, ()
     if purpose == TRAIN and all(known_split(split) == TEST for split in there):
         raise DataError(
             f"{source.name} has a test split alone, which calibration must not see: give training samples; they need no labels."
         )
     others = ", ".join(there)
     raise DataError(f"{source.name} has no split for {purpose}ing; it has {others}: name one, as in {source.name}@{there[0]}.")
+
+
+def alone(source: str) -> str:
+    """Say that there is one split only."""
+    return f"{source} has one split only: what calibrates a network must not be what it is evaluated on."
 
 
 def substitution(source: str, purpose: str, found: str, split: str) -> tuple[str, ...]:
