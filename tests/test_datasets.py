@@ -8,14 +8,16 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from typer.testing import CliRunner
 
 import data_forms
 import transpike as tp
 from event_files import aedat2, aedat3, aedat4, events
 from transpike import jobs
+from transpike.cli import app
 from transpike.datasets import FORMS, Reading, Steps, find, load
 from transpike.datasets.base import BATCH
-from transpike.datasets.events import frames, recorded
+from transpike.datasets.events import Events, frames, recorded
 from transpike.datasets.splits import ALIASES, known_split
 from transpike.errors import ArgumentError, DataError
 from transpike.preparation import Preparation, Scaling
@@ -117,6 +119,19 @@ def test_batches_are_read_as_they_are_needed(tmp_path):
     assert [len(batch) for batch in found] == [BATCH] * 10
     assert torch.equal(found.first().inputs[0], next(iter(found)).inputs[0])
     assert found.first().labels is None
+
+
+def test_files_are_opened_as_they_are_needed(tmp_path):
+    """The last picture is damaged, and nobody minds before its turn."""
+    data_forms.pictures(tmp_path)
+    place = tmp_path / "train" / "cat"
+    for row in range(2 * BATCH):
+        shutil.copy(place / "00.png", place / f"{row + 100}.png")
+    (place / "999.png").write_bytes((place / "00.png").read_bytes()[:60])
+    found = load(str(tmp_path))
+    assert len(found.first()) == BATCH
+    with pytest.raises(DataError, match=r"999\.png is damaged"):
+        list(found)
 
 
 @pytest.mark.parametrize("name", ["x.npy", "images.npy", "train_images.npy"])
@@ -308,8 +323,6 @@ def test_steps_of_recordings():
 
 
 def recorded_of(found):
-    from transpike.datasets.events import Events
-
     return Events(*(found[name].astype(np.int64) for name in "xytp"))
 
 
@@ -344,13 +357,80 @@ def test_our_own_spike_trains_come_back(tmp_path, suffix):
     assert (batch.labels.tolist(), found.frames) == ([2, 0, 1], 7)
 
 
-def test_described_in_json(source, capsys):
-    from typer.testing import CliRunner
-
-    from transpike.cli import app
+def test_described_in_json(source):
 
     result = CliRunner().invoke(app, ["data", source, "--json"])
     assert result.exit_code == 0, result.output
     values = {one["split"]: one for one in json.loads(result.stdout)}
     assert values["train"]["samples"] == 12
     assert values["test"]["inputs"] == [{"shape": [1, 6, 5], "dtype": "float32"}]
+
+
+MODELS = """
+from torch import nn
+
+def small():
+    return nn.Sequential(nn.Flatten(), nn.Linear(40, 6), nn.ReLU(), nn.Linear(6, 2))
+
+def grey():
+    return nn.Sequential(nn.Flatten(), nn.Linear(30, 6), nn.ReLU(), nn.Linear(6, 2))
+"""
+
+
+def call(*arguments, code=0):
+
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    assert result.exit_code == code, result.output + result.stderr
+    return " ".join((result.output if code == 0 else result.stderr).split())
+
+
+def test_recordings_from_the_camera_to_the_report(tmp_path, monkeypatch):
+    """Convert by mean frames, play what was recorded, and say so; the network remembers how recordings are cut."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models.py").write_text(MODELS)
+    for row in range(40):
+        place = tmp_path / "camera" / ("train" if row < 32 else "test") / "ab"[row % 2]
+        place.mkdir(parents=True, exist_ok=True)
+        np.save(place / f"{row}.npy", events(row))
+    call("convert", "models.py:small", "--data", "camera", "--size", "4,5", "--step-ms", 2, "--time-steps", 5, "--out", "net")
+    played = tp.load(tmp_path / "net")
+    assert [op.shape for op in played.inputs.values()] == [(5, 2, 4, 5)]
+    call("evaluate", "net", "--data", "camera", "--size", "4,5", "--out", "run")
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert (report["time_steps"], report["samples"], report["input"]) == (5, 8, "recorded spikes, 5 frames of 2 ms")
+    call("evaluate", "net", "--data", "camera", "--size", "4,5", "--step-ms", 1, "--time-steps", 10, "--out", "fine")
+    assert json.loads((tmp_path / "fine" / "report.json").read_text())["input"] == "recorded spikes, 10 frames of 1 ms"
+    call("report", "fine")
+    npz = tmp_path / "still.npz"
+    np.savez(npz, images=np.zeros((4, 2, 4, 5), np.float32), labels=np.zeros(4, int))
+    assert "The network plays recordings of events, but still.npz holds arrays" in call(
+        "evaluate", "net", "--data", "still.npz", code=2
+    )
+
+
+def test_splits_on_the_command_line(tmp_path, monkeypatch):
+    """What else than the named purpose serves is a finding; a test split never calibrates."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "models.py").write_text(MODELS)
+    (tmp_path / "arrays").mkdir()
+    data_forms.npz(tmp_path / "arrays")
+    (tmp_path / "arrays" / "test.npz").rename(tmp_path / "arrays" / "val.npz")
+    call("convert", "models.py:grey", "--data", "arrays", "--out", "net")
+    assert "arrays has no test split: its split validation is evaluated." in call("evaluate", "net", "--data", "arrays")
+    assert "its split validation" not in call("evaluate", "net", "--data", "arrays@validation", "--time-steps", 4)
+    (tmp_path / "arrays" / "val.npz").rename(tmp_path / "arrays" / "test.npz")
+    assert "is for testing" in call("convert", "models.py:grey", "--data", "arrays@test", "--out", "net", code=2)
+    described = call("data", "arrays")
+    assert "12" in described
+    assert "1, 6, 5" in described
+    for words, size in (("--size is height and width", "4"), ("not '0,4'", "0,4"), ("not 'a,b'", "a,b")):
+        assert words in call("evaluate", "net", "--data", "arrays", "--size", size, code=2)
+    assert "--step-ms must be positive" in call("data", "arrays", "--step-ms", 0, code=2)
+
+
+def test_one_split_is_said_to_be_one(tmp_path):
+    data_forms.pictures(tmp_path)
+    found = load(str(tmp_path / "train"), "test")
+    assert found.notes == (
+        f"{tmp_path / 'train'} has one split only: what calibrates a network must not be what it is evaluated on.",
+    )

@@ -12,6 +12,7 @@ import torch
 from transpike.analysis import Report, evaluate
 from transpike.calibration import Samples, Watch, unwatched
 from transpike.capture import survey
+from transpike.choice import AUTO
 from transpike.conversion import convert
 from transpike.datasets import TEST, TRAIN, Reading, Split, Steps
 from transpike.datasets import load as load_split
@@ -25,7 +26,7 @@ from transpike.ops import RECTIFIERS, TRAITS, Input
 from transpike.parts import Finding, Op, Trait
 from transpike.passes import apply
 from transpike.preparation import Preparation, Scaling
-from transpike.recipe import STRUCTURE, Recipe
+from transpike.recipe import STRUCTURE, Recipe, find_recipe
 from transpike.recordings import play, recorded
 from transpike.report import FIGURES, save_figure, write_page
 from transpike.simulation import AUTO as AUTO_ENGINE
@@ -169,7 +170,7 @@ def convert_model(
 
     Recordings of events calibrate by their mean frames, and the network plays them.
     """
-    samples = data.in_steps(time_steps).load(TRAIN)
+    samples = data.in_steps(time_steps or window_of(recipe)).load(TRAIN)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)  # they are findings of the network, which are shown
         loaded = load_model(model, weights)
@@ -179,6 +180,11 @@ def convert_model(
         network = play(network, samples.frames, samples.step_ms)
     save(network, out)
     return network
+
+
+def window_of(recipe: Recipe | str) -> int | None:
+    """Return the steps of the window that the code of a recipe has of its own, if it has one."""
+    return None if recipe == AUTO else find_recipe(recipe).window
 
 
 def evaluate_network(

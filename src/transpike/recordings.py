@@ -12,6 +12,7 @@ from transpike.errors import ArgumentError, positive_whole
 from transpike.network import Network, Node
 from transpike.network.edit import bypass, follow, with_op
 from transpike.network.grammar import check_spiking
+from transpike.network.turns import window
 
 
 def play(network: Network, frames: int, step_ms: float | None = None) -> Network:
@@ -20,7 +21,7 @@ def play(network: Network, frames: int, step_ms: float | None = None) -> Network
     Convert with constant inputs first: the mean frame of each calibration sample. Values are numbers of spikes. The network
     answers as for the mean frame once spikes have averaged, and its first layer adds up only when a spike arrives. `step_ms`
     is the length of a frame in milliseconds. A network that plays already plays `frames` from now on. Raises ArgumentError
-    if the inputs are spikes of another code.
+    if the inputs are spikes of another code, or if the window of a code that has one holds no whole number of recordings.
 
     >>> import torch
     >>> import transpike as tp
@@ -32,6 +33,12 @@ def play(network: Network, frames: int, step_ms: float | None = None) -> Network
     """
     check_spiking(network)
     positive_whole("frames", frames)
+    own = window(network)
+    if own is not None and own % frames:
+        raise ArgumentError(
+            f"The code of this network has a window of {own} steps, into which {frames} frames do not fit a whole number of "
+            f"times: cut recordings into {own} frames."
+        )
     code = Recorded(frames, step_ms)
     network = unplayed(network)
     for name, op in network.inputs.items():
