@@ -224,9 +224,11 @@ def evaluate_network(
     return report
 
 
-def playing(network: Network, data: DataChoice, purpose: str, time_steps: int | None) -> tuple[Network, Split]:
+def playing(
+    network: Network, data: DataChoice, purpose: str, time_steps: int | None, preparation: Preparation | None = None
+) -> tuple[Network, Split]:
     """Return a network that plays what the data are, recordings or not, and the samples; raises ArgumentError if it cannot."""
-    samples = data.as_played(network, time_steps).load(purpose)
+    samples = data.as_played(network, time_steps).load(purpose, preparation)
     if samples.frames is not None:
         return play(network, samples.frames, samples.step_ms), samples
     if recorded(network) is not None:

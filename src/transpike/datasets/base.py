@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from transpike.data import Batch
-from transpike.errors import ArgumentError, DataError
+from transpike.errors import ArgumentError, DataError, positive_whole
 from transpike.preparation import Preparation
 
 ALL = "all"  # the split of a source that has no splits
@@ -30,8 +30,8 @@ class Steps:
     def __post_init__(self) -> None:
         if self.step_ms is not None and not 0 < self.step_ms < float("inf"):
             raise ArgumentError(f"--step-ms must be positive, not {self.step_ms}.")
-        if self.time_steps is not None and self.time_steps < 1:
-            raise ArgumentError(f"--time-steps must be at least 1, not {self.time_steps}.")
+        if self.time_steps is not None:
+            positive_whole("time_steps", self.time_steps)
 
 
 @dataclass(frozen=True, kw_only=True)

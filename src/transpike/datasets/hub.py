@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -24,7 +24,8 @@ SAVED, SAVED_SPLIT = "dataset_dict.json", "state.json"
 LABELS = ("label", "labels", "fine_label", "intent", "coarse_label")
 TEXTS = ("text", "sentence", "content", "review", "comment")
 PAIRS = (("sentence1", "sentence2"), ("premise", "hypothesis"), ("question", "sentence"), ("question1", "question2"))
-MOST = 2  # texts that a model takes at once
+MARKS = 2  # lines of three dashes, around the data in a description
+Make = Callable[[Mapping[str, Any], int], tuple[Tensor, ...]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +63,9 @@ class Hub:
         columns = Columns.of(table.features, self.name)
         own = tuple(getattr(table.features[columns.label], "names", ())) if columns.label else ()
         names = in_order(own, reading.preparation.labels, self.name)
-        make = maker(columns, table, reading, self)
+        tokens = texts.words(reading.preparation, self.name) if columns.kind == "text" else None
+        notes = () if tokens is None else texts.without_segments(tokens, len(columns.inputs), self.name)
+        make = maker(columns, table, reading, self) if tokens is None else words_of(columns, tokens)
         length = reading.count(len(table))
 
         def samples() -> Iterator[tuple[tuple[Tensor, ...], int | None]]:
@@ -78,7 +81,7 @@ class Hub:
         def read() -> Iterator[Batch]:
             return batched(samples())
 
-        return Split(self.form, self.name, split, length, read, names.classes, names.notes)
+        return Split(self.form, self.name, split, length, read, names.classes, (*names.notes, *notes))
 
 
 def is_theirs(path: Path) -> bool:
@@ -141,7 +144,7 @@ def check_card(path: Path) -> None:
         return
     parts = card.read_text(errors="replace").split("---")
     try:
-        front = yaml.safe_load(parts[1]) if len(parts) > MOST and not parts[0].strip() else None
+        front = yaml.safe_load(parts[1]) if len(parts) > MARKS and not parts[0].strip() else None
     except yaml.YAMLError as error:
         raise DataError(f"{card} is damaged: {images.first_line(error)}.") from None
     for text in named_in(front.get("configs") if isinstance(front, dict) else None):
@@ -217,12 +220,14 @@ def text_columns(there: list[str], source: str) -> tuple[str, ...]:
     return (known or there[0],)
 
 
-def maker(columns: Columns, table: Any, reading: Reading, source: Hub) -> Any:
-    """Return what makes a row of a table into the inputs of a model."""
+def words_of(columns: Columns, tokens: texts.Words) -> Make:
+    """Return what makes a row of texts into the inputs of a model."""
+    return lambda values, _: tokens(*(str(values[name]) for name in columns.inputs))
+
+
+def maker(columns: Columns, table: Any, reading: Reading, source: Hub) -> Make:
+    """Return what makes a row of pictures, sounds or numbers into the inputs of a model."""
     preparation, (column, *_) = reading.preparation, columns.inputs
-    if columns.kind == "text":
-        tokens = texts.words(preparation, source.name)
-        return lambda values, _: tokens(*(str(values[name]) for name in columns.inputs))
     if columns.kind == "image":
         step = max(1, len(table) // images.LOOKED_AT)
         some = [content(table[row][column], source, row) for row in range(0, len(table), step)]

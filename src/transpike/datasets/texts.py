@@ -15,12 +15,13 @@ from transpike.preparation import Preparation
 SUFFIXES = (".txt",)
 LONGEST = 512  # tokens, where neither the model nor its tokenizer says how many it takes
 BYTES = 1 << 24  # of one text
+INPUTS = ("input_ids", "attention_mask")
 SEGMENTS = "token_type_ids"
 
 
 @dataclass(frozen=True)
 class Words:
-    """Makes texts into tokens and a mask, each [length], and into segments [length] where texts come in pairs."""
+    """Makes texts, or pairs of them, into tokens and a mask, each [length], cut or padded at the end."""
 
     tokenizer: Any
     length: int
@@ -28,8 +29,7 @@ class Words:
     def __call__(self, *texts: str) -> tuple[Tensor, ...]:
         """Return the inputs that are a text, or a pair of texts."""
         found = self.tokenizer(*texts, padding="max_length", truncation=True, max_length=self.length, return_tensors="pt")
-        segments = [SEGMENTS] if len(texts) > 1 and SEGMENTS in found else []
-        return tuple(found[name][0] for name in ("input_ids", "attention_mask", *segments))
+        return tuple(found[name][0] for name in INPUTS)
 
 
 def words(preparation: Preparation, source: str) -> Words:
@@ -47,6 +47,15 @@ def words(preparation: Preparation, source: str) -> Words:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return Words(tokenizer, preparation.length or min(int(tokenizer.model_max_length), LONGEST))
+
+
+def without_segments(tokens: Words, texts: int, source: str) -> tuple[str, ...]:
+    """Say so where a tokenizer would tell the two texts of a pair apart, which inputs of tokens and a mask do not."""
+    if texts < 2 or SEGMENTS not in tokens.tokenizer.model_input_names:  # noqa: PLR2004 - a pair
+        return ()
+    return (
+        f"The model tells the two texts of {source} apart by segments ({SEGMENTS}), which are left out: accuracy may suffer.",
+    )
 
 
 def text_in(path: Path) -> str:
