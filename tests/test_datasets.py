@@ -402,7 +402,6 @@ def test_recordings_from_the_camera_to_the_report(tmp_path, monkeypatch):
     assert (report["time_steps"], report["samples"], report["input"]) == (5, 8, "recorded spikes, 5 frames of 2 ms")
     call("evaluate", "net", "--data", "camera", "--size", "4,5", "--step-ms", 1, "--time-steps", 10, "--out", "fine")
     assert json.loads((tmp_path / "fine" / "report.json").read_text())["input"] == "recorded spikes, 10 frames of 1 ms"
-    call("report", "fine")
     npz = tmp_path / "still.npz"
     np.savez(npz, images=np.zeros((4, 2, 4, 5), np.float32), labels=np.zeros(4, int))
     assert "The network plays recordings of events, but still.npz holds arrays" in call(

@@ -17,7 +17,7 @@ from transpike.recordings import as_constant, recorded, unplayed
 from transpike.simulation import Record
 
 FRAMES = 5
-RECIPES = ("rate", "rueckauer", "ternary", "graded", "burst", "lif", "differential")
+RECIPES = ("rate", "ternary", "graded", "burst", "lif", "differential")
 FULL = tp.recipes["rate"].with_percentile(100)
 
 

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from transpike.datasets.base import Reading, Steps
 from transpike.datasets.events.aedat import from_aedat
+from transpike.datasets.events.binning import Events, frames
 from transpike.datasets.events.columns import from_bin, from_npy, from_npz
-from transpike.datasets.events.frames import Events, frames
 from transpike.errors import ArgumentError, DataError
 
 READERS: dict[str, Callable[[Path], Events]] = {

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from transpike.datasets.events.frames import Events
+from transpike.datasets.events.binning import Events
 from transpike.errors import DataError, require
 
 SENSORS = {"dvs128": (128, 128), "davis128": (128, 128), "davis240": (180, 240), "davis346": (260, 346), "davis640": (480, 640)}

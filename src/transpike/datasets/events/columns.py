@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from transpike.datasets.arrays import mapped, members
-from transpike.datasets.events.frames import Events
+from transpike.datasets.events.binning import Events
 from transpike.errors import DataError
 
 COLUMNS = ("x", "y", "t", "p")
