@@ -22,6 +22,7 @@ from torch import Tensor, nn
 
 import transpike as tp
 from tables import OUT, keep, show
+from transpike.datasets import Reading, load
 from transpike.neurons import EulerLeaky, LeakyCell, LeakyIntegrateAndFire, PreciseLeaky
 from transpike.neurons.models import MODELS, Step, fitted_order, orders, step_errors
 from transpike.passes import InsertNeurons, InvertRateCurve
@@ -29,7 +30,6 @@ from transpike.report import save_figure
 from transpike.report.curves import log_axis
 from transpike.report.style import BLUE, GREEN, HEIGHT, VERMILION, new_figure, styled
 from transpike.report.wording import plain
-from transpike.sources import load_data
 
 DURATION = 0.4  # seconds
 IMAGES = 100
@@ -49,7 +49,7 @@ def trained() -> nn.Module:
     """Return a small network that knows the digits."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10)).double()
-    data = load_data("digits", "train")
+    data = load("digits").whole()
     images, labels = data.inputs[0].double(), data.labels
     optimiser = torch.optim.Adam(model.parameters(), 3e-3)
     for _ in range(60):
@@ -72,7 +72,7 @@ def answers(model: nn.Module, calibration: Tensor, images: Tensor, kind: type, s
 def network_rows() -> tuple[list[dict], dict]:
     """Return the error of the network's answer for each kind of neuron and each step, and what is right without."""
     model = trained()
-    calibration, data = load_data("digits", "train").inputs[0].double()[:500], load_data("digits", "test", IMAGES)
+    calibration, data = load("digits").whole().inputs[0].double()[:500], load("digits", "test", Reading(samples=IMAGES)).whole()
     images, labels = data.inputs[0].double(), data.labels
     with torch.inference_mode():
         ann = model(images)

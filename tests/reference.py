@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from literal_neurons import LITERAL, LiteralFirstSpike
-from transpike.codings import BiasOnce, DifferenceInput, Regular
+from transpike.codings import BiasOnce, DifferenceInput, Recorded, Regular
 from transpike.neurons import (
     AccumulatedMaxPool,
     Announcement,
@@ -427,7 +427,14 @@ def pulse(op, memory, x):
     return memory["sum"]
 
 
+def recorded(op, memory, x):
+    """Send the next frame [...] of a recording x [frames, ...], and begin anew after the last."""
+    memory["step"] = memory.get("step", -1) + 1
+    return x[memory["step"] % len(x)]
+
+
 RULES = {
+    Recorded: recorded,
     Pulse: pulse,
     Regular: regular,
     FirstToMargin: first_to_margin,

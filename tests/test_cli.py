@@ -252,7 +252,7 @@ def test_sizes_of_populations_are_compared(folder):
         (("convert", "models.py:small", "--data", "digits", "--out", "net", "--recipe", "rat"), "Did you mean 'rate'?"),
         (("convert", "models.py:small", "--data", "digits", "--out", "net", "--percentile", "0"), "percent must be"),
         (("convert", "models.py:small", "--data", "absent.npz", "--out", "net"), "Cannot read the data file"),
-        (("convert", "models.py:small", "--data", "data.csv", "--out", "net"), "must be 'digits' or an .npz"),
+        (("convert", "models.py:small", "--data", "data.csv", "--out", "net"), "must be digits (bundled), .npz or .npy arrays"),
         (("convert", "models.py:small", "--data", "digits", "--out", "models.py"), "in the way"),
         (("evaluate", "absent", "--data", "digits"), "holds no network"),
         (("report", "absent"), "Cannot read the report"),

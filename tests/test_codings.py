@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import transpike as tp
 from helpers import converted
-from transpike.codings import CODINGS, RATE_CODES, BiasOnce, DifferenceInput, Poisson, Regular
+from transpike.codings import CODINGS, RATE_CODES, BiasOnce, DifferenceInput, Poisson, Recorded, Regular
 from transpike.errors import ArgumentError
 from transpike.network import forward
 from transpike.ops import TRAITS, Identity
@@ -109,9 +109,9 @@ def test_poisson_input_approaches_the_model():
 
 
 def test_codes_of_inputs_are_the_identity_in_the_limit():
-    assert set(CODINGS) == {*RATE_CODES, DifferenceInput, BiasOnce}
+    assert set(CODINGS) == {*RATE_CODES, Recorded, DifferenceInput, BiasOnce}
     assert all(isinstance(code.analogue(), Identity) for code in (coding(), Regular(), DifferenceInput()))
-    assert type(BiasOnce(torch.ones(1)).analogue()) in TRAITS
+    assert {type(BiasOnce(torch.ones(1)).analogue()), type(Recorded().analogue())} <= TRAITS.keys()
 
 
 @given(st.lists(st.integers(-1500, 1500), min_size=1, max_size=6), st.integers(1, 60))

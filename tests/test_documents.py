@@ -40,6 +40,14 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
     assert torch.equal(names["answer"], tp.simulate(names["network"], sequences[:4]).outputs[-1])
 
 
+def test_the_python_of_the_page_on_data_runs():
+    names = {}
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "data.md").read_text(), re.DOTALL)
+    exec(code, names)
+    assert names["run"].outputs.shape == (20, 64, 3)
+    assert names["report"].input == "recorded spikes, 20 frames of 5 ms"
+
+
 def test_the_commands_of_the_readme_exist():
     commands = set(re.findall(r"^transpike +(\w+)", (ROOT / "README.md").read_text(), re.MULTILINE))
     known = {command.callback.__name__ for command in app.registered_commands} | {group.name for group in app.registered_groups}

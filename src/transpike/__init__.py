@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from transpike import codings as codings
+from transpike import datasets as datasets
 from transpike import export as export
 from transpike import training as training
 from transpike.analysis import Diagnosis as Diagnosis
@@ -23,6 +24,7 @@ from transpike.prediction import Prediction as Prediction
 from transpike.prediction import predict as predict
 from transpike.recipe import RECIPES as recipes  # noqa: F401, N811 - the public table reads as a menu
 from transpike.recipe import Recipe as Recipe
+from transpike.recordings import play as play
 from transpike.selection import Limits as Limits
 from transpike.selection import Selection as Selection
 from transpike.selection import percentile_by_noise as percentile_by_noise

@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from transpike.calibration import Samples, Watch, unwatched
 from transpike.capture import capture, check_model, count_inputs
 from transpike.choice import AUTO, automatic
-from transpike.data import Batch, batches, checked
+from transpike.data import Batch, batches, checked, known_length
 from transpike.errors import ArgumentError, DataError, TranspikeWarning, positive_whole
 from transpike.network import Network
 from transpike.network.grammar import check_spiking, trait
@@ -35,8 +35,7 @@ class CalibrationSamples:
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches."""
-        known = isinstance(self.samples, Tensor | Batch)
-        advance = self.watch("Reading calibration samples", len(self.samples) if known else None)
+        advance = self.watch("Reading calibration samples", known_length(self.samples))
         for batch in self.checked():
             yield batch
             advance(len(batch))

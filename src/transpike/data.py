@@ -88,6 +88,14 @@ def batches(samples: Any, inputs: int = 1, what: str = "samples") -> Iterator[Ba
         raise DataError(f"{what.capitalize()} must be tensors or batches of tensors, not {type(samples).__name__}.")
 
 
+def known_length(samples: Any) -> int | None:
+    """Return how many samples there are, if that is known before they are read; a loader knows batches only."""
+    if isinstance(samples, Tensor | Batch):
+        return len(samples)
+    length = getattr(samples, "length", None)  # of a split that is read from disk
+    return length if isinstance(length, int) else None
+
+
 def whole(batch: Batch) -> Iterator[Batch]:
     """Cut one data set that is wholly in memory into batches."""
     for start in range(0, len(batch), WHOLE_BATCH):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from transpike.data import Batch
+from transpike.datasets import TEST
 from transpike.errors import choose
 from transpike.export import PROFILES, Written, load_nir, nir
 from transpike.jobs import DataChoice
@@ -23,7 +24,7 @@ def export_nir(
 ) -> Written:
     """Write a saved network as a NIR file with a stimulus made of test samples, and check it; see `transpike.export.nir`."""
     chosen = PROFILES[choose("profile", profile, PROFILES)](currents=currents)
-    samples = None if data is None else Batch(data.load("test").inputs)
+    samples = None if data is None else Batch(data.load(TEST).whole().inputs)
     return nir(load(network), path, samples, profile=chosen, time_steps=time_steps)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,10 @@ import torch
 from transpike.analysis import Report, evaluate
 from transpike.calibration import Samples, Watch, unwatched
 from transpike.capture import survey
+from transpike.choice import AUTO
 from transpike.conversion import convert
-from transpike.data import Batch
+from transpike.datasets import TEST, TRAIN, Reading, Split, Steps
+from transpike.datasets import load as load_split
 from transpike.demo import EPOCHS, train
 from transpike.errors import ArgumentError, ConversionError, TranspikeWarning
 from transpike.network import Network
@@ -20,13 +23,14 @@ from transpike.network.archive import load, save
 from transpike.network.grammar import trait
 from transpike.network.turns import steps_for
 from transpike.ops import RECTIFIERS, TRAITS, Input
-from transpike.parts import Op, Trait
+from transpike.parts import Finding, Op, Trait
 from transpike.passes import apply
-from transpike.recipe import STRUCTURE, Recipe
+from transpike.preparation import Preparation, Scaling
+from transpike.recipe import STRUCTURE, Recipe, find_recipe
+from transpike.recordings import play, recorded
 from transpike.report import FIGURES, save_figure, write_page
 from transpike.simulation import AUTO as AUTO_ENGINE
-from transpike.preparation import Scaling
-from transpike.sources import load_data, load_model
+from transpike.sources import load_model
 
 NETWORK, REPORT, PAGE = "network", "report.json", "report.html"
 TRACE_BATCH = 4
@@ -35,16 +39,44 @@ STEPS = 64  # to simulate where neither the user nor the code says how many
 
 @dataclass(frozen=True, kw_only=True)
 class DataChoice:
-    """Which samples to use, and how they are scaled."""
+    """Which samples to use, and how they are prepared; what is given here wins over what the files of a model say.
+
+    `size` is height and width, of images or of the sensor that recorded events; `step_ms` and `time_steps` cut recordings.
+    """
 
     data: str
     samples: int | None = None
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    size: tuple[int, int] | None = None
+    step_ms: float | None = None
+    time_steps: int | None = None
 
-    def load(self, split: str) -> Batch:
-        """Return the samples as a batch."""
-        return load_data(self.data, split, self.samples, Scaling(self.mean, self.std))
+    def load(self, split: str, preparation: Preparation | None = None) -> Split:
+        """Return the samples of a split, "train" or "test" by its purpose, prepared for a model."""
+        known = preparation or Preparation()
+        scaling = Scaling(self.mean or known.scaling.mean, self.std or known.scaling.std)
+        given = dataclasses.replace(known, scaling=scaling, size=self.size or known.size)
+        reading = Reading(
+            preparation=given, samples=self.samples, steps=Steps(step_ms=self.step_ms, time_steps=self.time_steps)
+        )
+        return load_split(self.data, split, reading)
+
+    def in_steps(self, time_steps: int | None) -> DataChoice:
+        """Return the same samples, with recordings cut into so many steps unless their number is known."""
+        return self if self.time_steps is not None else dataclasses.replace(self, time_steps=time_steps)
+
+    def as_played(self, network: Network, time_steps: int | None) -> DataChoice:
+        """Return the same samples, with recordings cut as `network` plays them, unless the length of a step is given anew."""
+        code = recorded(network)
+        if code is None or self.step_ms is not None:
+            return self.in_steps(time_steps)
+        return dataclasses.replace(self, step_ms=code.step_ms, time_steps=code.frames)
+
+
+def notes_of(samples: Split) -> tuple[Finding, ...]:
+    """Return what is to say about the choice of samples, as findings."""
+    return tuple(Finding("samples", note, "Name another split as in data@split.") for note in samples.notes)
 
 
 @dataclass(frozen=True)
@@ -105,7 +137,7 @@ def inspect(model: str, weights: str | None, data: DataChoice | None, shape: tup
     if data is None:
         inputs: tuple[torch.Tensor, ...] = (torch.rand(TRACE_BATCH, *(shape or ())),)
     else:
-        inputs = data.load("train").inputs
+        inputs = data.load(TRAIN).means().first().inputs
     network, refusals = survey(loaded, inputs)
     if not refusals:
         refusals = structural_refusals(network)
@@ -134,14 +166,25 @@ def convert_model(
     exact: bool = False,
     watch: Watch = unwatched,
 ) -> Network:
-    """Convert a model, calibrated on `data`, and save the network in the folder `out`; see `transpike.convert`."""
-    samples = data.load("train")
+    """Convert a model, calibrated on `data`, and save the network in the folder `out`; see `transpike.convert`.
+
+    Recordings of events calibrate by their mean frames, and the network plays them.
+    """
+    samples = data.in_steps(time_steps or window_of(recipe)).load(TRAIN)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)  # they are findings of the network, which are shown
         loaded = load_model(model, weights)
-        network = convert(loaded, samples, recipe, time_steps=time_steps, graded=graded, exact=exact, watch=watch)
+        network = convert(loaded, samples.means(), recipe, time_steps=time_steps, graded=graded, exact=exact, watch=watch)
+    network = dataclasses.replace(network, findings=(*network.findings, *notes_of(samples)))
+    if samples.frames is not None:
+        network = play(network, samples.frames, samples.step_ms)
     save(network, out)
     return network
+
+
+def window_of(recipe: Recipe | str) -> int | None:
+    """Return the steps of the window that the code of a recipe has of its own, if it has one."""
+    return None if recipe == AUTO else find_recipe(recipe).window
 
 
 def evaluate_network(
@@ -160,9 +203,8 @@ def evaluate_network(
     watch: Watch = unwatched,
 ) -> Report:
     """Evaluate a saved network and write `report.json` into the folder `out`; `time_steps` None takes its window, or 64."""
-    loaded = load(network)
+    loaded, samples = playing(load(network), data, TEST, time_steps)
     steps = steps_for(loaded, time_steps, STEPS)
-    samples = data.load("test")
     report = evaluate(
         load_model(model, weights) if model else None,
         loaded,
@@ -177,8 +219,21 @@ def evaluate_network(
         engine=engine,
         progress=watch(f"Simulating {steps} steps", len(samples)),
     )
+    report = dataclasses.replace(report, findings=(*report.findings, *notes_of(samples)))
     report.save(Path(out) / REPORT)
     return report
+
+
+def playing(
+    network: Network, data: DataChoice, purpose: str, time_steps: int | None, preparation: Preparation | None = None
+) -> tuple[Network, Split]:
+    """Return a network that plays what the data are, recordings or not, and the samples; raises ArgumentError if it cannot."""
+    samples = data.as_played(network, time_steps).load(purpose, preparation)
+    if samples.frames is not None:
+        return play(network, samples.frames, samples.step_ms), samples
+    if recorded(network) is not None:
+        raise ArgumentError(f"The network plays recordings of events, but {data.data} holds {samples.form}.")
+    return network, samples
 
 
 def write_report(source: str | Path, page: str | Path | None = None, figures: str | Path | None = None) -> list[Path]:
@@ -201,7 +256,7 @@ def write_report(source: str | Path, page: str | Path | None = None, figures: st
 def demo(out: str | Path, time_steps: int = 64, watch: Watch = unwatched) -> Report:
     """Train a small CNN on the bundled digits, convert it, evaluate it, and write network, report and page into `out`."""
     folder = Path(out)
-    data, test = load_data("digits", "train"), load_data("digits", "test")
+    data, test = (load_split("digits", purpose).whole() for purpose in (TRAIN, TEST))
     model = train(data, watch("Training a CNN on 1,437 digits", EPOCHS))
     network = convert(model, data)
     save(network, folder / NETWORK)

@@ -11,13 +11,15 @@ from pathlib import Path
 from transpike.analysis import Draws, draw_populations
 from transpike.calibration import Watch, unwatched
 from transpike.conversion import convert
+from transpike.datasets import TEST, TRAIN
 from transpike.errors import TranspikeWarning
 from transpike.exits import early_exit
 from transpike.files import write_text
-from transpike.jobs import NETWORK, DataChoice
+from transpike.jobs import NETWORK, DataChoice, playing
 from transpike.network import Network
 from transpike.network.archive import load, save
 from transpike.prediction import Prediction, predict
+from transpike.recordings import play
 from transpike.report import predicted_over_time, save_figure, search_front
 from transpike.selection import Limits, NoiseChoice, Selection, percentile_by_noise, search
 from transpike.selection.noise import PERCENTILES
@@ -38,9 +40,9 @@ def predict_network(
     watch: Watch = unwatched,
 ) -> Prediction:
     """Predict how a saved network will answer, and write `prediction.json` and its picture into the folder `out`."""
-    samples = data.load("test")
+    loaded, samples = playing(load(network), data, TEST, time_steps)
     prediction = predict(
-        load(network),
+        loaded,
         samples,
         time_steps,
         load_model(model, weights) if model else None,
@@ -67,9 +69,8 @@ def draw_sizes(
     rows = watch("Drawing populations", 0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)
-        return draw_populations(
-            load_model(model, weights), data.load("train"), data.load("test"), recipe, sizes=sizes, draws=draws, progress=rows
-        )
+        train, test = (data.load(purpose).means() for purpose in (TRAIN, TEST))
+        return draw_populations(load_model(model, weights), train, test, recipe, sizes=sizes, draws=draws, progress=rows)
 
 
 def hasten_network(
@@ -83,7 +84,7 @@ def hasten_network(
     watch: Watch = unwatched,
 ) -> Network:
     """Let the samples of a saved network exit early, calibrated on `data`, and save it in the folder `out`."""
-    loaded, samples = load(network), data.load("train")
+    loaded, samples = playing(load(network), data, TRAIN, time_steps)
     advance = watch(f"Simulating {time_steps} steps", len(samples))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)  # they are findings of the network, which are shown
@@ -106,7 +107,8 @@ def search_recipe(
     watch: Watch = unwatched,
 ) -> Selection:
     """Search a recipe within limits; write `search.json`, its picture and the best network into the folder `out`."""
-    loaded, samples, folder = load_model(model, weights), data.load("train"), Path(out)
+    loaded, given, folder = load_model(model, weights), data.in_steps(limits.time_steps).load(TRAIN), Path(out)
+    samples = given.means()
     advance = watch("Searching", trials)
     found = search(
         loaded, samples, limits, recipes=recipes, trials=trials, seed=seed, folder=folder, resume=resume, progress=advance
@@ -118,6 +120,7 @@ def search_recipe(
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", TranspikeWarning)  # they are findings of the network, which is saved
             best = convert(loaded, samples, found.best.chosen_recipe(), time_steps=found.best.time_steps)
+        best = best if given.frames is None else play(best, given.frames, given.step_ms)
         save(best, folder / NETWORK)
     return found
 
@@ -134,7 +137,7 @@ def search_percentile(
     watch: Watch = unwatched,
 ) -> NoiseChoice:
     """Choose the percentile on noise; write `noise.json` into the folder `out`."""
-    loaded, samples = load_model(model, weights), data.load("train")
+    loaded, samples = load_model(model, weights), data.in_steps(time_steps).load(TRAIN).means()
     advance = watch("Percentiles on noise", len(PERCENTILES))
     choice = percentile_by_noise(loaded, samples, time_steps, recipe, seed=seed, progress=advance)
     write_text(Path(out) / NOISE, json.dumps(noise_values(choice, time_steps), indent=1))

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
+from transpike import datasets
 from transpike.conversion import convert
 from transpike.data import Batch
 from transpike.demo import DigitNet
@@ -19,8 +20,6 @@ from transpike.network import Network, forward
 from transpike.network.turns import steps_for
 from transpike.simulation.engines import ENGINES, Engine, Task, engine_for
 from transpike.simulation.engines.event import builds, kernels_of
-from transpike.preparation import Scaling
-from transpike.sources import load_data
 
 STEPS = 32  # to simulate where neither the user nor the code says how many
 
@@ -82,7 +81,7 @@ class Comparison:
 
 def demo_case() -> tuple[Network, Tensor]:
     """Return the demo's network, untrained, in exact arithmetic, and digits for it."""
-    digits = load_data("digits", "train", None, Scaling((), ())).inputs[0]
+    digits = datasets.load("digits").whole().inputs[0]
     with torch.random.fork_rng(), warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)
         torch.manual_seed(0)

@@ -36,7 +36,7 @@ def evenly(neuron: Neuron, current: Tensor, time_steps: int) -> Tensor:
 def encoded(encoder: Stateful, x: Tensor, time_steps: int, first_sample: int) -> Tensor:
     """Return what an encoder sends on average for `x` [batch, ...]; encoders are repeatable, so it is what it sent."""
     state = encoder.start(x, first_sample)
-    total = torch.zeros_like(x)
+    total = torch.zeros_like(encoder.analogue()(x))
     for _ in range(time_steps):
         total += encoder.step(state, x)
     return total / time_steps

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transpike.data import check_labels
 from transpike.errors import DataError
 from transpike.network import Network, forward
+from transpike.recordings import as_constant
 from transpike.simulation import Block
 
 
@@ -39,6 +40,6 @@ class Reference:
         """Return the first output of the ANN."""
         if self.model is None:
             return next(iter(forward(self.network.analogue(), inputs).values()))
-        leaves, _ = torch.utils._pytree.tree_flatten(self.model(*inputs))  # noqa: SLF001 - the order of capture
+        leaves, _ = torch.utils._pytree.tree_flatten(self.model(*as_constant(self.network, inputs)))  # noqa: SLF001 - the order of capture
         answer: Tensor = next(leaf for leaf in leaves if isinstance(leaf, Tensor))
         return answer

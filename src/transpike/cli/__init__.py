@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from transpike import __version__, jobs
-from transpike.cli import encodings, exchange, planning, racing, show, silicon, trying
+from transpike.cli import encodings, exchange, finding, planning, racing, show, silicon, trying
 from transpike.cli.arguments import (
     SETTINGS,
     Data,
@@ -18,6 +18,8 @@ from transpike.cli.arguments import (
     Numbers,
     Samples,
     Seed,
+    Size,
+    StepMs,
     Weights,
     choice,
     numbers,
@@ -76,11 +78,14 @@ def inspect(
     weights: Weights = None,
     data: Annotated[str | None, typer.Option(help="Samples to trace the model with, as in convert.")] = None,
     shape: Annotated[str | None, typer.Option(help="Shape of one sample instead of data: 3,32,32")] = None,
+    size: Size = None,
+    step_ms: StepMs = None,
     as_json: Json = False,
 ) -> None:
     """Show what of a model converts, and why not."""
     sizes = tuple(int(size) for size in numbers(shape, "--shape"))
-    result = jobs.inspect(model, weights, jobs.DataChoice(data=data) if data else None, sizes)
+    given = choice(data, None, None, None, size, step_ms) if data else None
+    result = jobs.inspect(model, weights, given, sizes)
     show.as_json({**asdict(result), "converts": result.converts}) if as_json else show.inspection(result)
     if not result.converts:
         raise typer.Exit(1)
@@ -117,10 +122,12 @@ def convert(
     samples: Samples = None,
     mean: Numbers = None,
     std: Numbers = None,
+    size: Size = None,
+    step_ms: StepMs = None,
     as_json: Json = False,
 ) -> None:
     """Convert a trained model into a spiking network, calibrated on samples of its training data."""
-    size, others = populations(population or [])
+    neurons, others = populations(population or [])
     chosen = RecipeChoice(
         name=recipe,
         percentile=percentile,
@@ -131,7 +138,7 @@ def convert(
         softmax=softmax,
         max_pool=max_pool,
         window=window,
-        population=size,
+        population=neurons,
         populations=others,
         relays=relays,
         products=products,
@@ -139,7 +146,7 @@ def convert(
         potential_bits=potential_bits,
     ).recipe()
     with show.watching(quiet=as_json) as watch:
-        given = choice(data, samples, mean, std)
+        given = choice(data, samples, mean, std, size, step_ms)
         network = jobs.convert_model(
             model, weights, given, chosen, out, time_steps=time_steps, graded=graded, exact=exact, watch=watch
         )
@@ -167,6 +174,8 @@ def evaluate(
     samples: Samples = None,
     mean: Numbers = None,
     std: Numbers = None,
+    size: Size = None,
+    step_ms: StepMs = None,
     as_json: Json = False,
 ) -> None:
     """Run a spiking network on labelled data and report accuracy over time, spikes, operations and energy."""
@@ -174,7 +183,7 @@ def evaluate(
     with show.watching(quiet=as_json) as watch:
         report = jobs.evaluate_network(
             network,
-            choice(data, samples, mean, std),
+            choice(data, samples, mean, std, size, step_ms),
             time_steps,
             folder,
             model=model,
@@ -210,6 +219,7 @@ def report(
         show.out.print(f"Written: {show.escaped(str(path))}")
 
 
+app.command()(finding.data)
 app.command()(planning.predict)
 app.command()(planning.populations)
 app.command()(planning.search)

@@ -55,9 +55,17 @@ def sentence(command: Callable[..., None]) -> Callable[..., None]:
 
 Model = Annotated[str, typer.Argument(help="package.module:factory or path/to/file.py:factory")]
 Weights = Annotated[str | None, typer.Option(help="State dict: .safetensors or a PyTorch file.")]
-Data = Annotated[str, typer.Option(help="'digits' (bundled) or an .npz with images or inputs, and labels.")]
+Data = Annotated[
+    str,
+    typer.Option(
+        help="Arrays (.npz, .npy), idx files, a folder of classes, event recordings, hf:owner/name, or 'digits'; data@split "
+        "names a split. See docs/data.md."
+    ),
+]
 Samples = Annotated[int | None, typer.Option(min=1, help="Use the first so many samples.")]
 Numbers = Annotated[str | None, typer.Option(help="Per channel, as in training: 0.485,0.456,0.406")]
+Size = Annotated[str | None, typer.Option(help="Height and width of images, or of the sensor of events: 224,224")]
+StepMs = Annotated[float | None, typer.Option("--step-ms", help="Milliseconds of a time step of event recordings.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 RASTER_HELP = "Layer whose spikes to draw, or layer:3,17 for neurons of it; may be repeated."
 Seed = Annotated[int, typer.Option(help="Seed of random input spikes.")]
@@ -82,6 +90,30 @@ def populations(texts: list[str]) -> tuple[int | None, tuple[tuple[str, int], ..
     return sizes.pop("", None), tuple(sizes.items())
 
 
-def choice(data: str, samples: int | None, mean: str | None, std: str | None) -> jobs.DataChoice:
+def choice(
+    data: str,
+    samples: int | None,
+    mean: str | None,
+    std: str | None,
+    size: str | None = None,
+    step_ms: float | None = None,
+) -> jobs.DataChoice:
     """Return the choice of data that options describe."""
-    return jobs.DataChoice(data=data, samples=samples, mean=numbers(mean, "--mean"), std=numbers(std, "--std"))
+    return jobs.DataChoice(
+        data=data,
+        samples=samples,
+        mean=numbers(mean, "--mean"),
+        std=numbers(std, "--std"),
+        size=sides(size),
+        step_ms=step_ms,
+    )
+
+
+def sides(text: str | None) -> tuple[int, int] | None:
+    """Read a height and a width."""
+    if text is None:
+        return None
+    parts = [int(part) for part in text.split(",") if part.strip().isdecimal()]
+    if len(parts) != text.count(",") + 1 or len(parts) != 2 or min(parts) < 1:  # noqa: PLR2004 - height and width
+        raise ArgumentError(f"--size is height and width, such as 224,224, not {text!r}.")
+    return parts[0], parts[1]

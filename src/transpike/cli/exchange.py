@@ -9,7 +9,7 @@ import typer
 
 from transpike import exchange
 from transpike.cli import show
-from transpike.cli.arguments import Json, Numbers, Samples, choice, sentence
+from transpike.cli.arguments import Json, Numbers, Samples, Size, choice, sentence
 from transpike.export import PROFILES
 
 export = typer.Typer(help="Write a network for other programs.", no_args_is_help=True)
@@ -40,10 +40,11 @@ def export_nir(
     samples: Samples = 4,
     mean: Numbers = None,
     std: Numbers = None,
+    size: Size = None,
     as_json: Json = False,
 ) -> None:
     """Write a spiking network as a NIR file, with a stimulus and the spikes it must give, and check it at once."""
-    given = choice(data, samples, mean, std) if data else None
+    given = choice(data, samples, mean, std, size) if data else None
     written = exchange.export_nir(network, output, given, profile=profile, currents=currents, time_steps=time_steps)
     if as_json:
         plain = dataclasses.asdict(written)

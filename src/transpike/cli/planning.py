@@ -10,7 +10,7 @@ import typer
 
 from transpike import plans
 from transpike.cli import outcomes, show
-from transpike.cli.arguments import Data, Json, Model, Numbers, Samples, Weights, choice, numbers, sentence
+from transpike.cli.arguments import Data, Json, Model, Numbers, Samples, Size, Weights, choice, numbers, sentence
 from transpike.errors import ArgumentError
 from transpike.jobs import DataChoice
 from transpike.recipe import RECIPES
@@ -32,6 +32,7 @@ def predict(
     samples: Samples = None,
     mean: Numbers = None,
     std: Numbers = None,
+    size: Size = None,
     as_json: Json = False,
 ) -> None:
     """Estimate accuracy at each number of time steps before simulating, from a few passes over the data."""
@@ -39,7 +40,7 @@ def predict(
     with show.watching(quiet=as_json) as watch:
         result = plans.predict_network(
             network,
-            choice(data, samples, mean, std),
+            choice(data, samples, mean, std, size),
             time_steps,
             folder,
             simulated=simulate,
@@ -65,12 +66,13 @@ def populations(
     samples: Samples = None,
     mean: Numbers = None,
     std: Numbers = None,
+    size: Size = None,
     as_json: Json = False,
 ) -> None:
     """Show how large populations have to be: accuracy for each gate and state alone, and all at once, over draws."""
     wanted = tuple(int(size) for size in numbers(sizes, "--sizes"))
     with show.watching(quiet=as_json) as watch:
-        result = plans.draw_sizes(model, weights, choice(data, samples, mean, std), recipe, wanted, draws, watch=watch)
+        result = plans.draw_sizes(model, weights, choice(data, samples, mean, std, size), recipe, wanted, draws, watch=watch)
     if as_json:
         show.as_json(result.to_json())
         return
@@ -103,10 +105,11 @@ def search(
     samples: Samples = None,
     mean: Numbers = None,
     std: Numbers = None,
+    size: Size = None,
     as_json: Json = False,
 ) -> None:
     """Find the recipe nearest to the ANN within limits, judged on training samples that did not calibrate it."""
-    chosen = choice(data, samples, mean, std)
+    chosen = choice(data, samples, mean, std, size, step_ms)
     if noise:
         if resume or any(limit is not None for limit in (spikes, energy, latency_ms, max_hz, step_ms, chip, bits)):
             raise ArgumentError("--noise takes --time-steps, --seed and one --recipe; it knows no limits and no --resume.")
@@ -169,13 +172,14 @@ def hasten(
     samples: Samples = None,
     mean: Numbers = None,
     std: Numbers = None,
+    size: Size = None,
     as_json: Json = False,
 ) -> None:
     """Let each sample exit early, once its decision is safe by a calibrated margin: labels are not needed."""
     for name, value in (("--points", points), ("--confidence", confidence)):
         if not 0 < value < 100:  # noqa: PLR2004 - percent
             raise ArgumentError(f"{name} must lie between 0 and 100, not {value:g}.")
-    chosen = choice(data, samples, mean, std)
+    chosen = choice(data, samples, mean, std, size)
     with show.watching(quiet=as_json) as watch:
         limits = {"loss": points / 100, "confidence": confidence / 100}
         hastened = plans.hasten_network(network, chosen, time_steps, out, **limits, watch=watch)

@@ -7,8 +7,10 @@ from typing import Annotated
 import typer
 
 from transpike.cli import show
-from transpike.cli.arguments import Json, Numbers, choice, sentence
+from transpike.cli.arguments import Json, Numbers, Size, choice, sentence
+from transpike.datasets import TEST
 from transpike.errors import ArgumentError
+from transpike.jobs import playing
 from transpike.network.archive import load
 from transpike.speed import Comparison, compare, demo_case
 
@@ -22,6 +24,7 @@ def bench(
     repetitions: Annotated[int, typer.Option(min=1, help="How often each engine runs; medians are shown.")] = 5,
     mean: Numbers = None,
     std: Numbers = None,
+    size: Size = None,
     as_json: Json = False,
 ) -> None:
     """Measure the engines on this machine, and say which one is taken and why."""
@@ -30,7 +33,8 @@ def bench(
     if network is None or data is None:
         loaded, inputs = demo_case()
     else:
-        loaded, inputs = load(network), choice(data, batch, mean, std).load("test").inputs[0]
+        loaded, samples = playing(load(network), choice(data, batch, mean, std, size), TEST, time_steps)
+        inputs = samples.whole().inputs[0]
     result = compare(loaded, inputs[:batch], time_steps, repetitions=repetitions, name=network or "the demo's network")
     if as_json:
         show.as_json(result.to_json())

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from transpike.codings.inputs import CODINGS, RATE_CODES, BiasOnce, DifferenceInput, InputCode, Poisson, RateCode, Regular
+from transpike.codings.inputs import (
+    CODINGS,
+    RATE_CODES,
+    BiasOnce,
+    DifferenceInput,
+    InputCode,
+    Poisson,
+    RateCode,
+    Recorded,
+    Regular,
+)
 from transpike.codings.signals import (
     BSA,
     HSA,
@@ -67,6 +77,7 @@ __all__ = [
     "Properties",
     "RankOrder",
     "RateCode",
+    "Recorded",
     "Regular",
     "RegularRate",
     "SignalCode",

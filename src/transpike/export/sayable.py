@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from transpike.calibration import Samples
-from transpike.codings import BiasOnce, DifferenceInput, RateCode
+from transpike.codings import BiasOnce, DifferenceInput, RateCode, Recorded
 from transpike.errors import ArgumentError, ExportError
 from transpike.network import Network, Node, shapes
 from transpike.network.edit import bypass, pruned
@@ -43,6 +43,7 @@ REASONS: tuple[tuple[type[Op] | tuple[type[Op], ...], str], ...] = (
     (Windowed, "gives a spike a meaning by its time step in a window, and NIR has neither windows nor weights that change"),
     (Previous, "is part of a recurrent layer whose elements have a window each, and NIR has no windows"),
     ((Ternary, MultiThreshold, DifferenceNeuron), "sends negative or graded spikes, and a spike in NIR is 1"),
+    (Recorded, "plays a recording, which is the stimulus of NIR: export the network from before transpike.play"),
     ((DifferenceInput, BiasOnce), "sends changes of a value, negative or graded, and a spike in NIR is 1"),
     ((Burst, Graded, SignedGraded), "sends spikes of several sizes, and a spike in NIR is 1"),
     (FirstSpike, "fires once and its threshold changes in time, which no neuron of NIR does"),

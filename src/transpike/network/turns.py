@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from transpike.codings import Recorded
 from transpike.errors import ArgumentError, positive_whole
 from transpike.network.graph import Network
 from transpike.network.loops import elements, loops
@@ -27,7 +28,8 @@ def window(network: Network) -> int | None:
 def steps_for(network: Network, time_steps: int | None, default: int | None = None) -> int:
     """Return for how many steps to run: `time_steps`, or the window of a code that has one of its own, or `default`.
 
-    Raises ArgumentError if there is none of them, or if both of the first are there and differ.
+    Recordings run for as many steps as they have frames, unless `time_steps` says otherwise. Raises ArgumentError if there is
+    none of them, or if both of the first are there and differ.
     """
     own = window(network)
     if time_steps is not None:
@@ -37,7 +39,8 @@ def steps_for(network: Network, time_steps: int | None, default: int | None = No
             f"The code of this network has a window of {own} steps, not {time_steps}: leave time_steps out, or convert with "
             "another window (see Recipe.with_window)."
         )
-    for steps in (time_steps, own, default):
+    frames = next((node.op.frames for node in network.having(Recorded)), None)  # type: ignore[attr-defined]
+    for steps in (time_steps, own, frames, default):
         if steps is not None:
             return steps
     raise ArgumentError("time_steps= is needed: the code of this network has no window of its own.")
