@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from transpike.capture.channels import channels_first
 from transpike.capture.exported import Reader, export
 from transpike.data import check_finite
 from transpike.errors import ArgumentError, CaptureError, DataError
@@ -36,7 +37,7 @@ def capture(model: nn.Module, inputs: Sequence[Tensor]) -> Network:
     samples = traceable(inputs)
     expected = run(model, samples)
     with torch.no_grad():
-        network = Reader(export(model, samples), model).read()
+        network = channels_first(Reader(export(model, samples), model).read())
     if network.having(*QUANTISED):
         compare_precisely(network, model, samples)
     else:
