@@ -15,6 +15,7 @@ from transpike.conversion import convert
 from transpike.data import Batch
 from transpike.demo import EPOCHS, train
 from transpike.errors import ArgumentError, ConversionError, TranspikeWarning
+from transpike.frontends import load_model
 from transpike.network import Network
 from transpike.network.archive import load, save
 from transpike.network.grammar import trait
@@ -22,11 +23,11 @@ from transpike.network.turns import steps_for
 from transpike.ops import RECTIFIERS, TRAITS, Input
 from transpike.parts import Op, Trait
 from transpike.passes import apply
+from transpike.preparation import Preparation, Scaling
 from transpike.recipe import STRUCTURE, Recipe
 from transpike.report import FIGURES, save_figure, write_page
 from transpike.simulation import AUTO as AUTO_ENGINE
-from transpike.preparation import Scaling
-from transpike.sources import load_data, load_model
+from transpike.sources import load_data
 
 NETWORK, REPORT, PAGE = "network", "report.json", "report.html"
 TRACE_BATCH = 4
@@ -42,9 +43,11 @@ class DataChoice:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
 
-    def load(self, split: str) -> Batch:
-        """Return the samples as a batch."""
-        return load_data(self.data, split, self.samples, Scaling(self.mean, self.std))
+    def load(self, split: str, preparation: Preparation | None = None) -> Batch:
+        """Return the samples as a batch, prepared as the model's own files say where the user does not say otherwise."""
+        own = Scaling(self.mean, self.std)
+        known = preparation or Preparation()
+        return load_data(self.data, split, self.samples, own if self.mean or self.std else known.scaling)
 
 
 @dataclass(frozen=True)
@@ -58,8 +61,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What of a model converts, and why the rest does not."""
+    """What of a model converts, and why the rest does not; `form` names what it was read from."""
 
+    form: str
     rows: tuple[Row, ...]
     refusals: tuple[str, ...]
 
@@ -105,12 +109,12 @@ def inspect(model: str, weights: str | None, data: DataChoice | None, shape: tup
     if data is None:
         inputs: tuple[torch.Tensor, ...] = (torch.rand(TRACE_BATCH, *(shape or ())),)
     else:
-        inputs = data.load("train").inputs
-    network, refusals = survey(loaded, inputs)
+        inputs = data.load("train", loaded.preparation).inputs
+    network, refusals = survey(loaded.module, inputs)
     if not refusals:
         refusals = structural_refusals(network)
     rows = tuple(Row(n.name, type(n.op).__name__, fate(n.op)) for n in network.nodes.values() if type(n.op) is not Input)
-    return Inspection(rows, tuple(refusals))
+    return Inspection(loaded.form, rows, tuple(refusals))
 
 
 def structural_refusals(network: Network) -> list[str]:
@@ -135,12 +139,13 @@ def convert_model(
     watch: Watch = unwatched,
 ) -> Network:
     """Convert a model, calibrated on `data`, and save the network in the folder `out`; see `transpike.convert`."""
-    samples = data.load("train")
+    loaded = load_model(model, weights)
+    samples = data.load("train", loaded.preparation)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)  # they are findings of the network, which are shown
-        loaded = load_model(model, weights)
-        network = convert(loaded, samples, recipe, time_steps=time_steps, graded=graded, exact=exact, watch=watch)
+        network = convert(loaded.module, samples, recipe, time_steps=time_steps, graded=graded, exact=exact, watch=watch)
     save(network, out)
+    loaded.preparation.save(out)
     return network
 
 
@@ -162,9 +167,9 @@ def evaluate_network(
     """Evaluate a saved network and write `report.json` into the folder `out`; `time_steps` None takes its window, or 64."""
     loaded = load(network)
     steps = steps_for(loaded, time_steps, STEPS)
-    samples = data.load("test")
+    samples = data.load("test", Preparation.load(network))
     report = evaluate(
-        load_model(model, weights) if model else None,
+        load_model(model, weights).module if model else None,
         loaded,
         samples,
         steps,

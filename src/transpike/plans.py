@@ -14,14 +14,15 @@ from transpike.conversion import convert
 from transpike.errors import TranspikeWarning
 from transpike.exits import early_exit
 from transpike.files import write_text
+from transpike.frontends import load_model
 from transpike.jobs import NETWORK, DataChoice
 from transpike.network import Network
 from transpike.network.archive import load, save
 from transpike.prediction import Prediction, predict
+from transpike.preparation import Preparation
 from transpike.report import predicted_over_time, save_figure, search_front
 from transpike.selection import Limits, NoiseChoice, Selection, percentile_by_noise, search
 from transpike.selection.noise import PERCENTILES
-from transpike.sources import load_model
 
 PREDICTION, SELECTION, NOISE = "prediction.json", "search.json", "noise.json"
 
@@ -38,12 +39,12 @@ def predict_network(
     watch: Watch = unwatched,
 ) -> Prediction:
     """Predict how a saved network will answer, and write `prediction.json` and its picture into the folder `out`."""
-    samples = data.load("test")
+    samples = data.load("test", Preparation.load(network))
     prediction = predict(
         load(network),
         samples,
         time_steps,
-        load_model(model, weights) if model else None,
+        load_model(model, weights).module if model else None,
         simulated=simulated,
         progress=watch(f"Predicting {time_steps} steps", len(samples)),
     )
@@ -64,12 +65,11 @@ def draw_sizes(
     watch: Watch = unwatched,
 ) -> Draws:
     """Return how accurate a model is with populations of some sizes, drawn some times; see `transpike.draw_populations`."""
-    rows = watch("Drawing populations", 0)
+    loaded, rows = load_model(model, weights), watch("Drawing populations", 0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)
-        return draw_populations(
-            load_model(model, weights), data.load("train"), data.load("test"), recipe, sizes=sizes, draws=draws, progress=rows
-        )
+        train, test = (data.load(split, loaded.preparation) for split in ("train", "test"))
+        return draw_populations(loaded.module, train, test, recipe, sizes=sizes, draws=draws, progress=rows)
 
 
 def hasten_network(
@@ -83,12 +83,14 @@ def hasten_network(
     watch: Watch = unwatched,
 ) -> Network:
     """Let the samples of a saved network exit early, calibrated on `data`, and save it in the folder `out`."""
-    loaded, samples = load(network), data.load("train")
+    loaded, preparation = load(network), Preparation.load(network)
+    samples = data.load("train", preparation)
     advance = watch(f"Simulating {time_steps} steps", len(samples))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)  # they are findings of the network, which are shown
         hastened = early_exit(loaded, samples, time_steps, loss=loss, confidence=confidence, progress=advance)
     save(hastened, out)
+    preparation.save(out)
     return hastened
 
 
@@ -106,10 +108,19 @@ def search_recipe(
     watch: Watch = unwatched,
 ) -> Selection:
     """Search a recipe within limits; write `search.json`, its picture and the best network into the folder `out`."""
-    loaded, samples, folder = load_model(model, weights), data.load("train"), Path(out)
+    loaded, folder = load_model(model, weights), Path(out)
+    samples = data.load("train", loaded.preparation)
     advance = watch("Searching", trials)
     found = search(
-        loaded, samples, limits, recipes=recipes, trials=trials, seed=seed, folder=folder, resume=resume, progress=advance
+        loaded.module,
+        samples,
+        limits,
+        recipes=recipes,
+        trials=trials,
+        seed=seed,
+        folder=folder,
+        resume=resume,
+        progress=advance,
     )
     found.save(folder / SELECTION)
     for suffix in (".svg", ".png"):
@@ -117,8 +128,9 @@ def search_recipe(
     if found.best is not None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", TranspikeWarning)  # they are findings of the network, which is saved
-            best = convert(loaded, samples, found.best.chosen_recipe(), time_steps=found.best.time_steps)
+            best = convert(loaded.module, samples, found.best.chosen_recipe(), time_steps=found.best.time_steps)
         save(best, folder / NETWORK)
+        loaded.preparation.save(folder / NETWORK)
     return found
 
 
@@ -134,9 +146,10 @@ def search_percentile(
     watch: Watch = unwatched,
 ) -> NoiseChoice:
     """Choose the percentile on noise; write `noise.json` into the folder `out`."""
-    loaded, samples = load_model(model, weights), data.load("train")
+    loaded = load_model(model, weights)
+    samples = data.load("train", loaded.preparation)
     advance = watch("Percentiles on noise", len(PERCENTILES))
-    choice = percentile_by_noise(loaded, samples, time_steps, recipe, seed=seed, progress=advance)
+    choice = percentile_by_noise(loaded.module, samples, time_steps, recipe, seed=seed, progress=advance)
     write_text(Path(out) / NOISE, json.dumps(noise_values(choice, time_steps), indent=1))
     return choice
 

@@ -1,114 +1,20 @@
-"""Models and data named by text, as on the command line."""
+"""Data named by text, as on the command line."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import pickle
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from transpike.data import Batch
-from transpike.errors import ArchiveError, ArgumentError, DataError
-from transpike.files import read_bytes, read_tensors
+from transpike.errors import ArgumentError, DataError
+from transpike.files import read_bytes
 from transpike.preparation import Scaling
 
 INPUT_KEYS = ("images", "inputs", "x", "data")
 LABEL_KEYS = ("labels", "label", "y", "targets")
-CHECKPOINT_KEYS = ("state_dict", "model_state_dict", "model", "net")
-
-
-def load_model(spec: str, weights: str | None = None) -> nn.Module:
-    """Return the model that `spec` names, in evaluation mode, with `weights` loaded.
-
-    `spec` is `package.module:factory` or `path/to/file.py:factory`; the factory is called without arguments, or is a
-    module itself. `weights` is a state dict in `.safetensors`, or in a PyTorch file, read with weights_only=True.
-    Raises ArgumentError or ArchiveError.
-    """
-    module_name, colon, attribute = spec.rpartition(":")
-    if not colon or not module_name or not attribute:
-        raise ArgumentError(f"Model {spec!r} must be package.module:factory or path/to/file.py:factory.")
-    factory = find_factory(module_name, attribute)
-    model = factory if isinstance(factory, nn.Module) else build(factory, spec)
-    if not isinstance(model, nn.Module):
-        raise ArgumentError(f"{spec} gave a {type(model).__name__}, not a torch.nn.Module.")
-    if weights is not None:
-        fill(model, read_weights(Path(weights)), weights)
-    return model.eval()
-
-
-def build(factory: Any, spec: str) -> Any:
-    """Call a factory without arguments."""
-    try:
-        return factory()
-    except TypeError as error:
-        raise ArgumentError(f"{spec} must be callable without arguments: {error}. Write a small factory.") from error
-
-
-def find_factory(module_name: str, attribute: str) -> Any:
-    """Import a module, by name or from a file, and return one of its attributes."""
-    try:
-        if module_name.endswith(".py"):
-            module = import_file(Path(module_name))
-        else:
-            sys.path.insert(0, str(Path.cwd()))
-            module = importlib.import_module(module_name)
-    except ImportError as error:
-        raise ArgumentError(f"Cannot import {module_name}: {error}. Run where Python finds it, or name the file.") from error
-    if not hasattr(module, attribute):
-        names = ", ".join(name for name in vars(module) if not name.startswith("_"))
-        raise ArgumentError(f"{module_name} has no {attribute!r}. It has: {names}.")
-    return getattr(module, attribute)
-
-
-def import_file(path: Path) -> Any:
-    """Import a Python file as a module."""
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if not path.is_file() or spec is None or spec.loader is None:
-        raise ArgumentError(f"There is no file {path}.")
-    module = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(path.resolve().parent))  # so that the file can import its neighbours
-    spec.loader.exec_module(module)
-    return module
-
-
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a weight file without running any code in it."""
-    if path.suffix == ".safetensors":
-        return read_tensors(path, "weight file")
-    read_bytes(path, "weight file")
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise ArchiveError(
-            f"{path} holds more than tensors: loading it could run code, so it is refused. "
-            "Save the state dict alone: torch.save(model.state_dict(), file)."
-        ) from None
-    except Exception as error:  # noqa: BLE001 - a damaged file fails in many ways
-        raise ArchiveError(f"{path} is damaged or no PyTorch file: {str(error).splitlines()[0]}") from None
-    for key in CHECKPOINT_KEYS:
-        if isinstance(content, dict) and isinstance(content.get(key), dict):
-            content = content[key]
-    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise ArchiveError(f"{path} holds no state dict: save one with torch.save(model.state_dict(), file).")
-    return {name.removeprefix("module."): value for name, value in content.items()}
-
-
-def fill(model: nn.Module, tensors: dict[str, Tensor], path: str) -> None:
-    """Load a state dict, or raise ArchiveError naming the first keys that do not fit."""
-    own = model.state_dict()
-    missing = [name for name in own if name not in tensors and not name.endswith("num_batches_tracked")]
-    surplus = [name for name in tensors if name not in own]
-    misshaped = [name for name, value in tensors.items() if name in own and own[name].shape != value.shape]
-    for words, names in (("lacks", missing), ("has unknown", surplus), ("has another shape for", misshaped)):
-        if names:
-            raise ArchiveError(f"{path} does not fit the model: it {words} {names[:3]} ({len(names)} in all).")
-    model.load_state_dict(tensors, strict=False)
 
 
 def load_data(spec: str, split: str, count: int | None = None, scaling: Scaling | None = None) -> Batch:

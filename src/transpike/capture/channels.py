@@ -13,7 +13,21 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from transpike.network import Network, Node, shapes
-from transpike.ops import TRAITS, Add, Affine, Concatenate, Divide, Identity, Largest, Maximum, Mean, Multiply, Pad, Permute, Slice
+from transpike.ops import (
+    TRAITS,
+    Add,
+    Affine,
+    Concatenate,
+    Divide,
+    Identity,
+    Largest,
+    Maximum,
+    Mean,
+    Multiply,
+    Pad,
+    Permute,
+    Slice,
+)
 from transpike.parts import Op, Trait
 
 JOINING = (Add, Multiply, Divide, Maximum)
@@ -137,7 +151,8 @@ def turned_back(tensor: Tensor, axes: Axes) -> Tensor:
     if tensor.ndim == 0:
         return tensor
     whole = tensor.reshape(*[1] * (len(axes) - tensor.ndim), *tensor.shape)
-    return whole.permute([axes.index(axis) for axis in range(len(axes))]).contiguous()
+    turned = whole.permute([axes.index(axis) for axis in range(len(axes))]).contiguous()
+    return turned[0] if len(turned) == 1 else turned
 
 
 def repadded(op: Pad, axes: Axes) -> tuple[int, ...] | None:

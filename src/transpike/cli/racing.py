@@ -10,6 +10,7 @@ from transpike.cli import show
 from transpike.cli.arguments import Json, Numbers, choice, sentence
 from transpike.errors import ArgumentError
 from transpike.network.archive import load
+from transpike.preparation import Preparation
 from transpike.speed import Comparison, compare, demo_case
 
 
@@ -30,7 +31,7 @@ def bench(
     if network is None or data is None:
         loaded, inputs = demo_case()
     else:
-        loaded, inputs = load(network), choice(data, batch, mean, std).load("test").inputs[0]
+        loaded, inputs = load(network), choice(data, batch, mean, std).load("test", Preparation.load(network)).inputs[0]
     result = compare(loaded, inputs[:batch], time_steps, repetitions=repetitions, name=network or "the demo's network")
     if as_json:
         show.as_json(result.to_json())

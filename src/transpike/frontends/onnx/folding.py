@@ -19,7 +19,7 @@ def folded(graph: OnnxGraph) -> OnnxGraph:
     nodes = []
     for each in graph.nodes:
         known = {place: constants[name] for place, name in enumerate(each.inputs) if name in constants}
-        node = dataclasses.replace(each, constants=known, shapes=graph.shapes)
+        node = dataclasses.replace(each, constants=known)
         values = computed(node) if all(name in constants or not name for name in node.inputs) else None
         if values is None:
             nodes.append(node)
@@ -47,7 +47,12 @@ def computed(node: OnnxNode) -> tuple[np.ndarray, ...] | None:
 
 def constant(node: OnnxNode) -> np.ndarray:
     """Return the value of a node that is a constant."""
-    for key, kind in (("value_float", np.float32), ("value_floats", np.float32), ("value_int", np.int64), ("value_ints", np.int64)):
+    for key, kind in (
+        ("value_float", np.float32),
+        ("value_floats", np.float32),
+        ("value_int", np.int64),
+        ("value_ints", np.int64),
+    ):
         if key in node.attributes:
             return np.asarray(node.get(key), kind)
     value = node.get("value")

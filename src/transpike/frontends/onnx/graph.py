@@ -17,7 +17,8 @@ ONNX, LEARNING = "", "ai.onnx.ml"
 class OnnxNode:
     """One call of an operator: names of its inputs ("" where one is left out) and outputs, and its attributes.
 
-    `constants` holds the inputs that are known, by place, and `shapes` the shapes that the file fixes, by name.
+    `constants` holds the inputs that are known, by place; `fixed` is the shape of the first input where the file fixes the
+    size of the batch, which is `batch` then.
     """
 
     op: str
@@ -28,7 +29,8 @@ class OnnxNode:
     opset: int
     domain: str = ONNX
     constants: Mapping[int, np.ndarray] = field(default_factory=dict)
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    fixed: tuple[int, ...] | None = None
+    batch: int = 1
 
     def get(self, attribute: str, default: Any = None) -> Any:
         """Return an attribute."""
@@ -53,14 +55,16 @@ class OnnxNode:
         """Return the error that names this node, its operator and the reason."""
         kind = f"{self.domain}.{self.op}" if self.domain else self.op
         tail = f" {advice}" if advice else ""
-        return CaptureError(f"ONNX node {self.name!r} of type {kind} (operator set {self.opset}) cannot be read: {reason}.{tail}")
+        return CaptureError(
+            f"ONNX node {self.name!r} of type {kind} (operator set {self.opset}) cannot be read: {reason}.{tail}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
 class OnnxGraph:
     """The graph of a file: inputs and outputs by name, nodes in order, constants by name, and perhaps names of classes.
 
-    `shapes` are those that the file fixes where it fixes the size of the batch, else empty.
+    `shapes` are those of the inputs where the file fixes the size of the batch, else empty.
     """
 
     inputs: tuple[str, ...]
@@ -69,3 +73,4 @@ class OnnxGraph:
     constants: Mapping[str, np.ndarray]
     shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     labels: tuple[str, ...] = ()
+    kinds: Mapping[str, str] = field(default_factory=dict)  # the numbers of inputs, as PyTorch names them

@@ -12,6 +12,7 @@ from torch import fx, nn
 
 from transpike.errors import CaptureError
 from transpike.frontends.onnx.graph import LEARNING, OnnxGraph, OnnxNode
+from transpike.frontends.onnx.opening import first_line, open_batch
 from transpike.frontends.onnx.rows import LEARNING_ROWS, RECURRENT, ROWS, SIZES, Recurrent
 from transpike.frontends.onnx.rows.recurrent import CELL, STATE
 
@@ -40,10 +41,6 @@ class Step(nn.Module):
             raise self.node.refusal("it would act on sizes, for which there is no row") from None
         except (TypeError, ValueError, IndexError, AttributeError) as error:
             raise self.node.refusal(f"its inputs and attributes do not fit together ({first_line(error)})") from error
-
-
-def first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 class Builder:
@@ -109,4 +106,8 @@ class Builder:
             raise CaptureError(f"Output {missing[0]!r} of the ONNX graph does not depend on its input.")
         results = tuple(self.values[name] for name in self.source.outputs)
         self.graph.output(results[0] if len(results) == 1 else dict(zip(self.source.outputs, results, strict=True)))
-        return fx.GraphModule(self.root, self.graph, "OnnxModel").eval()
+        module = fx.GraphModule(self.root, self.graph, "OnnxModel").eval()
+        if self.source.shapes:
+            open_batch(module, self.source)
+        return module
+

@@ -105,14 +105,22 @@ class Matcher:
                 return (*maker.inputs, bias)
         return None
 
+    def guarded(self, node: OnnxNode) -> str | None:
+        """Return x if a node puts 0 where x is no number, which exporters write behind a softmax."""
+        if node.op != "Where":
+            return None
+        condition = self.makers.get(node.inputs[0])
+        zero, x = node.inputs[1:]
+        return x if condition is not None and condition.op == "IsNaN" and condition.inputs[0] == x and self.number(zero) == 0 else None
+
     def read(self, node: OnnxNode) -> OnnxNode:
         """Return a node, or the operator that it ends."""
         linear = self.linear(node)
         if linear is not None:
             return merged(node, "Gemm", linear, self.graph)
-        x = self.gelu(node)
-        if x is not None:
-            return merged(node, "Gelu", (x,), self.graph)
+        for op, x in (("Gelu", self.gelu(node)), ("Identity", self.guarded(node))):
+            if x is not None:
+                return merged(node, op, (x,), self.graph)
         found = self.gate(node)
         return node if found is None else merged(node, found[1], (found[0],), self.graph)
 

@@ -13,6 +13,7 @@ from transpike.errors import ArchiveError, CaptureError, require
 from transpike.files import read_bytes
 from transpike.frontends.onnx.graph import ONNX, OnnxGraph, OnnxNode
 from transpike.frontends.onnx.pruning import pruned
+from transpike.frontends.onnx.values import LARGEST
 
 OLDEST, NEWEST = 7, 25
 DOMAINS = {"": ONNX, "ai.onnx": ONNX, "ai.onnx.ml": "ai.onnx.ml"}
@@ -41,7 +42,7 @@ def read_graph(path: Path) -> OnnxGraph:
     versions = {DOMAINS.get(each.domain, each.domain): int(each.version) for each in model.opset_import}
     nodes = tuple(node_of(each, index, versions, path) for index, each in enumerate(expanded_nodes(model)))
     kinds = {each.name: each.type for each in model.graph.output}
-    graph = OnnxGraph(inputs, tuple(kinds), nodes, constants, fixed_shapes(model, inputs))
+    graph = OnnxGraph(inputs, tuple(kinds), nodes, constants, fixed_shapes(model, inputs), kinds=input_kinds(model))
     return pruned(dataclasses.replace(graph, outputs=answers(kinds) or graph.outputs))
 
 
@@ -49,7 +50,9 @@ def answers(kinds: dict[str, Any]) -> tuple[str, ...]:
     """Return the outputs that are numbers with fractions, or maps of classes to such: not labels."""
     floats = {1, 10, 11, 16}  # float, float16, double, bfloat16, as the format numbers them
     return tuple(
-        name for name, kind in kinds.items() if kind.WhichOneof("value") != "tensor_type" or kind.tensor_type.elem_type in floats
+        name
+        for name, kind in kinds.items()
+        if kind.WhichOneof("value") != "tensor_type" or kind.tensor_type.elem_type in floats
     )
 
 
@@ -147,20 +150,19 @@ def external_bytes(tensor: Any, path: Path) -> bytes:
 
 
 def fixed_shapes(model: Any, inputs: tuple[str, ...]) -> dict[str, tuple[int, ...]]:
-    """Return the shapes of all values where the file fixes the size of the batch of its first input; else nothing."""
+    """Return the shapes of the inputs where the file fixes all of them, the size of the batch too; else nothing."""
+    found = {}
+    for each in model.graph.input:
+        dims = each.type.tensor_type.shape.dim
+        if each.name in inputs and each.type.tensor_type.HasField("shape"):
+            found[each.name] = tuple(int(dim.dim_value) for dim in dims)
+    known = all(shape and min(shape) > 0 and math.prod(shape) < LARGEST for shape in found.values())
+    return found if known and len(found) == len(inputs) else {}
+
+
+def input_kinds(model: Any) -> dict[str, str]:
+    """Return the kind of numbers of each input, as PyTorch names it; fractions are read in single precision."""
     import onnx
 
-    first = next((each for each in model.graph.input if each.name in inputs), None)
-    sizes = first.type.tensor_type.shape.dim if first is not None else ()
-    if not sizes or sizes[0].WhichOneof("value") != "dim_value" or sizes[0].dim_value < 1:
-        return {}
-    try:
-        inferred = onnx.shape_inference.infer_shapes(model, data_prop=True).graph
-    except Exception:  # noqa: BLE001 - without shapes the file is read as it is
-        inferred = model.graph
-    found = {}
-    for each in (*inferred.input, *inferred.value_info, *inferred.output):
-        dims = each.type.tensor_type.shape.dim
-        if all(dim.WhichOneof("value") == "dim_value" for dim in dims):
-            found[each.name] = tuple(int(dim.dim_value) for dim in dims)
-    return found
+    names = {onnx.TensorProto.INT64: "int64", onnx.TensorProto.INT32: "int32", onnx.TensorProto.BOOL: "bool"}
+    return {each.name: names.get(each.type.tensor_type.elem_type, "float32") for each in model.graph.input}

@@ -63,7 +63,10 @@ def bound(a: Any, b: Any, function: Callable[[Tensor, Tensor], Tensor], side: st
 def clip(node: OnnxNode, x: Tensor, low: Value = None, high: Value = None) -> Tensor:
     del low, high  # they have to be known
     ends = [node.setting("min", 1), node.setting("max", 2)]
-    bounds = [None if end is None or math.isinf(np.ravel(end)[0]) or abs(np.ravel(end)[0]) > 3e38 else float(np.ravel(end)[0]) for end in ends]
+    bounds = [
+        None if end is None or math.isinf(np.ravel(end)[0]) or abs(np.ravel(end)[0]) > 3e38 else float(np.ravel(end)[0])
+        for end in ends
+    ]
     if bounds == [0.0, None]:
         return F.relu(x)
     if bounds == [0.0, 6.0]:

@@ -29,7 +29,8 @@ class Recurrent(nn.Module):
 
     def forward(self, x: Tensor, *_: Any, states: tuple[Value, ...] = ()) -> tuple[Tensor, ...]:
         """Return the outputs [elements, directions, batch, features] and the last states [directions, batch, features]."""
-        given = [self.spread(value, x.shape[1]) for value in states if value is not None]
+        known = [self.node.constants.get(STATE + place) if value is None else value for place, value in enumerate(states)]
+        given = [self.spread(value, x.shape[1]) for value in known if value is not None]
         hx = None if not given else tuple(given) if self.node.op == "LSTM" else given[0]
         output, last = self.layer(x, hx)
         directions = 2 if self.layer.bidirectional else 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,16 +13,16 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from transpike.frontends.onnx.graph import OnnxNode
-from transpike.frontends.onnx.values import Value, axes_of, checked_size, listed, numbers, opened, sizes_of, tensor
+from transpike.frontends.onnx.opening import opened
+from transpike.frontends.onnx.values import Value, axes_of, checked_size, listed, numbers, sizes_of, tensor
 
 ENDLESS = 2**31 - 1
 
 
 def reshape(node: OnnxNode, x: Tensor, shape: Value = None) -> Tensor:
     target = list(node.get("shape")) if shape is None else numbers(node, shape, "shape")
-    if not node.get("allowzero", 0):
-        target = [x.shape[axis] if isinstance(size, int) and size == 0 else size for axis, size in enumerate(target)]
-    return x.reshape(opened(node, target, x.shape))
+    constant = shape is None or 1 in node.constants
+    return x.reshape(opened(node if constant else dataclasses.replace(node, fixed=None), target, x.shape))
 
 
 def flatten(node: OnnxNode, x: Tensor) -> Tensor:
@@ -62,38 +63,42 @@ def concat(node: OnnxNode, *values: Value) -> Tensor:
     first = parts[0] if 0 not in node.constants else next(p for i, p in enumerate(parts) if i not in node.constants)
     for place in node.constants:
         if place < len(parts) and parts[place].ndim == first.ndim:
-            sizes = [first.shape[i] if i != axis and parts[place].shape[i] == 1 else parts[place].shape[i] for i in range(first.ndim)]
+            sizes = [
+                first.shape[i] if i != axis and parts[place].shape[i] == 1 else parts[place].shape[i] for i in range(first.ndim)
+            ]
             parts[place] = parts[place].expand(sizes)
     return torch.cat(parts, axis)
 
 
-def slices(node: OnnxNode, rank: int, sizes: Sequence[Any], *inputs: Value) -> list[slice]:
-    """Return the slice of each axis, from attributes or inputs; steps backwards are refused."""
+def slices(node: OnnxNode, rank: int, *inputs: Value) -> list[slice]:
+    """Return the slice of each axis, from attributes or inputs."""
     if "starts" in node.attributes:
-        starts, ends = list(node.get("starts")), list(node.get("ends"))
-        axes, steps = node.get("axes"), None
+        starts, ends, axes, steps = list(node.get("starts")), list(node.get("ends")), node.get("axes"), None
     else:
-        starts, ends = (numbers(node, value, what) for value, what in zip(inputs, ("starts", "ends"), strict=False))
-        axes, steps = (numbers(node, value, "axes and steps") if value is not None else None for value in (*inputs[2:], None, None)[:2])
+        words = ("starts", "ends", "axes", "steps")
+        given = [None if value is None else numbers(node, value, what) for value, what in zip(inputs, words, strict=False)]
+        starts, ends, axes, steps = (*given, None, None)[:4]
     found = [slice(None)] * rank
-    for place, axis in enumerate(axes_of(node, axes, rank) if axes is not None else range(len(starts))):
-        step = 1 if steps is None else steps[place]
-        if step < 1:
-            raise node.refusal("it goes backwards through an axis", "Reverse it outside of the model.")
-        end = ends[place]
-        whole = isinstance(end, int) and end >= min(ENDLESS, 2**31 - 1)
-        start = starts[place]
-        found[axis] = slice(None if isinstance(start, int) and start == 0 else start, None if whole else end, step)
-    del sizes
+    for place, axis in enumerate(axes_of(node, axes, rank) if axes is not None else range(len(starts or []))):
+        start, end, step = starts[place], ends[place], 1 if steps is None else steps[place]
+        forward = isinstance(step, int) and step > 0
+        whole = isinstance(end, int) and (end >= ENDLESS if forward else end <= -ENDLESS)
+        begins = isinstance(start, int) and (start == 0 if forward else start >= ENDLESS)
+        found[axis] = slice(None if begins else start, None if whole else end, step)
     return found
 
 
 def sliced(node: OnnxNode, x: Tensor, *inputs: Value) -> Tensor:
-    for axis, part in enumerate(slices(node, x.ndim, x.shape, *inputs)):
-        if part != slice(None, None, 1) and part != slice(None):
-            size = x.shape[axis]
-            start, stop = (end if end is None or not isinstance(size, int) else clamped(end, size) for end in (part.start, part.stop))
-            x = torch.ops.aten.slice.Tensor(x, axis, start, stop, part.step or 1)
+    """Cut axes; backwards by picking entries in that order."""
+    for axis, part in enumerate(slices(node, x.ndim, *inputs)):
+        if part in (slice(None), slice(None, None, 1)):
+            continue
+        size = x.shape[axis]
+        if part.step is not None and part.step < 0:
+            x = x.index_select(axis, torch.tensor(range(size)[part]))
+            continue
+        start, stop = (end if end is None or not isinstance(size, int) else clamped(end, size) for end in (part.start, part.stop))
+        x = torch.ops.aten.slice.Tensor(x, axis, start, stop, part.step or 1)
     return x
 
 
@@ -123,7 +128,7 @@ def pad(node: OnnxNode, x: Tensor, pads: Value = None, value: Value = None, axes
     while flat and flat[-2:] == [0, 0]:
         flat = flat[:-2]
     checked_size(node, [*(size for size in x.shape if isinstance(size, int)), *(1 + abs(width) for width in flat)])
-    filler = node.get("value", 0.0) if value is None else np.ravel(node.constant(2, "value"))[0]
+    filler = node.get("value", 0.0) if value is None else float(np.ravel(node.constants[2])[0])
     if not flat:
         return x
     return F.pad(x, flat, value=float(filler)) if mode == "constant" else F.pad(x, flat, mode)
@@ -147,7 +152,7 @@ def gather(node: OnnxNode, x: Value, indices: Value) -> Tensor:
     values = tensor(node, x)
     (axis,) = axes_of(node, int(node.get("axis", 0)), values.ndim)
     if isinstance(indices, Tensor):
-        if axis == 0 and values.ndim == 2:  # noqa: PLR2004 - a table of words
+        if axis == 0 and values.ndim == 2 and 0 in node.constants:  # noqa: PLR2004 - a table of words
             return F.embedding(indices.long(), values)
         raise node.refusal("it picks entries by the values of the input", "Only tables of words are read so.")
     picked = listed(indices)
@@ -191,7 +196,10 @@ def resize(node: OnnxNode, x: Tensor, *inputs: Value) -> Tensor:
     mode, counting = node.get("mode", "nearest"), node.get("coordinate_transformation_mode", "half_pixel")
     doubled = target is None and all(float(scale) == int(scale) for scale in scales or [])
     if mode == "nearest":
-        exact = counting == "asymmetric" and node.get("nearest_mode", "floor" if node.op == "Upsample" else "round_prefer_floor") == "floor"
+        exact = (
+            counting == "asymmetric"
+            and node.get("nearest_mode", "floor" if node.op == "Upsample" else "round_prefer_floor") == "floor"
+        )
         if not exact and node.op != "Upsample" and not (doubled or whole_multiple(x, target)):
             raise node.refusal(f"it counts pixels as {counting}", "Export with nearest interpolation by whole factors.")
         return F.interpolate(x, target, None if target is not None else scales, "nearest")
@@ -209,22 +217,17 @@ def whole_multiple(x: Tensor, target: Sequence[int] | None) -> bool:
 def wanted_sizes(node: OnnxNode, x: Tensor, *inputs: Value) -> tuple[list[float] | None, list[int] | None]:
     """Return the factors or the sizes of the axes of space that a Resize or Upsample asks for."""
     old = node.op == "Upsample" or node.opset < 11  # noqa: PLR2004 - the operator set that brought sizes
-    scales, sizes = (inputs[0] if inputs else None, None) if old else ((*inputs, None, None, None)[1:3])
+    sizes = None if old or len(inputs) < 3 else inputs[2]  # noqa: PLR2004 - roi, scales and sizes
     if node.get("axes") is not None:
         raise node.refusal("it names axes")
-    factors = node.get("scales") if scales is None else numbers_or_floats(scales)
-    if sizes is not None and isinstance(sizes, np.ndarray) and sizes.size:
+    if isinstance(sizes, np.ndarray) and sizes.size:
         wanted = [int(size) for size in numbers(node, sizes, "sizes")[2:]]
         return None, list(checked_size(node, wanted))
-    if not factors:
+    scales = node.get("scales") or np.ravel(node.constant(1 if old else 2, "scales")).tolist()
+    if len(scales) != x.ndim:
         raise node.refusal("its sizes are unknown")
-    new = [int(size * factor) for size, factor in zip(x.shape[2:], factors[2:], strict=True)]
-    checked_size(node, new)
-    return [float(factor) for factor in factors[2:]], None
-
-
-def numbers_or_floats(value: Value) -> list[float]:
-    return [float(item) for item in np.ravel(value)] if isinstance(value, np.ndarray) else []
+    checked_size(node, [int(size * factor) for size, factor in zip(x.shape[2:], scales[2:], strict=True)])
+    return [float(factor) for factor in scales[2:]], None
 
 
 def trilu(node: OnnxNode, x: Tensor, diagonal: Value = None) -> Tensor:
@@ -234,6 +237,20 @@ def trilu(node: OnnxNode, x: Tensor, diagonal: Value = None) -> Tensor:
 
 def array_features(node: OnnxNode, x: Tensor, indices: Value) -> Tensor:
     return x.index_select(-1, tensor(node, indices).reshape(-1))
+
+
+def one_hot(node: OnnxNode, indices: Tensor, depth: Value, values: Value) -> Tensor:
+    """Return off + (on - off) one_hot(indices)."""
+    del depth, values  # they have to be known
+    off, on = np.ravel(node.constant(2, "values")).tolist()
+    if int(node.get("axis", -1)) != -1:
+        raise node.refusal("it puts the classes elsewhere than in the last axis")
+    hot = F.one_hot(indices.long(), int(np.ravel(node.constant(1, "depth"))[0])).float()
+    return hot if (off, on) == (0, 1) else off + (on - off) * hot
+
+
+def largest_place(node: OnnxNode, x: Tensor) -> Tensor:
+    return x.argmax(int(node.get("axis", 0)), bool(node.get("keepdims", 1)))
 
 
 def shape_of(node: OnnxNode, x: Tensor) -> np.ndarray:
@@ -259,6 +276,8 @@ SHAPES: dict[str, Callable[..., Any]] = {
     "Resize": resize,
     "Upsample": resize,
     "Trilu": trilu,
+    "OneHot": one_hot,
+    "ArgMax": largest_place,
     "Shape": shape_of,
     "Size": lambda node, x: listed(math.prod(x.shape)),
 }

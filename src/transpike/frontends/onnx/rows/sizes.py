@@ -70,7 +70,7 @@ def counted(node: OnnxNode, start: Known, stop: Known, step: Known) -> Known:
 
 
 def sliced(node: OnnxNode, x: Known, *inputs: Known) -> Known:
-    return kept(x[tuple(slices(node, x.ndim, x.shape, *inputs))])
+    return kept(x[tuple(slices(node, x.ndim, *inputs))])
 
 
 def squeezed(node: OnnxNode, x: Known, axes: Known | None = None) -> Known:

@@ -151,5 +151,3 @@ def scaler(node: OnnxNode, x: Tensor) -> Tensor:
     """(x - offset) scale, as scikit-learn's scalers."""
     offset, scale = (torch.tensor(node.get(name), dtype=x.dtype) for name in ("offset", "scale"))
     return (x - offset) * scale
-
-
