@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 
 import transpike as tp
-from transpike.demo import train
+from transpike.demo import DigitNet, train
 from transpike.simulation.recording import counting_nodes
 from transpike.sources import load_data
+from zoo.prepare import settled
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
@@ -59,13 +60,20 @@ def rows_last(weight: Tensor, shape: tuple[int, int, int]) -> Tensor:
     return weight.reshape(-1, *shape).permute(0, 2, 3, 1).flatten(1).T
 
 
+def residual_net() -> nn.Module:
+    """The demo's network untrained, with weights and statistics of batch norm that are drawn with a seed."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return settled(DigitNet(), (torch.rand(32, 1, 8, 8),))
+
+
 def trained_net() -> nn.Module:
     """The demo's network, trained on digits: batch norm, a residual block, max-pools."""
     return train(load_data("digits", "train"))
 
 
-def trained_keras(model: nn.Module):
-    """The same network as a model of Keras."""
+def residual_keras(model: nn.Module):
+    """The demo's network as a model of Keras."""
     import keras
     from keras import layers
 

@@ -79,7 +79,7 @@ def count_inputs(model: nn.Module) -> int:
 
 
 def check_model(given: nn.Module | ExportedProgram) -> nn.Module:
-    """Return a model as a module; raise ArgumentError if it is none, trains, or has weights that are not finite or too coarse."""
+    """Return a model as a module; raise ArgumentError if it is none, trains, or has weights that are not finite or coarse."""
     model = as_module(given)
     if training := [name or "the model itself" for name, module in model.named_modules() if module.training]:
         raise ArgumentError(

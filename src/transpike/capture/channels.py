@@ -102,7 +102,7 @@ class Sinking:
         """Let a node act before a move instead of after it, if it does not mind."""
         found = [self.turned.get(source) for source in node.inputs]
         axes = {one.axes for one in found if one is not None}
-        if len(axes) != 1 or None in found and not self.can_turn(node, len(next(iter(axes)))):
+        if len(axes) != 1 or (None in found and not self.can_turn(node, len(next(iter(axes))))):
             return False
         (order,) = axes
         op, kept = acting_before(node.op, order)

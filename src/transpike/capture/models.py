@@ -54,7 +54,7 @@ def program_module(program: ExportedProgram) -> nn.Module:
         raise ArgumentError("The exported program holds objects or effects of its own: only tensors can be read.")
     inputs = [spec.arg.name for spec in specs if spec.kind == InputKind.USER_INPUT]
     module = torch.export.unflatten(open_batch(program, inputs))
-    module.check_input_constraints = False  # type: ignore[assignment] # the batch may have another size
+    module.check_input_constraints = False  # the batch may have another size
     for part in module.modules():
         part.training = False
     return named(module, inputs)
@@ -78,9 +78,7 @@ def open_batch(program: ExportedProgram, inputs: list[str]) -> ExportedProgram:
                 f"The program was exported for batches of {size} samples, which its operator {kind!r} has fixed: export it "
                 "with dynamic_shapes=({0: torch.export.Dim('batch')},)."
             )
-        if kind in RESHAPING and -1 not in node.args[1] and node.args[1][0] % size == 0:
-            node.args = (source, [-1, *node.args[1][1:]])
-        elif kind == "expand":
+        if kind == "expand" or (kind in RESHAPING and -1 not in node.args[1] and node.args[1][0] % size == 0):
             node.args = (source, [-1, *node.args[1][1:]])
     return program
 

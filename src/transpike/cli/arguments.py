@@ -56,7 +56,7 @@ def sentence(command: Callable[..., None]) -> Callable[..., None]:
 Model = Annotated[
     str,
     typer.Argument(
-        help="package.module:factory, file.py:factory, an .onnx, .pt2 or .keras file, a directory or name of Hugging Face, or timm:name."
+        help="package.module:factory, file.py:factory, an .onnx, .pt2 or .keras file, a directory or name of Hugging Face."
     ),
 ]
 Weights = Annotated[str | None, typer.Option(help="State dict: .safetensors or a PyTorch file; of a Keras model .weights.h5.")]

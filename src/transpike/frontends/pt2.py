@@ -126,6 +126,8 @@ def vetted(path: Path, name: str) -> bytes:
             )
         if key == "expr_str" and not formula(text):
             raise ArchiveError(f"{path} is refused: the size {text[:60]!r} in it is no formula of sizes: it could run code.")
+        if key in {"in_spec", "out_spec"} and "default_factory" in text:
+            raise ArchiveError(f"{path} is refused: its inputs or outputs name a function to import: it could run code.")
         if key == "source_fn_stack":
             holder.pop(key)
     return json.dumps(value).encode()

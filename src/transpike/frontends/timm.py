@@ -44,6 +44,7 @@ def preparation_of(config: dict[str, Any]) -> Preparation:
 
 
 def first_line(error: Exception) -> str:
+    """Return the first line of what an error says."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 

@@ -67,4 +67,5 @@ def single(value: np.ndarray) -> np.ndarray:
 
 
 def as_tensor(value: np.ndarray | None) -> Tensor | None:
+    """Return an array as a tensor."""
     return None if value is None else torch.from_numpy(np.array(value))

@@ -44,6 +44,11 @@ class OnnxNode:
             raise self.refusal(f"its {what} depends on the input of the model", f"Fix its {what} before the export.")
         return self.constants[place]
 
+    def known(self, place: int, what: str) -> list[Any]:
+        """Return an input that has to be known as a flat list of numbers; empty where it is left out."""
+        value = self.constant(place, what)
+        return [] if value is None else value.reshape(-1).tolist()
+
     def setting(self, attribute: str, place: int, default: Any = None) -> Any:
         """Return what older operator sets have as an attribute and newer ones as an input, as plain values."""
         if attribute in self.attributes:

@@ -110,4 +110,3 @@ class Builder:
         if self.source.shapes:
             open_batch(module, self.source)
         return module
-

@@ -29,7 +29,9 @@ def opened(node: OnnxNode, target: Sequence[Any], shape: Sequence[Any]) -> list[
     if -1 in known:
         known[known.index(-1)] = math.prod(fixed) // max(1, -math.prod(known))
     axis = axis_for_batch(node.batch, known, fixed, place)
-    return known if axis is None else [known[k] * shape[place] // fixed[place] if k == axis else size for k, size in enumerate(known)]
+    return (
+        known if axis is None else [size * shape[place] // fixed[place] if k == axis else size for k, size in enumerate(known)]
+    )
 
 
 def axis_for_batch(batch: int, target: Sequence[int], fixed: Sequence[int], place: int) -> int | None:
@@ -79,13 +81,17 @@ def open_batch(module: fx.GraphModule, graph: OnnxGraph) -> None:
             noting = Noting(module)
             noting.batch = batch
             first = leaves(noting.run(*inputs))
-            turned = [value.flip(0) if len(value) > 1 else 0.5 * value if value.is_floating_point() else value for value in inputs]
+            turned = [
+                value.flip(0) if len(value) > 1 else 0.5 * value if value.is_floating_point() else value for value in inputs
+            ]
             second = leaves(module(*turned))
             both = leaves(module(*[torch.cat(pair) for pair in zip(inputs, turned, strict=True)]))
     except CaptureError:
         raise
     except Exception as error:
-        raise CaptureError(f"The file fixes batches of {batch}, and others do not fit ({first_line(error)}). {ADVICE}") from error
+        raise CaptureError(
+            f"The file fixes batches of {batch}, and others do not fit ({first_line(error)}). {ADVICE}"
+        ) from error
     for one, two, together in zip(first, second, both, strict=True):
         alone = torch.cat([one, two])
         if alone.shape != together.shape or (alone - together).abs().max() > TOLERANCE * max(1.0, float(alone.abs().max())):
@@ -100,9 +106,10 @@ def sample(shape: tuple[int, ...], kind: str) -> Tensor:
 
 
 def leaves(value: Tensor | dict[str, Tensor]) -> list[Tensor]:
+    """Return one output or several as a list."""
     return list(value.values()) if isinstance(value, dict) else [value]
 
 
 def first_line(error: Exception) -> str:
+    """Return the first line of what an error says."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
-

@@ -1,4 +1,4 @@
-"""What exporters write out as several nodes, read as the one operator that it was: a linear layer, GELU, SiLU and their like."""
+"""What exporters write out as several nodes, read as the one operator that it was: a linear layer, GELU, SiLU and others."""
 
 from __future__ import annotations
 
@@ -111,7 +111,11 @@ class Matcher:
             return None
         condition = self.makers.get(node.inputs[0])
         zero, x = node.inputs[1:]
-        return x if condition is not None and condition.op == "IsNaN" and condition.inputs[0] == x and self.number(zero) == 0 else None
+        return (
+            x
+            if condition is not None and condition.op == "IsNaN" and condition.inputs[0] == x and self.number(zero) == 0
+            else None
+        )
 
     def read(self, node: OnnxNode) -> OnnxNode:
         """Return a node, or the operator that it ends."""

@@ -60,11 +60,14 @@ def bound(a: Any, b: Any, function: Callable[[Tensor, Tensor], Tensor], side: st
     return torch.clamp(value, **{side: limit})
 
 
+UNBOUNDED = 3e38  # what some exporters write for no bound
+
+
 def clip(node: OnnxNode, x: Tensor, low: Value = None, high: Value = None) -> Tensor:
     del low, high  # they have to be known
     ends = [node.setting("min", 1), node.setting("max", 2)]
     bounds = [
-        None if end is None or math.isinf(np.ravel(end)[0]) or abs(np.ravel(end)[0]) > 3e38 else float(np.ravel(end)[0])
+        None if end is None or math.isinf(np.ravel(end)[0]) or abs(np.ravel(end)[0]) >= UNBOUNDED else float(np.ravel(end)[0])
         for end in ends
     ]
     if bounds == [0.0, None]:
@@ -114,7 +117,7 @@ def cast(node: OnnxNode, x: Tensor, _: Value = None) -> Tensor:
     kind = int(node.get("to"))
     if kind == onnx.TensorProto.STRING:
         raise node.refusal("it makes texts")
-    wanted = torch.from_numpy(np.zeros(1, onnx.helper.tensor_dtype_to_np_dtype(kind)).astype(KINDS.get(kind, None))).dtype
+    wanted = torch.from_numpy(np.zeros(1, onnx.helper.tensor_dtype_to_np_dtype(kind)).astype(KINDS.get(kind))).dtype
     if wanted.is_floating_point and x.is_floating_point():
         return x
     return x.to(torch.float32 if wanted.is_floating_point else wanted)

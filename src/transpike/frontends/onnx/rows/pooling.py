@@ -82,7 +82,7 @@ REDUCTIONS: dict[str, Callable[..., Tensor]] = {
 
 
 def normalised(node: OnnxNode, x: Tensor) -> Tensor:
-    """x over the norm of each row, as scikit-learn's Normalizer."""
+    """Return x over the norm of each row, as scikit-learn's Normalizer."""
     norms = {"L2": lambda v: v.square().sum(-1, True).sqrt(), "L1": lambda v: v.abs().sum(-1, True)}
     kind = node.get("norm", "MAX")
     if kind not in norms:

@@ -48,7 +48,7 @@ def check(node: OnnxNode) -> None:
     wanted = ACTIVATIONS.get(node.op)
     directions = 2 if node.get("direction", "forward") == "bidirectional" else 1
     kinds = [str(kind) for kind in node.get("activations", (wanted or ["Tanh"]) * directions)]
-    if wanted and kinds != wanted * directions or not wanted and set(kinds) - {"Tanh", "Relu"}:
+    if kinds != wanted * directions if wanted else set(kinds) - {"Tanh", "Relu"}:
         raise node.refusal(f"its activations are {', '.join(kinds)}")
     if node.get("direction", "forward") == "reverse":
         raise node.refusal("it reads a sequence backwards alone", "Reverse the sequence outside of the model.")
@@ -67,7 +67,7 @@ def built(node: OnnxNode) -> nn.RNNBase:
     if weights is None or recurrent is None:
         raise node.refusal("its weights are missing")
     directions, hidden = weights.shape[0], recurrent.shape[2]
-    extra = {"nonlinearity": str(node.get("activations", ["Tanh"])[0]).lower()} if node.op == "RNN" else {}
+    extra: dict[str, Any] = {"nonlinearity": str(node.get("activations", ["Tanh"])[0]).lower()} if node.op == "RNN" else {}
     layer = LAYERS[node.op](weights.shape[2], hidden, bias=biases is not None, bidirectional=directions == 2, **extra)  # noqa: PLR2004
     order, state = ORDERS[node.op], {}
     for direction, end in zip(range(directions), ("", "_reverse"), strict=False):

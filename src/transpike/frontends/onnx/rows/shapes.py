@@ -77,9 +77,9 @@ def slices(node: OnnxNode, rank: int, *inputs: Value) -> list[slice]:
     else:
         words = ("starts", "ends", "axes", "steps")
         given = [None if value is None else numbers(node, value, what) for value, what in zip(inputs, words, strict=False)]
-        starts, ends, axes, steps = (*given, None, None)[:4]
+        starts, ends, axes, steps = given[0] or [], given[1] or [], *(*given[2:], None, None)[:2]
     found = [slice(None)] * rank
-    for place, axis in enumerate(axes_of(node, axes, rank) if axes is not None else range(len(starts or []))):
+    for place, axis in enumerate(axes_of(node, axes, rank) if axes is not None else range(len(starts))):
         start, end, step = starts[place], ends[place], 1 if steps is None else steps[place]
         forward = isinstance(step, int) and step > 0
         whole = isinstance(end, int) and (end >= ENDLESS if forward else end <= -ENDLESS)
@@ -97,7 +97,9 @@ def sliced(node: OnnxNode, x: Tensor, *inputs: Value) -> Tensor:
         if part.step is not None and part.step < 0:
             x = x.index_select(axis, torch.tensor(range(size)[part]))
             continue
-        start, stop = (end if end is None or not isinstance(size, int) else clamped(end, size) for end in (part.start, part.stop))
+        start, stop = (
+            end if end is None or not isinstance(size, int) else clamped(end, size) for end in (part.start, part.stop)
+        )
         x = torch.ops.aten.slice.Tensor(x, axis, start, stop, part.step or 1)
     return x
 
@@ -223,7 +225,7 @@ def wanted_sizes(node: OnnxNode, x: Tensor, *inputs: Value) -> tuple[list[float]
     if isinstance(sizes, np.ndarray) and sizes.size:
         wanted = [int(size) for size in numbers(node, sizes, "sizes")[2:]]
         return None, list(checked_size(node, wanted))
-    scales = node.get("scales") or np.ravel(node.constant(1 if old else 2, "scales")).tolist()
+    scales = node.get("scales") or node.known(1 if old else 2, "scales")
     if len(scales) != x.ndim:
         raise node.refusal("its sizes are unknown")
     checked_size(node, [int(size * factor) for size, factor in zip(x.shape[2:], scales[2:], strict=True)])
@@ -240,12 +242,12 @@ def array_features(node: OnnxNode, x: Tensor, indices: Value) -> Tensor:
 
 
 def one_hot(node: OnnxNode, indices: Tensor, depth: Value, values: Value) -> Tensor:
-    """Return off + (on - off) one_hot(indices)."""
+    """Return one value in the place of each index, and another elsewhere."""
     del depth, values  # they have to be known
-    off, on = np.ravel(node.constant(2, "values")).tolist()
+    (classes,), (off, on) = node.known(1, "depth"), node.known(2, "values")
     if int(node.get("axis", -1)) != -1:
         raise node.refusal("it puts the classes elsewhere than in the last axis")
-    hot = F.one_hot(indices.long(), int(np.ravel(node.constant(1, "depth"))[0])).float()
+    hot = F.one_hot(indices.long(), int(classes)).float()
     return hot if (off, on) == (0, 1) else off + (on - off) * hot
 
 

@@ -78,7 +78,7 @@ def conv_transpose(node: OnnxNode, x: Tensor, weight: Value, bias: Value = None)
 
 
 def gemm(node: OnnxNode, a: Value, b: Value, c: Value = None) -> Tensor:
-    """alpha A' B' + beta C, as a linear layer where it is one."""
+    """Return alpha A' B' + beta C, as a linear layer where it is one."""
     a, b = tensor(node, a), tensor(node, b)
     alpha, beta = float(node.get("alpha", 1.0)), float(node.get("beta", 1.0))
     a = a.t() if node.get("transA", 0) else a
@@ -101,8 +101,8 @@ def matmul(node: OnnxNode, a: Value, b: Value) -> Tensor:
 def batch_norm(node: OnnxNode, x: Tensor, scale: Value, bias: Value, mean: Value, var: Value) -> Tensor:
     if node.get("training_mode", 0):
         raise node.refusal("it is in training mode", "Export the model in evaluation mode.")
-    given = [tensor(node, value, x) for value in (mean, var, scale, bias)]
-    return F.batch_norm(x, *given, False, 0.0, float(node.get("epsilon", 1e-5)))
+    centre, spread, factor, shift = (tensor(node, value, x) for value in (mean, var, scale, bias))
+    return F.batch_norm(x, centre, spread, factor, shift, training=False, eps=float(node.get("epsilon", 1e-5)))
 
 
 def instance_norm(node: OnnxNode, x: Tensor, scale: Value, bias: Value) -> Tensor:
