@@ -32,7 +32,7 @@ WORDS |= {"Equality", "Unequality", "LessThan", "StrictLessThan", "GreaterThan",
 FORMULA = re.compile(r"[\w\s()*+\-/,<>=!.'&|~]*")
 GRAPH = "models/model.json"
 CONFIGS = ("data/weights/model_weights_config.json", "data/constants/model_constants_config.json")
-ADVICE = "Export the model again with torch.export.save of PyTorch 2.8 or later."
+ADVICE = "Export the model again with torch.export.save of a recent PyTorch."
 
 
 def load(spec: str, weights: str | None = None) -> LoadedModel:
