@@ -21,6 +21,7 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 import torch
 from torch import nn
 
+sys.modules["coverage"] = None  # type: ignore[assignment]  # or numba takes the benchmark of that name for the package
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 import transpike as tp
 from architectures import ARCHITECTURES

@@ -108,7 +108,7 @@ def keyword_spotting(images: int) -> Published:
         kernel = {"Conv2D": (1, 2, 3, 0), "DepthwiseConv2D": (1, 2, 3, 0), "Dense": (1, 0)}[type(layer).__name__]
         layer.set_weights([weight.transpose(kernel), bias])
     with np.load(data_folder() / "speech" / "kws01_mfcc_1000.npz") as file:
-        values = (file["x_int8"].astype(np.float32) - file["zero_point"]) * file["scale"]
+        values = ((file["x_int8"].astype(np.float32) - file["zero_point"]) * file["scale"]).astype(np.float32)
         x, y = torch.from_numpy(values.reshape(-1, 49, 10, 1)), torch.from_numpy(file["y"])
     rest = slice(SPEECH_CALIBRATION, SPEECH_CALIBRATION + images)
     return Published("keyword spotting DS-CNN (TFLite, Keras)", model, x[:SPEECH_CALIBRATION], (x[rest], y[rest]), "90.0")
