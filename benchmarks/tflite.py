@@ -1,4 +1,4 @@
-"""Read the float weights of a TensorFlow Lite file, which is a FlatBuffer, without TensorFlow.
+"""Read the weights of a TensorFlow Lite file, which is a FlatBuffer, without TensorFlow; those in 8 bits times their scale.
 
 Offsets in a FlatBuffer are relative to where they stand. A table starts with the way back to its list of fields, which says how
 far behind the start of the table each field lies (0: absent). The numbers of fields below are those of the public schema.
@@ -15,9 +15,10 @@ import numpy as np
 MODEL_CODES, MODEL_GRAPHS, MODEL_BUFFERS = 1, 2, 4
 CODE_OLD, CODE_NEW = 0, 3
 GRAPH_TENSORS, GRAPH_INPUTS, GRAPH_OUTPUTS, GRAPH_OPERATORS = 0, 1, 2, 3
-TENSOR_SHAPE, TENSOR_TYPE, TENSOR_BUFFER = 0, 1, 2
+TENSOR_SHAPE, TENSOR_TYPE, TENSOR_BUFFER, TENSOR_QUANTISATION = 0, 1, 2, 4
+SCALES, AXIS = 2, 6  # of a quantised tensor
 OPERATOR_CODE, OPERATOR_INPUTS, OPERATOR_OUTPUTS = 0, 1, 2
-FLOAT32 = 0
+FLOAT32, INT8 = 0, 9
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class Graph:
-    """The first graph of a file: operators in order, and the float tensors that are constant, by number."""
+    """The first graph of a file: operators in order, and the weights by number."""
 
     inputs: list[int]
     outputs: list[int]
@@ -95,7 +96,18 @@ def constants_of(graph: Table, buffers: list[Table]) -> dict[int, np.ndarray]:
         data = buffers[tensor.scalar(TENSOR_BUFFER, "I")].array(0, "u1")
         if len(data) and tensor.scalar(TENSOR_TYPE, "b") == FLOAT32:
             constants[index] = data.view("<f4").reshape(tensor.array(TENSOR_SHAPE, "<i4"))
+        if len(data) and tensor.scalar(TENSOR_TYPE, "b") == INT8:
+            constants[index] = restored(tensor, data.view("i1").reshape(tensor.array(TENSOR_SHAPE, "<i4")))
     return constants
+
+
+def restored(tensor: Table, values: np.ndarray) -> np.ndarray:
+    """Return whole numbers times their scale, one for all or one per entry of an axis; weights have no zero point."""
+    at = tensor.field(TENSOR_QUANTISATION)
+    kept = Table(tensor.content, at + tensor.number("I", at))
+    scales, axis = kept.array(SCALES, "<f4"), kept.scalar(AXIS, "i")
+    sizes = [len(scales) if place == axis and len(scales) > 1 else 1 for place in range(values.ndim)]
+    return values.astype(np.float32) * scales.reshape(sizes)
 
 
 def read_tflite(path: Path) -> Graph:

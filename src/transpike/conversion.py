@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from torch import nn
+from torch.export import ExportedProgram
 
 from transpike.calibration import Samples, Watch, unwatched
 from transpike.capture import capture, check_model, count_inputs
@@ -46,7 +47,7 @@ class CalibrationSamples:
 
 
 def convert(
-    model: nn.Module,
+    model: nn.Module | ExportedProgram,
     samples: Any,
     recipe: str | Recipe = "rate",
     *,
@@ -55,7 +56,7 @@ def convert(
     exact: bool = False,
     watch: Watch = unwatched,
 ) -> Network:
-    """Return the spiking network of a trained `model`.
+    """Return the spiking network of a trained `model`: a module, a program of torch.export, or a model of Keras on PyTorch.
 
     `samples` calibrate the thresholds: a tensor [n, ...], a tuple of inputs, or an iterable of batches such as a
     DataLoader; labels in it are ignored. Of models whose inputs all have defaults the first alone is taken for one; a `Batch`
@@ -75,7 +76,7 @@ def convert(
     """
     if time_steps is not None:
         positive_whole("time_steps", time_steps)
-    check_model(model)
+    model = check_model(model)
     if recipe == AUTO:
         given = Samples(time_steps=time_steps).steps_for('recipe="auto"')
         convert_with = functools.partial(convert_again, model, time_steps=given, exact=exact, watch=watch)

@@ -11,6 +11,7 @@ from transpike.export import PROFILES, Written, load_nir, nir
 from transpike.jobs import DataChoice
 from transpike.network import Network
 from transpike.network.archive import load, save
+from transpike.preparation import Preparation
 
 
 def export_nir(
@@ -24,7 +25,7 @@ def export_nir(
 ) -> Written:
     """Write a saved network as a NIR file with a stimulus made of test samples, and check it; see `transpike.export.nir`."""
     chosen = PROFILES[choose("profile", profile, PROFILES)](currents=currents)
-    samples = None if data is None else Batch(data.load(TEST).whole().inputs)
+    samples = None if data is None else Batch(data.load(TEST, Preparation.load(network)).whole().inputs)
     return nir(load(network), path, samples, profile=chosen, time_steps=time_steps)
 
 

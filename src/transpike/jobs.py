@@ -18,6 +18,7 @@ from transpike.datasets import TEST, TRAIN, Reading, Split, Steps
 from transpike.datasets import load as load_split
 from transpike.demo import EPOCHS, train
 from transpike.errors import ArgumentError, ConversionError, TranspikeWarning
+from transpike.frontends import load_model
 from transpike.network import Network
 from transpike.network.archive import load, save
 from transpike.network.grammar import trait
@@ -30,7 +31,6 @@ from transpike.recipe import STRUCTURE, Recipe, find_recipe
 from transpike.recordings import play, recorded
 from transpike.report import FIGURES, save_figure, write_page
 from transpike.simulation import AUTO as AUTO_ENGINE
-from transpike.sources import load_model
 
 NETWORK, REPORT, PAGE = "network", "report.json", "report.html"
 TRACE_BATCH = 4
@@ -90,8 +90,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Inspection:
-    """What of a model converts, and why the rest does not."""
+    """What of a model converts, and why the rest does not; `form` names what it was read from."""
 
+    form: str
     rows: tuple[Row, ...]
     refusals: tuple[str, ...]
 
@@ -137,12 +138,12 @@ def inspect(model: str, weights: str | None, data: DataChoice | None, shape: tup
     if data is None:
         inputs: tuple[torch.Tensor, ...] = (torch.rand(TRACE_BATCH, *(shape or ())),)
     else:
-        inputs = data.load(TRAIN).means().first().inputs
-    network, refusals = survey(loaded, inputs)
+        inputs = data.load(TRAIN, loaded.preparation).means().first().inputs
+    network, refusals = survey(loaded.module, inputs)
     if not refusals:
         refusals = structural_refusals(network)
     rows = tuple(Row(n.name, type(n.op).__name__, fate(n.op)) for n in network.nodes.values() if type(n.op) is not Input)
-    return Inspection(rows, tuple(refusals))
+    return Inspection(loaded.form, rows, tuple(refusals))
 
 
 def structural_refusals(network: Network) -> list[str]:
@@ -170,15 +171,18 @@ def convert_model(
 
     Recordings of events calibrate by their mean frames, and the network plays them.
     """
-    samples = data.in_steps(time_steps or window_of(recipe)).load(TRAIN)
+    loaded = load_model(model, weights)
+    samples = data.in_steps(time_steps or window_of(recipe)).load(TRAIN, loaded.preparation)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)  # they are findings of the network, which are shown
-        loaded = load_model(model, weights)
-        network = convert(loaded, samples.means(), recipe, time_steps=time_steps, graded=graded, exact=exact, watch=watch)
+        network = convert(
+            loaded.module, samples.means(), recipe, time_steps=time_steps, graded=graded, exact=exact, watch=watch
+        )
     network = dataclasses.replace(network, findings=(*network.findings, *notes_of(samples)))
     if samples.frames is not None:
         network = play(network, samples.frames, samples.step_ms)
     save(network, out)
+    loaded.preparation.save(out)
     return network
 
 
@@ -203,10 +207,10 @@ def evaluate_network(
     watch: Watch = unwatched,
 ) -> Report:
     """Evaluate a saved network and write `report.json` into the folder `out`; `time_steps` None takes its window, or 64."""
-    loaded, samples = playing(load(network), data, TEST, time_steps)
+    loaded, samples = playing(network, data, TEST, time_steps)
     steps = steps_for(loaded, time_steps, STEPS)
     report = evaluate(
-        load_model(model, weights) if model else None,
+        load_model(model, weights).module if model else None,
         loaded,
         samples,
         steps,
@@ -224,11 +228,13 @@ def evaluate_network(
     return report
 
 
-def playing(
-    network: Network, data: DataChoice, purpose: str, time_steps: int | None, preparation: Preparation | None = None
-) -> tuple[Network, Split]:
-    """Return a network that plays what the data are, recordings or not, and the samples; raises ArgumentError if it cannot."""
-    samples = data.as_played(network, time_steps).load(purpose, preparation)
+def playing(folder: str | Path, data: DataChoice, purpose: str, time_steps: int | None) -> tuple[Network, Split]:
+    """Return a saved network that plays what the data are, recordings or not, and the samples, prepared for it.
+
+    Raises ArgumentError if it cannot play them.
+    """
+    network = load(folder)
+    samples = data.as_played(network, time_steps).load(purpose, Preparation.load(folder))
     if samples.frames is not None:
         return play(network, samples.frames, samples.step_ms), samples
     if recorded(network) is not None:

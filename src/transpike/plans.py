@@ -15,15 +15,16 @@ from transpike.datasets import TEST, TRAIN
 from transpike.errors import TranspikeWarning
 from transpike.exits import early_exit
 from transpike.files import write_text
+from transpike.frontends import load_model
 from transpike.jobs import NETWORK, DataChoice, playing
 from transpike.network import Network
-from transpike.network.archive import load, save
+from transpike.network.archive import save
 from transpike.prediction import Prediction, predict
+from transpike.preparation import Preparation
 from transpike.recordings import play
 from transpike.report import predicted_over_time, save_figure, search_front
 from transpike.selection import Limits, NoiseChoice, Selection, percentile_by_noise, search
 from transpike.selection.noise import PERCENTILES
-from transpike.sources import load_model
 
 PREDICTION, SELECTION, NOISE = "prediction.json", "search.json", "noise.json"
 
@@ -40,12 +41,12 @@ def predict_network(
     watch: Watch = unwatched,
 ) -> Prediction:
     """Predict how a saved network will answer, and write `prediction.json` and its picture into the folder `out`."""
-    loaded, samples = playing(load(network), data, TEST, time_steps)
+    loaded, samples = playing(network, data, TEST, time_steps)
     prediction = predict(
         loaded,
         samples,
         time_steps,
-        load_model(model, weights) if model else None,
+        load_model(model, weights).module if model else None,
         simulated=simulated,
         progress=watch(f"Predicting {time_steps} steps", len(samples)),
     )
@@ -66,11 +67,11 @@ def draw_sizes(
     watch: Watch = unwatched,
 ) -> Draws:
     """Return how accurate a model is with populations of some sizes, drawn some times; see `transpike.draw_populations`."""
-    rows = watch("Drawing populations", 0)
+    loaded, rows = load_model(model, weights), watch("Drawing populations", 0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)
-        train, test = (data.load(purpose).means() for purpose in (TRAIN, TEST))
-        return draw_populations(load_model(model, weights), train, test, recipe, sizes=sizes, draws=draws, progress=rows)
+        train, test = (data.load(purpose, loaded.preparation).means() for purpose in (TRAIN, TEST))
+        return draw_populations(loaded.module, train, test, recipe, sizes=sizes, draws=draws, progress=rows)
 
 
 def hasten_network(
@@ -84,12 +85,14 @@ def hasten_network(
     watch: Watch = unwatched,
 ) -> Network:
     """Let the samples of a saved network exit early, calibrated on `data`, and save it in the folder `out`."""
-    loaded, samples = playing(load(network), data, TRAIN, time_steps)
+    loaded, samples = playing(network, data, TRAIN, time_steps)
+    preparation = Preparation.load(network)
     advance = watch(f"Simulating {time_steps} steps", len(samples))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)  # they are findings of the network, which are shown
         hastened = early_exit(loaded, samples, time_steps, loss=loss, confidence=confidence, progress=advance)
     save(hastened, out)
+    preparation.save(out)
     return hastened
 
 
@@ -107,11 +110,20 @@ def search_recipe(
     watch: Watch = unwatched,
 ) -> Selection:
     """Search a recipe within limits; write `search.json`, its picture and the best network into the folder `out`."""
-    loaded, given, folder = load_model(model, weights), data.in_steps(limits.time_steps).load(TRAIN), Path(out)
+    loaded, folder = load_model(model, weights), Path(out)
+    given = data.in_steps(limits.time_steps).load(TRAIN, loaded.preparation)
     samples = given.means()
     advance = watch("Searching", trials)
     found = search(
-        loaded, samples, limits, recipes=recipes, trials=trials, seed=seed, folder=folder, resume=resume, progress=advance
+        loaded.module,
+        samples,
+        limits,
+        recipes=recipes,
+        trials=trials,
+        seed=seed,
+        folder=folder,
+        resume=resume,
+        progress=advance,
     )
     found.save(folder / SELECTION)
     for suffix in (".svg", ".png"):
@@ -119,9 +131,10 @@ def search_recipe(
     if found.best is not None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", TranspikeWarning)  # they are findings of the network, which is saved
-            best = convert(loaded, samples, found.best.chosen_recipe(), time_steps=found.best.time_steps)
+            best = convert(loaded.module, samples, found.best.chosen_recipe(), time_steps=found.best.time_steps)
         best = best if given.frames is None else play(best, given.frames, given.step_ms)
         save(best, folder / NETWORK)
+        loaded.preparation.save(folder / NETWORK)
     return found
 
 
@@ -137,9 +150,10 @@ def search_percentile(
     watch: Watch = unwatched,
 ) -> NoiseChoice:
     """Choose the percentile on noise; write `noise.json` into the folder `out`."""
-    loaded, samples = load_model(model, weights), data.in_steps(time_steps).load(TRAIN).means()
+    loaded = load_model(model, weights)
+    samples = data.in_steps(time_steps).load(TRAIN, loaded.preparation).means()
     advance = watch("Percentiles on noise", len(PERCENTILES))
-    choice = percentile_by_noise(loaded, samples, time_steps, recipe, seed=seed, progress=advance)
+    choice = percentile_by_noise(loaded.module, samples, time_steps, recipe, seed=seed, progress=advance)
     write_text(Path(out) / NOISE, json.dumps(noise_values(choice, time_steps), indent=1))
     return choice
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import nn
+from torch.export import ExportedProgram
 
 from transpike.analysis.advice import advice
 from transpike.analysis.attribution import STAGES, Examiner
@@ -27,7 +28,7 @@ from transpike.simulation import blocks
 
 
 def diagnose(
-    model: nn.Module | None,
+    model: nn.Module | ExportedProgram | None,
     network: Network,
     samples: Any,
     time_steps: int | None = None,
@@ -67,7 +68,7 @@ def diagnose(
     network = without_exit(check_spiking(network))
     steps = steps_for(network, time_steps)
     if model is not None:
-        check_model(model)
+        model = check_model(model)
     examiner, reference, tally = Examiner(network, steps), Reference(network, model), Tally()
     stream = checked(batches(samples, len(network.inputs), "samples"), network.inputs, "samples")
     for part in blocks(network, stream, steps, memory=memory, block=block):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from torch import nn
+from torch.export import ExportedProgram
 
 from transpike.analysis.attribution import Examiner
 from transpike.analysis.causes import diagnosis
@@ -56,7 +57,7 @@ class Limits:
 
 
 def evaluate(
-    model: nn.Module | None,
+    model: nn.Module | ExportedProgram | None,
     network: Network,
     samples: Any,
     time_steps: int | None = None,
@@ -93,7 +94,7 @@ def evaluate(
     check_spiking(network)
     steps = steps_for(network, time_steps)
     if model is not None:
-        check_model(model)
+        model = check_model(model)
     full = without_exit(network)
     examiner = Examiner(full, steps) if diagnose else None
     work = count_work(full)

@@ -8,8 +8,12 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
+from transpike.capture.channels import channels_first
 from transpike.capture.exported import Reader, export
+from transpike.capture.models import as_module as as_module
+from transpike.capture.models import named as named
 from transpike.data import check_finite
 from transpike.errors import ArgumentError, CaptureError, DataError
 from transpike.network import Network, forward
@@ -19,7 +23,7 @@ TRACED_SAMPLES = 4
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-9}
 
 
-def capture(model: nn.Module, inputs: Sequence[Tensor]) -> Network:
+def capture(model: nn.Module | ExportedProgram, inputs: Sequence[Tensor]) -> Network:
     """Return the analogue network that computes what `model` computes.
 
     `inputs` are sample inputs of the model, each [batch, ...]; a few samples suffice. The network is compared with the
@@ -32,11 +36,11 @@ def capture(model: nn.Module, inputs: Sequence[Tensor]) -> Network:
     >>> list(network.nodes)
     ['input', '0', '1']
     """
-    check_model(model)
+    model = check_model(model)
     samples = traceable(inputs)
     expected = run(model, samples)
     with torch.no_grad():
-        network = Reader(export(model, samples), model).read()
+        network = channels_first(Reader(export(model, samples), model).read())
     if network.having(*QUANTISED):
         compare_precisely(network, model, samples)
     else:
@@ -44,13 +48,13 @@ def capture(model: nn.Module, inputs: Sequence[Tensor]) -> Network:
     return network
 
 
-def survey(model: nn.Module, inputs: Sequence[Tensor]) -> tuple[Network, list[str]]:
+def survey(model: nn.Module | ExportedProgram, inputs: Sequence[Tensor]) -> tuple[Network, list[str]]:
     """Return what can be read of `model` and every refusal, instead of stopping at the first one.
 
     If there are refusals the network holds unlinked nodes only, good for listing. Raises as `capture` does where the
     model cannot be exported at all.
     """
-    check_model(model)
+    model = check_model(model)
     samples = traceable(inputs)
     run(model, samples)
     refusals: list[CaptureError] = []
@@ -74,10 +78,9 @@ def count_inputs(model: nn.Module) -> int:
     return max(1, len(required))
 
 
-def check_model(model: nn.Module) -> None:
-    """Raise ArgumentError if `model` is no module, trains, or has weights that are not finite or too coarse."""
-    if not isinstance(model, nn.Module):
-        raise ArgumentError(f"A model must be a torch.nn.Module, not {type(model).__name__}.")
+def check_model(given: nn.Module | ExportedProgram) -> nn.Module:
+    """Return a model as a module; raise ArgumentError if it is none, trains, or has weights that are not finite or coarse."""
+    model = as_module(given)
     if training := [name or "the model itself" for name, module in model.named_modules() if module.training]:
         raise ArgumentError(
             f"The model is in training mode ({training[0]} and {len(training) - 1} more): call model.eval() first."
@@ -90,6 +93,7 @@ def check_model(model: nn.Module) -> None:
             )
         if tensor.is_floating_point() and not torch.isfinite(tensor).all():
             raise ArgumentError(f"{name!r} of the model has NaN or infinite values: load or train the weights again.")
+    return model
 
 
 def run(model: nn.Module, samples: Sequence[Tensor]) -> list[Tensor]:

@@ -81,6 +81,9 @@ def user_line(error: BaseException) -> str:
     return f" ({Path(models[-1].filename).name}, line {models[-1].lineno}: `{models[-1].line}`)" if models else ""
 
 
+LEAVES = ("torch.nn", "transpike.training", "transpike.frontends")
+
+
 class Reader:
     """Walks the nodes of an exported program and reads each into ops; constants are folded on the way."""
 
@@ -96,9 +99,9 @@ class Reader:
         self.chains = chains(exported.graph)
 
     def leaf(self, path: str) -> bool:
-        """Whether `path` names a module of PyTorch's own, or an activation of ours, so that its one op can bear its name."""
+        """Whether `path` names a module of PyTorch's own or of ours, so that its one op can bear its name."""
         module = self.modules.get(path)
-        return bool(path) and module is not None and type(module).__module__.startswith(("torch.nn", "transpike.training"))
+        return bool(path) and module is not None and type(module).__module__.startswith(LEAVES)
 
     def read(self) -> Network:
         """Return the network."""

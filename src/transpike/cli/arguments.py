@@ -53,8 +53,13 @@ def sentence(command: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-Model = Annotated[str, typer.Argument(help="package.module:factory or path/to/file.py:factory")]
-Weights = Annotated[str | None, typer.Option(help="State dict: .safetensors or a PyTorch file.")]
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="package.module:factory, file.py:factory, an .onnx, .pt2 or .keras file, a directory or name of Hugging Face."
+    ),
+]
+Weights = Annotated[str | None, typer.Option(help="State dict: .safetensors or a PyTorch file; of a Keras model .weights.h5.")]
 Data = Annotated[
     str,
     typer.Option(

@@ -11,7 +11,6 @@ from transpike.cli.arguments import Json, Numbers, Size, choice, sentence
 from transpike.datasets import TEST
 from transpike.errors import ArgumentError
 from transpike.jobs import playing
-from transpike.network.archive import load
 from transpike.speed import Comparison, compare, demo_case
 
 
@@ -33,7 +32,7 @@ def bench(
     if network is None or data is None:
         loaded, inputs = demo_case()
     else:
-        loaded, samples = playing(load(network), choice(data, batch, mean, std, size), TEST, time_steps)
+        loaded, samples = playing(network, choice(data, batch, mean, std, size), TEST, time_steps)
         inputs = samples.whole().inputs[0]
     result = compare(loaded, inputs[:batch], time_steps, repetitions=repetitions, name=network or "the demo's network")
     if as_json:

@@ -61,7 +61,7 @@ def percent(value: float | None) -> str:
 
 def inspection(result: Inspection) -> None:
     """Print what of a model converts, and why not."""
-    rows = table("Operators", "place in the model", "op", "under rate coding")
+    rows = table(f"Operators of a model in the form: {escaped(result.form)}", "place in the model", "op", "under rate coding")
     for row in result.rows:
         rows.add_row(row.name, row.op, row.fate)
     out.print(rows)

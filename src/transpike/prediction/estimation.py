@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from transpike.analysis.reference import Reference
 from transpike.capture import check_model
@@ -38,7 +39,7 @@ def predict(
     network: Network,
     samples: Any,
     time_steps: int,
-    model: nn.Module | None = None,
+    model: nn.Module | ExportedProgram | None = None,
     *,
     simulated: int = 0,
     memory: int | None = None,
@@ -67,7 +68,7 @@ def predict(
     positive_whole("time_steps", time_steps)
     network = without_exit(check_walkable(network))
     if model is not None:
-        check_model(model)
+        model = check_model(model)
     if simulated < 0:
         raise ArgumentError(f"simulated must be a number of samples of at least 0, not {simulated}.")
     ends = leap_ends(time_steps)

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from transpike.analysis.reference import Reference
 from transpike.capture import check_model, count_inputs
@@ -72,7 +73,7 @@ class Subject:
 
 
 def search(
-    model: nn.Module,
+    model: nn.Module | ExportedProgram,
     samples: Any,
     limits: Limits | int,
     *,
@@ -99,7 +100,7 @@ def search(
     """
     bounds = limits if isinstance(limits, Limits) else Limits(time_steps=limits)
     positive_whole("trials", trials)
-    check_model(model)
+    model = check_model(model)
     chip = None if bounds.chip is None else find_chip(bounds.chip)
     subject = Subject(model, *parted(samples, count_inputs(model), held_out, seed), chip)
     space = Space(

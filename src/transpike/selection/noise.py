@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from transpike.analysis.reference import Reference
 from transpike.capture import check_model, count_inputs
@@ -45,7 +46,7 @@ class NoiseChoice:
 
 
 def percentile_by_noise(
-    model: nn.Module,
+    model: nn.Module | ExportedProgram,
     samples: Any,
     time_steps: int,
     recipe: str | Recipe = "rate",
@@ -73,7 +74,7 @@ def percentile_by_noise(
     positive_whole("count", count)
     if not percentiles:
         raise ArgumentError("percentiles must hold at least one number.")
-    check_model(model)
+    model = check_model(model)
     base, inputs = find_recipe(recipe), count_inputs(model)
     if limits is not None and inputs > 1:
         raise ArgumentError(f"limits describe one input, but the model takes {inputs}: leave them to the samples.")

@@ -21,6 +21,7 @@ from transpike.capture.readers import (
     repetition,
     shape,
     smooth,
+    traced,
     weights,
 )
 from transpike.errors import CaptureError
@@ -52,6 +53,8 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "instance_norm": normalisation.instance_norm,
     "add": arithmetic.added,
     "sub": lambda call: arithmetic.added(call, -1.0),
+    "subtract": lambda call: arithmetic.added(call, -1.0),
+    "negative": arithmetic.negated,
     "rsub": arithmetic.reverse_subtracted,
     "mul": arithmetic.multiplied,
     "multiply": arithmetic.multiplied,
@@ -111,6 +114,7 @@ READERS: dict[str, Callable[[Call], Any]] = {
     "log_softmax": lambda call: activations.softmax(call, logarithm=True),
     "_log_softmax": lambda call: activations.softmax(call, logarithm=True),
     "recurrent": recurrence.layers,
+    **dict.fromkeys(("lstm", "gru", "rnn_tanh", "rnn_relu"), traced.traced_layers),
     **dict.fromkeys((f"{kind}_cell" for kind in recurrence.KINDS), recurrence.cell),
     "embedding": recurrence.embedding,
     "one_hot": recurrence.one_hot,
@@ -222,6 +226,7 @@ INDIFFERENT = frozenset(
             "tanh",
             "normal_curve",
             "neg",
+            "negative",
         ),
         *("gelu", "silu", "hardswish", "hardsigmoid", "mish", "elu", "selu", "celu", "softplus", "log_sigmoid", "threshold"),
         *("neg", "exp", "log", "pow", "square", "sqrt", "rsqrt", "reciprocal", "abs", "erf", "sin", "cos", "glu"),
@@ -242,6 +247,7 @@ ALIGNING = frozenset(
         *(
             "add",
             "sub",
+            "subtract",
             "rsub",
             "mul",
             "multiply",
@@ -260,6 +266,7 @@ ALIGNING = frozenset(
         ),
         *("bitwise_and", "bitwise_or", "bitwise_not", "__and__", "__or__", "logical_and", "logical_or", "logical_not"),
         *("matmul", "mm", "mv", "bmm", "baddbmm", "scaled_dot_product_attention", "einsum", "index", "recurrent"),
+        *("lstm", "gru", "rnn_tanh", "rnn_relu"),
     )
 )
 
@@ -268,10 +275,5 @@ def unreadable(call: Call) -> CaptureError:
     """Return the refusal of an operator that has no row."""
     return call.refusal(
         "it has no row in the table of operators",
-        ADVICE.get(call.operator, "Replace it by operators that have one."),
+        "Replace it by operators that have one.",
     )
-
-
-ADVICE = {
-    **dict.fromkeys(recurrence.KINDS, "Call the layer as a module: torch.nn.LSTM, GRU or RNN."),
-}
