@@ -36,7 +36,7 @@ $(VENV)/.run: pyproject.toml constraints.txt $(KERNELS)
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.run
-	$(PIP) --editable ".[dev,bench,search]"
+	$(PIP) --editable ".[dev,bench,search,hf]"
 	touch $@
 
 clean:

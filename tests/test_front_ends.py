@@ -15,11 +15,9 @@ from typer.testing import CliRunner
 import transpike as tp
 from four_forms import plain_keras, plain_net, residual_keras, residual_net, spikes, write_onnx, write_pt2
 from helpers import flat
-from transpike import jobs
 from transpike.capture import as_module, capture
 from transpike.capture.channels import channels_first
 from transpike.cli import app
-from transpike.data import Batch
 from transpike.errors import ArgumentError, CaptureError, MissingExtraError
 from transpike.frontends import load_model
 from transpike.network import Network, Node, forward
@@ -223,23 +221,18 @@ def test_a_hugging_face_resnet_converts_and_evaluates_by_one_command_line_each(t
     assert "Hugging Face directory" in run("inspect", folder, "--shape", "3,16,12")
 
 
-def test_a_hugging_face_bert_converts_by_one_command_line_with_its_tokenizer(tmp_path, monkeypatch):
+def test_a_hugging_face_bert_and_its_data_set_by_one_command_line_each(tmp_path):
+    theirs = pytest.importorskip("datasets")
     folder = hugging_face_bert(tmp_path / "bert")
-    texts = ["the good film", "the bad film", "good", "bad bad"] * 5
-
-    def tokens(choice, split, preparation=None):
-        from transformers import AutoTokenizer
-
-        tokenizer = AutoTokenizer.from_pretrained(preparation.text, local_files_only=True)
-        found = tokenizer(texts, padding="max_length", max_length=preparation.length, return_tensors="pt")
-        return Batch((found["input_ids"], found["attention_mask"]), torch.arange(20) % 2)
-
-    monkeypatch.setattr(jobs.DataChoice, "load", tokens)
-    run("convert", folder, "--data", "reviews", "--recipe", "differential", "--out", tmp_path / "out")
+    rows = {"text": ["the good film", "the bad film", "good", "bad bad"] * 5, "label": [1, 0, 1, 0] * 5}
+    splits = {split: theirs.Dataset.from_dict(rows) for split in ("train", "test")}
+    theirs.DatasetDict(splits).save_to_disk(tmp_path / "reviews")
+    run("convert", folder, "--data", tmp_path / "reviews", "--recipe", "differential", "--out", tmp_path / "out")
     known = Preparation.load(tmp_path / "out")
     assert (known.text, known.length) == (tmp_path / "out" / "tokenizer", 8)
     assert str(tmp_path) not in (tmp_path / "out" / "preparation.json").read_text()
-    run("evaluate", tmp_path / "out", "--data", "reviews", "--time-steps", 2)
+    report = json.loads(run("evaluate", tmp_path / "out", "--data", tmp_path / "reviews", "--time-steps", 2, "--json"))
+    assert report["samples"] == 20
 
 
 def test_what_an_earlier_conversion_knew_is_forgotten(tmp_path):
