@@ -22,11 +22,11 @@ from transpike.network.turns import steps_for
 from transpike.ops import RECTIFIERS, TRAITS, Input
 from transpike.parts import Op, Trait
 from transpike.passes import apply
+from transpike.preparation import Scaling
 from transpike.recipe import STRUCTURE, Recipe
 from transpike.report import FIGURES, save_figure, write_page
 from transpike.simulation import AUTO as AUTO_ENGINE
-from transpike.preparation import Scaling
-from transpike.sources import load_data, load_model
+from transpike.sources import load_data, load_metric, load_model
 
 NETWORK, REPORT, PAGE = "network", "report.json", "report.html"
 TRACE_BATCH = 4
@@ -154,6 +154,7 @@ def evaluate_network(
     weights: str | None = None,
     resume: bool = False,
     raster: tuple[str, ...] | None = None,
+    metric: tuple[str, ...] = (),
     diagnose: bool = False,
     memory: int | None = None,
     engine: str = AUTO_ENGINE,
@@ -170,6 +171,7 @@ def evaluate_network(
         steps,
         title=f"{Path(network).name} on {Path(data.data).name}",
         raster=raster,
+        metric={one: load_metric(one) for one in metric} or None,
         diagnose=diagnose,
         folder=out,
         resume=resume,

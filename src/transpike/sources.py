@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import pickle
 import sys
 from pathlib import Path
@@ -13,8 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from transpike.analysis import MEASURES, Metric
 from transpike.data import Batch
-from transpike.errors import ArchiveError, ArgumentError, DataError
+from transpike.errors import ArchiveError, ArgumentError, DataError, choose
 from transpike.files import read_bytes, read_tensors
 from transpike.preparation import Scaling
 
@@ -40,6 +42,25 @@ def load_model(spec: str, weights: str | None = None) -> nn.Module:
     if weights is not None:
         fill(model, read_weights(Path(weights)), weights)
     return model.eval()
+
+
+def load_metric(spec: str) -> Any:
+    """Return the metric that `spec` names: one of `MEASURES`, or what a factory gives, `path/to/file.py:factory`.
+
+    A factory that takes no arguments is called; a function of (outputs, targets), or an object with update and compute, is
+    the metric itself. Raises ArgumentError.
+    """
+    module_name, colon, attribute = spec.rpartition(":")
+    if not colon:
+        return choose("metric", spec, MEASURES)
+    found = find_factory(module_name, attribute)
+    if isinstance(found, Metric) and not inspect.isclass(found):
+        return found
+    try:
+        inspect.signature(found).bind()
+    except TypeError:
+        return found
+    return found()
 
 
 def build(factory: Any, spec: str) -> Any:
