@@ -21,12 +21,13 @@ import transpike as tp
 from canvases import canvases, mnist
 from coco import CocoScore
 from detection import Found, detect, levels
-from detector import RetinaNet
+from detector import SIZES, RetinaNet
 from drawing import draw
 from train import trained
+from transpike.report import write_page
 
-BINARY = {"recipes": ("rate", "sbg", "ls", "ls-tg", "any-time"), "steps": 64}
-GRADED = {"recipes": ("graded-mmse", "graded-ls", "ternary-ls", "dcgs"), "steps": 8}
+BINARY, BINARY_STEPS = "rate,sbg,ls,ls-tg,any-time", 64
+GRADED, GRADED_STEPS = "graded-mmse,graded-ls,ternary-ls,dcgs", 8
 PICTURED = (8, 32, 128)
 CALIBRATION_SEED, JUDGING_SEED, TEST_SEED = 1, 2, 3
 
@@ -36,20 +37,21 @@ def output_error(model: RetinaNet, network: tp.Network, pictures: Tensor, steps:
     return tp.evaluate(model, network, pictures, steps).output_error[-1]
 
 
-def chosen(model: RetinaNet, fit: Tensor, judge: Tensor, recipes: Sequence[str], steps: int) -> tuple[str, dict[str, float]]:
-    """Return the recipe whose outputs are nearest to the ANN's on pictures that calibrated none, and all errors."""
+def chosen(model: RetinaNet, fit: Tensor, judge: Tensor, recipes: Sequence[str], steps: int) -> str:
+    """Return the recipe whose outputs are nearest to the ANN's on pictures that calibrated none."""
     errors = {}
     for name in recipes:
         errors[name] = output_error(model, tp.convert(model, fit, name, time_steps=steps), judge, steps)
         print(f"{name:12} {steps:3} steps: output error {100 * errors[name]:.2f} %", flush=True)
-    return min(errors, key=errors.__getitem__), errors
+    return min(errors, key=errors.__getitem__)
 
 
 def measured(model: RetinaNet, network: tp.Network, test: tuple[Tensor, Tensor], steps: int, out: Path) -> tp.Report:
-    """Return the report of a network on test canvases, with mAP over time, and write its page."""
+    """Return the report of a network on test canvases, with mAP over time, and write it and its page."""
     title = f"RetinaNet, {network.method.name if network.method else ''}"
     report = tp.evaluate(model, network, test, steps, metric=CocoScore(), title=title)
     report.save(out / f"{steps}-steps.json")
+    write_page(report, out / f"{steps}-steps.html")
     return report
 
 
@@ -64,6 +66,15 @@ def rows(report: tp.Report) -> list[dict[str, Any]]:
         value = {"mAP": scores.after(point.time_steps), "AP50": loose.after(point.time_steps)}
         found.append({"recipe": report.method.name, "steps": point.time_steps, **value, "output error": error, **costs})
     return found
+
+
+def show(report: tp.Report) -> None:
+    """Print the rows of a report."""
+    scores, loose = report.metrics
+    print(f"{report.method.name}, {report.samples} test canvases: ANN mAP {scores.reference:.2f}, AP50 {loose.reference:.2f}")
+    for row in rows(report):
+        said = (f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items())
+        print(", ".join(said), flush=True)
 
 
 def pictured(model: RetinaNet, network: tp.Network, pictures: Tensor, path: Path) -> None:
@@ -84,29 +95,27 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, default=Path("retinanet-out/model.safetensors"))
     parser.add_argument("--out", type=Path, default=Path("retinanet-out"))
+    parser.add_argument("--size", choices=SIZES, default="small")
+    parser.add_argument("--binary", default=BINARY, help=f"recipes to choose from for {BINARY_STEPS} steps")
+    parser.add_argument("--graded", default=GRADED, help=f"recipes to choose from for {GRADED_STEPS} steps")
     parser.add_argument("--calibration", type=int, default=64, help="training canvases that calibrate, and as many that judge")
     parser.add_argument("--test", type=int, default=500, help="test canvases")
     parser.add_argument("--pictures", type=Path, help="where to draw what is found (default: pictures.png in --out)")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    model = trained(given.weights)
-    fit, _ = canvases(*mnist("train"), given.calibration, CALIBRATION_SEED)
-    judge, _ = canvases(*mnist("train"), given.calibration, JUDGING_SEED)
-    test = canvases(*mnist("test"), given.test, TEST_SEED)
+    model, side = trained(given.weights, given.size), SIZES[given.size]["side"]
+    fit, judge = (canvases(*mnist("train"), given.calibration, seed, side)[0] for seed in (CALIBRATION_SEED, JUDGING_SEED))
+    test = canvases(*mnist("test"), given.test, TEST_SEED, side)
     table: list[dict[str, Any]] = []
-    for kind in (GRADED, BINARY):
-        name, _ = chosen(model, fit, judge, kind["recipes"], kind["steps"])
-        network = tp.convert(model, fit, name, time_steps=kind["steps"])
+    for recipes, steps in ((given.graded, GRADED_STEPS), (given.binary, BINARY_STEPS)):
+        name = chosen(model, fit, judge, recipes.split(","), steps)
+        network = tp.convert(model, fit, name, time_steps=steps)
         tp.save(network, given.out / name)
-        report = measured(model, network, test, kind["steps"], given.out)
+        report = measured(model, network, test, steps, given.out)
         table += rows(report)
-        print(f"{name}: ANN mAP {report.metrics[0].reference:.2f}, AP50 {report.metrics[1].reference:.2f}")
-        for row in rows(report):
-            print(
-                "  ".join(f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items())
-            )
+        show(report)
+        (given.out / "results.json").write_text(json.dumps(table, indent=1))
     pictured(model, network, test[0][:3], given.pictures or given.out / "pictures.png")
-    (given.out / "results.json").write_text(json.dumps(table, indent=1))
 
 
 if __name__ == "__main__":

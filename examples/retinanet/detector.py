@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-SIZES = {  # for the commands: of the pictures, of the stages, and of the pyramid and heads
+SIZES = {  # of pictures, stages, pyramid and heads; widths below 8 crash the channels-last convolutions of some builds of torch
     "small": {"side": 128, "widths": (16, 32, 48, 64, 96), "channels": 48, "depth": 2},
-    "tiny": {"side": 64, "widths": (4, 8, 8, 8, 8), "channels": 8, "depth": 1},  # to try the commands in seconds
+    "tiny": {"side": 64, "widths": (8, 8, 8, 8, 8), "channels": 8, "depth": 1},  # to try the commands in seconds
 }
 RARE = 0.01  # the probability of an object that an untrained head gives
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from matplotlib.figure import Figure
@@ -19,9 +21,10 @@ from torch import Tensor
 
 import transpike as tp
 from shapes import NAMES, pictures
+from transpike.report import write_page
 from unet import UNet
 
-RECIPES = ("rate", "sbg", "ls", "ls-tg", "any-time")
+RECIPES = "rate,sbg,ls,ls-tg,any-time"
 STEPS = 32
 PICTURED = (2, 4, 8, 16, 32)
 CALIBRATION_SEED, JUDGING_SEED, TEST_SEED = 1, 2, 3
@@ -34,10 +37,10 @@ def trained(weights: Path) -> UNet:
     return model.eval()
 
 
-def chosen(model: UNet, fit: Tensor, judge: Tensor, steps: int) -> str:
+def chosen(model: UNet, fit: Tensor, judge: Tensor, recipes: Sequence[str], steps: int) -> str:
     """Return the recipe whose output is nearest to the ANN's on pictures that calibrated none."""
     errors = {}
-    for name in RECIPES:
+    for name in recipes:
         network = tp.convert(model, fit, name, time_steps=steps)
         errors[name] = tp.evaluate(model, network, judge, steps).output_error[-1]
         print(f"{name:12} {steps:3} steps: output error {100 * errors[name]:.2f} %", flush=True)
@@ -63,11 +66,35 @@ def draw(model: UNet, network: tp.Network, images: Tensor, maps: Tensor, path: P
     figure.savefig(path, dpi=75, metadata={"Software": None})
 
 
+def rows(report: tp.Report) -> list[dict[str, Any]]:
+    """Return IoU, accuracy, spikes and energy at each checkpoint, fractions in percent."""
+    (score,) = report.metrics
+    assert report.accuracy is not None
+    found = []
+    for point in report.checkpoints:
+        shares = {"IoU": score.after(point.time_steps), "accuracy": report.accuracy[point.time_steps - 1]}
+        percent = {name: None if share is None else 100 * share for name, share in shares.items()}
+        costs = {"spikes per neuron": point.spikes_per_neuron, "energy over ANN": point.energy[0].ratio}
+        found.append({"recipe": report.method.name, "steps": point.time_steps, **percent, **costs})
+    return found
+
+
+def show(report: tp.Report) -> None:
+    """Print the rows of a report."""
+    (score,) = report.metrics
+    right = 100 * (report.reference_accuracy or 0)
+    print(f"{report.method.name}, {report.samples} test pictures: ANN IoU {100 * score.reference:.2f}, accuracy {right:.2f}")
+    for row in rows(report):
+        said = (f"{key} {value:.4g}" if isinstance(value, float) else f"{key} {value}" for key, value in row.items())
+        print(", ".join(said), flush=True)
+
+
 def main() -> None:
     """Read the command line, choose a recipe, convert, measure and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, default=Path("segmentation-out/model.safetensors"))
     parser.add_argument("--out", type=Path, default=Path("segmentation-out"))
+    parser.add_argument("--recipes", default=RECIPES, help=f"to choose from for {STEPS} steps")
     parser.add_argument("--calibration", type=int, default=100, help="training pictures that calibrate, and as many that judge")
     parser.add_argument("--test", type=int, default=500, help="test pictures")
     parser.add_argument("--pictures", type=Path, help="where to draw what is seen (default: pictures.png in --out)")
@@ -76,26 +103,15 @@ def main() -> None:
     model = trained(given.weights)
     fit, judge = (pictures(given.calibration, seed)[0] for seed in (CALIBRATION_SEED, JUDGING_SEED))
     images, maps = pictures(given.test, TEST_SEED)
-    name = chosen(model, fit, judge, STEPS)
+    name = chosen(model, fit, judge, given.recipes.split(","), STEPS)
     network = tp.convert(model, fit, name, time_steps=STEPS)
     tp.save(network, given.out / name)
     report = tp.evaluate(model, network, (images, maps), STEPS, metric="iou", title=f"U-Net, {name}")
     report.save(given.out / "report.json")
-    (score,) = report.metrics
-    assert report.accuracy is not None
-    print(f"ANN: IoU {100 * score.reference:.2f} %, accuracy {100 * (report.reference_accuracy or 0):.2f} %")
-    table = []
-    for point in report.checkpoints:
-        iou, right = 100 * (score.after(point.time_steps) or 0), 100 * report.accuracy[point.time_steps - 1]
-        spikes, energy = point.spikes_per_neuron, point.energy[0].ratio
-        table.append(
-            {"recipe": name, "steps": point.time_steps, "IoU": iou, "accuracy": right, "spikes": spikes, "energy": energy}
-        )
-        print(
-            f"{point.time_steps:3} steps: IoU {iou:.2f} %, accuracy {right:.2f} %, {spikes:.2f} spikes per neuron, energy {energy:.2f}"
-        )
+    write_page(report, given.out / "report.html")
+    (given.out / "results.json").write_text(json.dumps(rows(report), indent=1))
+    show(report)
     draw(model, network, images[:3], maps[:3], given.pictures or given.out / "pictures.png")
-    (given.out / "results.json").write_text(json.dumps(table, indent=1))
 
 
 if __name__ == "__main__":
