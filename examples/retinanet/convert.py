@@ -39,11 +39,11 @@ def output_error(model: RetinaNet, network: tp.Network, pictures: Tensor, steps:
 
 def chosen(model: RetinaNet, fit: Tensor, judge: Tensor, recipes: Sequence[str], steps: int) -> str:
     """Return the recipe whose outputs are nearest to the ANN's on pictures that calibrated none."""
-    errors = {}
-    for name in recipes:
+    errors: dict[str, float] = {}
+    for name in recipes if len(recipes) > 1 else ():
         errors[name] = output_error(model, tp.convert(model, fit, name, time_steps=steps), judge, steps)
         print(f"{name:12} {steps:3} steps: output error {100 * errors[name]:.2f} %", flush=True)
-    return min(errors, key=errors.__getitem__)
+    return min(errors, key=errors.__getitem__, default=recipes[0])
 
 
 def measured(model: RetinaNet, network: tp.Network, test: tuple[Tensor, Tensor], steps: int, out: Path) -> tp.Report:
@@ -95,8 +95,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, default=Path("retinanet-out/model.safetensors"))
     parser.add_argument("--out", type=Path, default=Path("retinanet-out"))
+    parser.add_argument("--steps", type=int, default=BINARY_STEPS, help="of the recipes with binary spikes")
     parser.add_argument("--size", choices=SIZES, default="small")
-    parser.add_argument("--binary", default=BINARY, help=f"recipes to choose from for {BINARY_STEPS} steps")
+    parser.add_argument("--binary", default=BINARY, help="recipes to choose from for so many steps")
     parser.add_argument("--graded", default=GRADED, help=f"recipes to choose from for {GRADED_STEPS} steps")
     parser.add_argument("--calibration", type=int, default=64, help="training canvases that calibrate, and as many that judge")
     parser.add_argument("--test", type=int, default=500, help="test canvases")
@@ -107,7 +108,7 @@ def main() -> None:
     fit, judge = (canvases(*mnist("train"), given.calibration, seed, side)[0] for seed in (CALIBRATION_SEED, JUDGING_SEED))
     test = canvases(*mnist("test"), given.test, TEST_SEED, side)
     table: list[dict[str, Any]] = []
-    for recipes, steps in ((given.graded, GRADED_STEPS), (given.binary, BINARY_STEPS)):
+    for recipes, steps in ((given.graded, GRADED_STEPS), (given.binary, given.steps)):
         name = chosen(model, fit, judge, recipes.split(","), steps)
         network = tp.convert(model, fit, name, time_steps=steps)
         tp.save(network, given.out / name)

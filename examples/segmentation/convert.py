@@ -39,12 +39,12 @@ def trained(weights: Path) -> UNet:
 
 def chosen(model: UNet, fit: Tensor, judge: Tensor, recipes: Sequence[str], steps: int) -> str:
     """Return the recipe whose output is nearest to the ANN's on pictures that calibrated none."""
-    errors = {}
-    for name in recipes:
+    errors: dict[str, float] = {}
+    for name in recipes if len(recipes) > 1 else ():
         network = tp.convert(model, fit, name, time_steps=steps)
         errors[name] = tp.evaluate(model, network, judge, steps).output_error[-1]
         print(f"{name:12} {steps:3} steps: output error {100 * errors[name]:.2f} %", flush=True)
-    return min(errors, key=errors.__getitem__)
+    return min(errors, key=errors.__getitem__, default=recipes[0])
 
 
 def draw(model: UNet, network: tp.Network, images: Tensor, maps: Tensor, path: Path) -> None:
@@ -94,7 +94,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, default=Path("segmentation-out/model.safetensors"))
     parser.add_argument("--out", type=Path, default=Path("segmentation-out"))
-    parser.add_argument("--recipes", default=RECIPES, help=f"to choose from for {STEPS} steps")
+    parser.add_argument("--steps", type=int, default=STEPS)
+    parser.add_argument("--recipes", default=RECIPES, help="to choose from for so many steps")
     parser.add_argument("--calibration", type=int, default=100, help="training pictures that calibrate, and as many that judge")
     parser.add_argument("--test", type=int, default=500, help="test pictures")
     parser.add_argument("--pictures", type=Path, help="where to draw what is seen (default: pictures.png in --out)")
@@ -103,10 +104,10 @@ def main() -> None:
     model = trained(given.weights)
     fit, judge = (pictures(given.calibration, seed)[0] for seed in (CALIBRATION_SEED, JUDGING_SEED))
     images, maps = pictures(given.test, TEST_SEED)
-    name = chosen(model, fit, judge, given.recipes.split(","), STEPS)
-    network = tp.convert(model, fit, name, time_steps=STEPS)
+    name = chosen(model, fit, judge, given.recipes.split(","), given.steps)
+    network = tp.convert(model, fit, name, time_steps=given.steps)
     tp.save(network, given.out / name)
-    report = tp.evaluate(model, network, (images, maps), STEPS, metric="iou", title=f"U-Net, {name}")
+    report = tp.evaluate(model, network, (images, maps), given.steps, metric="iou", title=f"U-Net, {name}")
     report.save(given.out / "report.json")
     write_page(report, given.out / "report.html")
     (given.out / "results.json").write_text(json.dumps(rows(report), indent=1))

@@ -171,7 +171,7 @@ def evaluate_network(
         steps,
         title=f"{Path(network).name} on {Path(data.data).name}",
         raster=raster,
-        metric={one: load_metric(one) for one in metric} or None,
+        metric={one.rpartition(":")[2]: load_metric(one) for one in metric} or None,
         diagnose=diagnose,
         folder=out,
         resume=resume,

@@ -58,7 +58,7 @@ def joined(parts: Sequence[Outputs]) -> Outputs:
     first = parts[0]
     if isinstance(first, Tensor):
         return torch.cat(parts)  # type: ignore[arg-type]
-    return {key: torch.cat([part[key] for part in parts]) for key in first}  # type: ignore[index, call-overload]
+    return {key: torch.cat([part[key] for part in parts]) for key in first}  # type: ignore[index]
 
 
 @dataclass(frozen=True)
