@@ -23,7 +23,7 @@ def draw(pictures: Tensor, found: Mapping[str, Sequence[Found]], path: Path) -> 
     for column, (title, rows) in enumerate(found.items()):
         panels[0, column].set_title(title, fontsize=9)
         for axes, picture, boxes in zip(panels[:, column], pictures, rows, strict=True):
-            axes.imshow(picture[0], cmap="gray", vmin=0, vmax=1)
+            axes.imshow(picture[0].numpy(), cmap="gray", vmin=0, vmax=1)
             axes.set_axis_off()
             outline(axes, boxes)
     path.parent.mkdir(parents=True, exist_ok=True)

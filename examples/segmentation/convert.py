@@ -60,7 +60,7 @@ def draw(model: UNet, network: tp.Network, images: Tensor, maps: Tensor, path: P
     for column, (title, shown) in enumerate(columns.items()):
         panels[0, column].set_title(title, fontsize=9)
         for axes, one in zip(panels[:, column], shown, strict=True):
-            axes.imshow(one, cmap="viridis", vmin=0, vmax=len(NAMES) - 1, interpolation="nearest")
+            axes.imshow(one.numpy(), cmap="viridis", vmin=0, vmax=len(NAMES) - 1, interpolation="nearest")
             axes.set_axis_off()
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=75, metadata={"Software": None})
