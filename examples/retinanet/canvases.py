@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import os
 import sys
@@ -38,16 +39,19 @@ def canvases(images: Tensor, labels: Tensor, count: int, seed: int, side: int = 
 
     The same seed gives the same canvases. Boxes of digits do not overlap.
     """
-    pictures, targets = torch.zeros(count, 1, side, side), torch.full((count, MOST, 5), -1.0)
+    pictures = np.zeros((count, 1, side, side), np.float32)
+    targets = torch.full((count, MOST, 5), -1.0)
+    shown, kinds = images.numpy(), labels.tolist()
     for index in range(count):
-        draw = np.random.default_rng([seed, index])
-        fill(pictures[index, 0], targets[index], images, labels, draw)
-    return pictures, targets
+        for place, row in enumerate(fill(pictures[index, 0], shown, kinds, np.random.default_rng([seed, index]))):
+            targets[index, place] = torch.tensor(row)
+    return torch.from_numpy(pictures), targets
 
 
-def fill(picture: Tensor, target: Tensor, images: Tensor, labels: Tensor, draw: np.random.Generator) -> None:
-    """Put one to five digits on a picture [side, side] and note their boxes; a digit without room is left out."""
-    wanted, placed = int(draw.integers(1, MOST + 1)), 0
+def fill(picture: np.ndarray, images: np.ndarray, labels: list[int], draw: np.random.Generator) -> list[tuple[float, ...]]:
+    """Put one to five digits on a picture [side, side] and return their boxes and classes; one without room is left out."""
+    wanted = int(draw.integers(1, MOST + 1))
+    rows: list[tuple[float, ...]] = []
     for _ in range(TRIES):
         which = int(draw.integers(len(images)))
         digit = cropped(images[which], float(draw.uniform(*SCALES)))
@@ -55,25 +59,24 @@ def fill(picture: Tensor, target: Tensor, images: Tensor, labels: Tensor, draw: 
         if max(height, width) > len(picture):
             continue
         top, left = (int(draw.integers(len(picture) - size + 1)) for size in (height, width))
-        box = torch.tensor([left, top, left + width, top + height], dtype=torch.float32)
-        if not overlapping(box, target[:placed, :4]):
-            picture[top : top + height, left : left + width] = digit
-            target[placed, :4], target[placed, 4] = box, float(labels[which])
-            placed += 1
-        if placed == wanted:
-            return
+        right, bottom = left + width, top + height
+        if all(left >= row[2] or right <= row[0] or top >= row[3] or bottom <= row[1] for row in rows):
+            picture[top:bottom, left:right] = digit
+            rows.append((float(left), float(top), float(right), float(bottom), float(labels[which])))
+        if len(rows) == wanted:
+            break
+    return rows
 
 
-def cropped(image: Tensor, scale: float) -> Tensor:
+def cropped(image: np.ndarray, scale: float) -> np.ndarray:
     """Return a digit enlarged and cut out tightly around its ink."""
-    size = round(len(image) * scale)
-    options = {"size": (size, size), "mode": "bilinear", "align_corners": False}
-    large = torch.nn.functional.interpolate(image[None, None], **options)[0, 0]
-    rows, columns = (large > INK).any(1).nonzero(), (large > INK).any(0).nonzero()
-    return large[int(rows[0]) : int(rows[-1]) + 1, int(columns[0]) : int(columns[-1]) + 1]
+    enlarge = enlarging(len(image), round(len(image) * scale))
+    large = enlarge @ image @ enlarge.T
+    rows, columns = (np.flatnonzero((large > INK).any(axis)) for axis in (1, 0))
+    return large[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def overlapping(box: Tensor, others: Tensor) -> bool:
-    """Say whether a box overlaps any of the others [n, 4]."""
-    apart = (box[0] >= others[:, 2]) | (box[2] <= others[:, 0]) | (box[1] >= others[:, 3]) | (box[3] <= others[:, 1])
-    return not bool(apart.all())
+@functools.cache
+def enlarging(before: int, after: int) -> np.ndarray:
+    """Return the matrix [after, before] of linear interpolation."""
+    return torch.nn.functional.interpolate(torch.eye(before)[None], size=after, mode="linear")[0].T.contiguous().numpy()
