@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import pytest
 import torch
@@ -56,6 +57,7 @@ TARGETS = {
 }
 
 
+@functools.cache
 def subject(kind):
     """Return a model, its network, inputs, targets, and the outputs of both by key."""
     build, shape = MODELS[kind]

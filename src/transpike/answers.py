@@ -48,8 +48,10 @@ def divergence(scores: Tensor, reference: Tensor) -> float:
     0.0
     """
     if scores.ndim != 2 or scores.shape != reference.shape:  # noqa: PLR2004 - [samples, classes]
-        raise DataError(f"Only answers [samples, classes] have a divergence, but the model gives {tuple(scores.shape)}.")
-    logs = F.log_softmax(scores.double(), 1), F.log_softmax(reference.double(), 1)
+        raise DataError(
+            f"Only answers [samples, classes] can be compared by their divergence, but the model gives {tuple(scores.shape)}."
+        )
+    logs = F.log_softmax(scores.detach().double(), 1), F.log_softmax(reference.detach().double(), 1)
     return max(0.0, float(F.kl_div(*logs, reduction="batchmean", log_target=True)))
 
 
@@ -59,7 +61,7 @@ def relative_error(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
     >>> relative_error([torch.tensor([3.0]), torch.tensor([8.0])], [torch.tensor([2.0]), torch.tensor([8.0])])
     0.125
     """
-    pairs = [(a.double(), b.double()) for a, b in zip(found, wanted, strict=True)]
+    pairs = [(a.detach().double(), b.detach().double()) for a, b in zip(found, wanted, strict=True)]
     ratios = [float((a - b).square().sum() / b.square().sum().clamp(min=1e-30)) for a, b in pairs]
     return sum(ratios) / len(ratios)
 
