@@ -26,8 +26,8 @@ from drawing import draw
 from train import trained
 from transpike.report import write_page
 
-BINARY, BINARY_STEPS = "rate,sbg,ls,ls-tg,any-time", 64
-GRADED, GRADED_STEPS = "graded-mmse,graded-ls,ternary-ls,dcgs", 8
+BINARY, BINARY_STEPS = "rate,sbg,ls,ls-tg", 64
+GRADED, GRADED_STEPS = "graded-mmse,graded-ls,dcgs", 8
 PICTURED = (8, 32, 128)
 CALIBRATION_SEED, JUDGING_SEED, TEST_SEED = 1, 2, 3
 
@@ -90,6 +90,24 @@ def pictured(model: RetinaNet, network: tp.Network, pictures: Tensor, path: Path
     draw(pictures, found, path)
 
 
+def converted(
+    model: RetinaNet,
+    training: tuple[Tensor, Tensor],
+    test: tuple[Tensor, Tensor],
+    recipes: Sequence[str],
+    steps: int,
+    out: Path,
+) -> tp.Network:
+    """Return the network of the best of some recipes, after measuring it on test canvases and writing what was found."""
+    name = chosen(model, *training, recipes, steps)
+    network = tp.convert(model, training[0], name, time_steps=steps)
+    tp.save(network, out / name)
+    report = measured(model, network, test, steps, out)
+    (out / f"{steps}-steps-table.json").write_text(json.dumps(rows(report), indent=1))
+    show(report)
+    return network
+
+
 def main() -> None:
     """Read the command line, choose recipes, convert, measure and draw."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -97,26 +115,21 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("retinanet-out"))
     parser.add_argument("--steps", type=int, default=BINARY_STEPS, help="of the recipes with binary spikes")
     parser.add_argument("--size", choices=SIZES, default="small")
-    parser.add_argument("--binary", default=BINARY, help="recipes to choose from for so many steps")
-    parser.add_argument("--graded", default=GRADED, help=f"recipes to choose from for {GRADED_STEPS} steps")
-    parser.add_argument("--calibration", type=int, default=64, help="training canvases that calibrate, and as many that judge")
-    parser.add_argument("--test", type=int, default=500, help="test canvases")
+    parser.add_argument("--binary", default=BINARY, help="recipes to choose from for so many steps; none to leave them out")
+    parser.add_argument("--graded", default=GRADED, help=f"the same for {GRADED_STEPS} steps")
+    parser.add_argument("--calibration", type=int, default=32, help="training canvases that calibrate, and as many that judge")
+    parser.add_argument("--test", type=int, default=300, help="test canvases")
     parser.add_argument("--pictures", type=Path, help="where to draw what is found (default: pictures.png in --out)")
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
     model, side = trained(given.weights, given.size), SIZES[given.size]["side"]
     fit, judge = (canvases(*mnist("train"), given.calibration, seed, side)[0] for seed in (CALIBRATION_SEED, JUDGING_SEED))
     test = canvases(*mnist("test"), given.test, TEST_SEED, side)
-    table: list[dict[str, Any]] = []
-    for recipes, steps in ((given.graded, GRADED_STEPS), (given.binary, given.steps)):
-        name = chosen(model, fit, judge, recipes.split(","), steps)
-        network = tp.convert(model, fit, name, time_steps=steps)
-        tp.save(network, given.out / name)
-        report = measured(model, network, test, steps, given.out)
-        table += rows(report)
-        show(report)
-        (given.out / "results.json").write_text(json.dumps(table, indent=1))
-    pictured(model, network, test[0][:3], given.pictures or given.out / "pictures.png")
+    if given.graded:
+        converted(model, (fit, judge), test, given.graded.split(","), GRADED_STEPS, given.out)
+    if given.binary:
+        network = converted(model, (fit, judge), test, given.binary.split(","), given.steps, given.out)
+        pictured(model, network, test[0][:3], given.pictures or given.out / "pictures.png")
 
 
 if __name__ == "__main__":
