@@ -16,6 +16,7 @@ from transpike.analysis import Checkpoint, Diagnosis, Exits, Layer, LayerLoss, R
 from transpike.analysis.card import Budget, Card, CardPoint, ChipCost
 from transpike.analysis.diagnosis import CAUSES, Norm, Part, Stage
 from transpike.analysis.energy import energies
+from transpike.analysis.metric import Measured
 from transpike.analysis.traffic import Estimate
 from transpike.errors import ArchiveError, ArgumentError
 from transpike.parts import Finding, Method
@@ -132,10 +133,21 @@ def make_exits(**changes) -> Exits:
 
 
 LONG_NAME = "model.transformer.encoder.layers.11.feed_forward.intermediate.activation"
+MAP = Measured("mAP", (1, 2, 4, 32), (0.0, 10.0, 31.5, 70.9), 71.1, True)
 REPORTS = {
-    "full": make_report(diagnosis=make_diagnosis(make_report().layers), exits=make_exits()),
+    "full": make_report(diagnosis=make_diagnosis(make_report().layers), exits=make_exits(), metrics=(MAP,)),
     "no labels": unlabelled(make_report(exits=make_exits(accuracy=None, margin=None))),
     "no labels, no classes": unlabelled(make_report(agreement=None, card=None)),
+    "several outputs, metrics": unlabelled(
+        make_report(
+            agreement=None,
+            output_errors={key: tuple(0.4 / step for step in range(1, 33)) for key in ("classes.0", LONG_NAME, HOSTILE)},
+            metrics=(
+                MAP,
+                Measured(HOSTILE, (32,), (float("nan"),), 0.5),
+            ),
+        )
+    ),
     "one layer, no rasters": make_report(layers=1, rasters=()),
     "no layers": make_report(layers=0, rasters=(), neurons=0, spikes_per_neuron=0.0, findings=()),
     "60 layers": make_report(layers=60, diagnosis=make_diagnosis(make_report(layers=60).layers)),
@@ -173,7 +185,7 @@ REPORTS["errors without end"] = make_report(layers=3, rasters=())
 REPORTS["errors without end"] = dataclasses.replace(REPORTS["errors without end"], layers=broken)
 
 
-PAGES = ("full", "no labels", "one layer, no rasters", "no layers", "one step", "hostile")
+PAGES = ("full", "no labels", "several outputs, metrics", "one layer, no rasters", "no layers", "one step", "hostile")
 
 
 class Elements(HTMLParser):
@@ -459,6 +471,7 @@ def test_the_verdict_is_in_the_reports_numbers():
         ("87.9 %", "ANN: 91.0 %"),
         ("3.1 points", "6 of 200 samples, net"),
         ("24", "99.9 %: not reached"),
+        ("70.9", "ANN: 71.1"),
         ("4.65", "98,304 neurons; mean rate 0.145 per step"),
         ("1.3 times less", "131.4 µJ against 170.2 µJ per sample; 45 nm CMOS, float32"),
     ]

@@ -14,7 +14,20 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from transpike.analysis import Checkpoint, Report
 from transpike.analysis.energy import Energy
 from transpike.errors import choose
-from transpike.report.style import BLACK, BLUE, GREEN, GREY, HEIGHT, ORANGE, SKY, SMALL, VERMILION, new_figure, styled
+from transpike.report.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    HEIGHT,
+    ORANGE,
+    SKY,
+    SMALL,
+    VERMILION,
+    empty_figure,
+    new_figure,
+    styled,
+)
 from transpike.report.wording import accuracy_digits, percent, plain, short, tick
 
 FEW_STEPS = 16  # up to here each step gets a dot
@@ -77,6 +90,8 @@ def error_over_time(report: Report) -> Figure:
 def metrics_over_time(report: Report) -> Figure:
     """Draw what else was measured against time steps, a panel for each metric, with the ANN's value as a line."""
     count = len(report.metrics)
+    if not count:
+        return empty_figure("No metric was asked for.")
     figure = new_figure(HEIGHT * (0.4 + 0.6 * count))
     panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
     for axes, one in zip(panels, report.metrics, strict=True):
