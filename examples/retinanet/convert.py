@@ -26,8 +26,8 @@ from drawing import draw
 from train import trained
 from transpike.report import write_page
 
-BINARY, BINARY_STEPS = "rate,sbg,ls,ls-tg", 64
-GRADED, GRADED_STEPS = "graded-mmse,graded-ls,dcgs", 8
+BINARY, BINARY_STEPS = "sbg,ls,ls-tg", 64
+GRADED, GRADED_STEPS = "graded-ls,dcgs", 8
 PICTURED = (8, 32, 128)
 CALIBRATION_SEED, JUDGING_SEED, TEST_SEED = 1, 2, 3
 
@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--size", choices=SIZES, default="small")
     parser.add_argument("--binary", default=BINARY, help="recipes to choose from for so many steps; none to leave them out")
     parser.add_argument("--graded", default=GRADED, help=f"the same for {GRADED_STEPS} steps")
-    parser.add_argument("--calibration", type=int, default=32, help="training canvases that calibrate, and as many that judge")
+    parser.add_argument("--calibration", type=int, default=24, help="training canvases that calibrate, and as many that judge")
     parser.add_argument("--test", type=int, default=300, help="test canvases")
     parser.add_argument("--pictures", type=Path, help="where to draw what is found (default: pictures.png in --out)")
     given = parser.parse_args()

@@ -86,7 +86,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("retinanet-out"))
     parser.add_argument("--size", choices=SIZES, default="small")
-    parser.add_argument("--steps", type=int, default=1500)
+    parser.add_argument("--steps", type=int, default=1100)
     parser.add_argument("--batch", type=int, default=16, help="canvases of a step")
     parser.add_argument("--minutes", type=float, default=60.0, help="stop after so long; run again to go on")
     parser.add_argument("--per-block", type=int, default=100, help="steps between two states on disk")

@@ -24,7 +24,7 @@ from shapes import NAMES, pictures
 from transpike.report import write_page
 from unet import UNet
 
-RECIPES = "rate,sbg,ls,ls-tg"
+RECIPES = "sbg,ls,ls-tg"
 STEPS = 32
 PICTURED = (2, 4, 8, 16, 32)
 CALIBRATION_SEED, JUDGING_SEED, TEST_SEED = 1, 2, 3
@@ -96,7 +96,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("segmentation-out"))
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--recipes", default=RECIPES, help="to choose from for so many steps")
-    parser.add_argument("--calibration", type=int, default=64, help="training pictures that calibrate, and as many that judge")
+    parser.add_argument("--calibration", type=int, default=48, help="training pictures that calibrate, and as many that judge")
     parser.add_argument("--test", type=int, default=300, help="test pictures")
     parser.add_argument("--pictures", type=Path, help="where to draw what is seen (default: pictures.png in --out)")
     given = parser.parse_args()

@@ -40,7 +40,7 @@ def main() -> None:
     """Read the command line, train and write the weights."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, default=Path("segmentation-out"))
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--batch", type=int, default=16, help="pictures of a step")
     chosen = parser.parse_args()
     model = train(chosen.steps, chosen.batch)
