@@ -213,6 +213,17 @@ def test_what_cannot_be_measured_is_refused_in_words(case, tmp_path):
         tp.evaluate(model, network, (x, targets), STEPS, folder=tmp_path, **options)
 
 
+def test_labels_that_only_a_metric_knows_are_left_out_of_the_accuracy():
+    """255 stands for pixels without a label in sets for segmentation; without a metric it is out of range."""
+    model, network, x, targets, outputs = subject("map")
+    ignored = targets.clone()
+    ignored[:, :, :2] = 255
+    report = tp.evaluate(model, network, (x, ignored), STEPS, metric=lambda given, wanted: float((wanted == 255).sum()))
+    assert report.metrics[0].values == (240.0,) * 4
+    shares = [(now.argmax(1) == targets)[:, :, 2:].double().mean() for now in outputs]
+    assert report.accuracy == pytest.approx([float(share) for share in shares])
+
+
 def test_targets_that_nothing_reads_and_metrics_without_targets_are_refused():
     model, network, x, _, _ = subject("map")
     with pytest.raises(DataError, match=r"float32 of shape \(20, 5, 5\): neither one whole number .* Give a metric"):

@@ -46,8 +46,8 @@ class Gathered:
         self.targets: list[Tensor] = []
 
     def update(self, outputs: Outputs, targets: Tensor) -> None:
-        self.outputs.append(outputs)
-        self.targets.append(targets)
+        self.outputs.append(outputs.clone() if isinstance(outputs, Tensor) else {k: v.clone() for k, v in outputs.items()})
+        self.targets.append(targets)  # outputs are cut from those of all steps, which would stay in memory with them
 
     def compute(self) -> Any:
         return self.function(joined(self.outputs), torch.cat(self.targets))

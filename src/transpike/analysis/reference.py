@@ -14,6 +14,8 @@ from transpike.errors import DataError
 from transpike.network import Network, forward, shapes
 from transpike.simulation import Block
 
+NO_LABEL = -1
+
 
 @dataclass(frozen=True)
 class Expected:
@@ -54,6 +56,8 @@ class Reference:
         if targets is None:
             return Expected(outputs, None, tells_classes(first))
         if tells_classes(first, targets):
+            if self.measured:
+                return Expected(outputs, known(targets, first.shape[1]), classes=True)
             return Expected(outputs, check_labels(targets, first.shape[1], first_sample, first.shape[2:]), classes=True)
         if not self.measured and not values_like(targets, first):
             refuse(first, targets, first_sample)
@@ -78,6 +82,11 @@ def regresses(network: Network, first: Batch) -> bool:
     shape = shapes(network)[next(iter(network.outputs.values()))]
     targets = first.labels
     return targets is not None and targets.is_floating_point() and tuple(targets.shape[1:]) == shape
+
+
+def known(labels: Tensor, classes: int) -> Tensor:
+    """Return labels, with NO_LABEL for numbers outside the classes, such as the 255 of segmentation: metrics know of them."""
+    return labels.long().where((labels >= 0) & (labels < classes), NO_LABEL)
 
 
 def values_like(targets: Tensor, output: Tensor) -> bool:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from transpike.analysis.operations import Work, synaptic_operations
-from transpike.analysis.reference import Expected
+from transpike.analysis.reference import NO_LABEL, Expected
 from transpike.network import Network, forward
 from transpike.neurons import Neuron
 from transpike.simulation import Block
@@ -61,9 +61,13 @@ def add_answers(tally: Tally, outputs: Mapping[str, Tensor], expected: Expected)
 
 
 def alike(answers: Tensor, wanted: Tensor) -> Tensor:
-    """Return how many samples of answers [..., batch, places] are as wanted [batch, places]; of many places their share."""
-    same = (answers == wanted).double()
-    return same.reshape(*answers.shape[: answers.ndim - wanted.ndim], len(wanted), -1).mean(-1).sum(-1)
+    """Return how many samples of answers [..., batch, places] are as wanted [batch, places]; of many places their share.
+
+    Places without a label are left out.
+    """
+    same = (answers == wanted).double().reshape(*answers.shape[: answers.ndim - wanted.ndim], len(wanted), -1)
+    labelled = (wanted != NO_LABEL).double().reshape(len(wanted), -1).sum(1).clamp(min=1)
+    return (same.sum(-1) / labelled).sum(-1)
 
 
 def add_layers(tally: Tally, network: Network, block: Block, inputs: Sequence[Tensor], time_steps: int) -> None:
