@@ -6,7 +6,8 @@ import pytest
 import torch
 
 import transpike as tp
-from transpike.choice import BINARY, EVERY, GRADED, Part, automatic, distance
+from transpike.answers import distance
+from transpike.choice import BINARY, EVERY, GRADED, Part, automatic
 from transpike.errors import ArgumentError, DataError
 from zoo import ZOO
 
@@ -64,9 +65,10 @@ def test_parts_are_disjoint_complete_and_do_not_depend_on_batching(setting):
 
 def test_models_without_classes_are_judged_by_the_relative_error():
     wanted = torch.rand(4, 2, 5, 5).double()
-    assert distance(wanted * 1.1, wanted) == pytest.approx(0.01)
+    assert distance([wanted * 1.1], [wanted]) == pytest.approx(0.01)
+    assert distance([wanted * 1.1, 8 * wanted], [wanted, 8 * wanted]) == pytest.approx(0.005)
     logits = torch.randn(6, 3).double()
-    assert distance(logits + 5, logits) == pytest.approx(0, abs=1e-12)
+    assert distance([logits + 5], [logits]) == pytest.approx(0, abs=1e-12)
 
 
 def test_auto_needs_steps_and_samples(setting):

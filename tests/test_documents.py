@@ -70,6 +70,14 @@ def test_files_that_a_document_names_exist(document):
     assert missing == []
 
 
+def test_the_python_of_the_page_on_dense_outputs_runs(capsys):
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "dense-outputs.md").read_text(), re.DOTALL)
+    exec(code, {})
+    steps, last, reference = re.fullmatch(r"(\(.*\)) (\S+) (\S+)\n", capsys.readouterr().out).groups()
+    assert steps == "(1, 2, 4, 8, 16, 32)"
+    assert float(last) == pytest.approx(float(reference), rel=0.1)
+
+
 CODINGS = (ROOT / "docs" / "codings.md").read_text()
 
 

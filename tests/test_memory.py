@@ -10,21 +10,23 @@ from helpers import converted
 from transpike.errors import ArgumentError
 from transpike.simulation import Record, counting_nodes
 from transpike.simulation.engines import StepwiseEngine, Task
-from transpike.simulation.memory import BLOCK, block_size, bytes_per_sample
+from transpike.simulation.memory import BLOCK, answer_bytes, block_size, bytes_per_sample
 
 PLENTY = 10**12
+STEPS = 6
 
 
 def run(memory, name="lenet", samples=9):
     inputs, network = converted(name, tp.recipes["rate"])
     record = Record(spikes=counting_nodes(network))
     sizes = []
-    recording = tp.simulate(network, inputs[0][:samples], 6, record=record, memory=memory, progress=sizes.append)
+    recording = tp.simulate(network, inputs[0][:samples], STEPS, record=record, memory=memory, progress=sizes.append)
     return recording, sizes
 
 
 def need(name="lenet"):
-    return bytes_per_sample(converted(name, tp.recipes["rate"])[1])
+    network = converted(name, tp.recipes["rate"])[1]
+    return bytes_per_sample(network) + answer_bytes(network, STEPS)
 
 
 @pytest.mark.parametrize(("samples_that_fit", "sizes"), [(1, [1] * 9), (2, [2, 2, 2, 2, 1]), (4.9, [4, 4, 1]), (9, [9])])
@@ -60,6 +62,17 @@ def test_little_memory_gives_the_same_spikes(samples_that_fit):
 def test_too_little_memory_is_refused():
     with pytest.raises(ArgumentError, match=r"Simulating one sample needs about 0\.\d MB, but the memory budget is 0\.0 MB"):
         run(need() - 1)
+
+
+def test_answers_that_are_kept_for_every_step_take_part():
+    """A map of answers at 1,000 steps outweighs the states of a small network: memory for ten of them takes fewer than ten."""
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.ReLU(), torch.nn.Conv2d(2, 8, 1)).eval()
+    x = torch.rand(30, 1, 4, 4)
+    network, sizes = tp.convert(model, torch.rand(100, 1, 4, 4)), []
+    kept = 1000 * 8 * 16 * 4
+    tp.simulate(network, x, 1000, memory=10 * 2 * kept, engine="stepwise", progress=sizes.append)
+    assert 5 <= max(sizes) < 10
+    assert answer_bytes(network, 1000) >= kept
 
 
 def test_need_grows_with_the_network_and_the_precision():

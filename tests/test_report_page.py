@@ -16,6 +16,7 @@ from transpike.analysis import Checkpoint, Diagnosis, Exits, Layer, LayerLoss, R
 from transpike.analysis.card import Budget, Card, CardPoint, ChipCost
 from transpike.analysis.diagnosis import CAUSES, Norm, Part, Stage
 from transpike.analysis.energy import energies
+from transpike.analysis.metric import Measured
 from transpike.analysis.traffic import Estimate
 from transpike.errors import ArchiveError, ArgumentError
 from transpike.parts import Finding, Method
@@ -132,10 +133,21 @@ def make_exits(**changes) -> Exits:
 
 
 LONG_NAME = "model.transformer.encoder.layers.11.feed_forward.intermediate.activation"
+MAP = Measured("mAP", (1, 2, 4, 32), (0.0, 10.0, 31.5, 70.9), 71.1, True)
 REPORTS = {
-    "full": make_report(diagnosis=make_diagnosis(make_report().layers), exits=make_exits()),
+    "full": make_report(diagnosis=make_diagnosis(make_report().layers), exits=make_exits(), metrics=(MAP,)),
     "no labels": unlabelled(make_report(exits=make_exits(accuracy=None, margin=None))),
     "no labels, no classes": unlabelled(make_report(agreement=None, card=None)),
+    "several outputs, metrics": unlabelled(
+        make_report(
+            agreement=None,
+            output_errors={key: tuple(0.4 / step for step in range(1, 33)) for key in ("classes.0", LONG_NAME, HOSTILE)},
+            metrics=(
+                MAP,
+                Measured(HOSTILE, (32,), (float("nan"),), 0.5),
+            ),
+        )
+    ),
     "one layer, no rasters": make_report(layers=1, rasters=()),
     "no layers": make_report(layers=0, rasters=(), neurons=0, spikes_per_neuron=0.0, findings=()),
     "60 layers": make_report(layers=60, diagnosis=make_diagnosis(make_report(layers=60).layers)),
@@ -173,7 +185,7 @@ REPORTS["errors without end"] = make_report(layers=3, rasters=())
 REPORTS["errors without end"] = dataclasses.replace(REPORTS["errors without end"], layers=broken)
 
 
-PAGES = ("full", "no labels", "one layer, no rasters", "no layers", "one step", "hostile")
+PAGES = ("full", "no labels", "several outputs, metrics", "one layer, no rasters", "no layers", "one step", "hostile")
 
 
 class Elements(HTMLParser):
@@ -459,6 +471,7 @@ def test_the_verdict_is_in_the_reports_numbers():
         ("87.9 %", "ANN: 91.0 %"),
         ("3.1 points", "6 of 200 samples, net"),
         ("24", "99.9 %: not reached"),
+        ("70.9", "ANN: 71.1"),
         ("4.65", "98,304 neurons; mean rate 0.145 per step"),
         ("1.3 times less", "131.4 µJ against 170.2 µJ per sample; 45 nm CMOS, float32"),
     ]
@@ -479,9 +492,9 @@ def test_the_verdict_admits_gains_unreached_shares_and_missing_labels():
 def test_table_numbers_match_the_report(pages):
     table = over_time(REPORTS["full"])
     last = [cell.text for cell in table.rows[-1].cells]
-    assert last == ["32", "87.9", "4.48", "144.00", "0.40", "131.4", "188.5", "0.77"]
-    assert [cell.text for cell in table.foot[0].cells] == ["ANN", "91.0", NONE, NONE, "37.00", "170.2", NONE, "1.00"]
-    assert [cell.text for cell in table.foot[1].cells][4] == "40.55"
+    assert last == ["32", "87.9", "70.9", "4.48", "144.00", "0.40", "131.4", "188.5", "0.77"]
+    assert [cell.text for cell in table.foot[0].cells] == ["ANN", "91.0", "71.1", NONE, NONE, "37.00", "170.2", NONE, "1.00"]
+    assert [cell.text for cell in table.foot[1].cells][5] == "40.55"
     first = [cell.text for cell in by_layer(REPORTS["full"]).rows[0].cells]
     assert first[:8] == ["1", "stage0.block0.relu", "stage0", "16,384", "1.50", "0.047", "2.0", "12.70"]
     assert first[8:] == ["<0.01", "0.34", "0.250", "2.100", "4.000", "1.23"]

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import transpike as tp
+from transpike.answers import divergence
 from transpike.cli.planning import limits_of
 from transpike.data import Batch
 from transpike.errors import ArchiveError, ArgumentError, DataError, MissingExtraError
@@ -22,7 +23,7 @@ from transpike.report.style import rendered
 from transpike.selection import Limits, Selection, Trial, pareto_front
 from transpike.selection import exploration as exploration_module
 from transpike.selection import study as study_module
-from transpike.selection.measurement import divergence, measure
+from transpike.selection.measurement import measure
 from transpike.selection.noise import extremes, uniform
 from transpike.selection.study import Space, Study
 from zoo import ZOO
@@ -244,7 +245,7 @@ def test_a_measurement_is_what_the_evaluation_says(setting):
     report = tp.evaluate(model, network, (x, labels), 12)
     with torch.inference_mode():
         reference = model(x)
-    found = measure(network, Batch((x,), labels), reference, 12)
+    found = measure(network, Batch((x,), labels), [reference], 12)
     assert found.agreement == pytest.approx(report.agreement[-1])
     assert found.accuracy == pytest.approx(report.accuracy[-1])
     assert found.spikes_per_neuron == pytest.approx(report.spikes_per_neuron)
@@ -261,6 +262,34 @@ def test_divergence_is_zero_for_equal_answers_and_positive_else():
     assert divergence(a, b) > 0
     with pytest.raises(DataError, match="can be compared"):
         divergence(a[:, 0], b[:, 0])
+
+
+@pytest.mark.parametrize("targets", [None, torch.randn(30, 5)])
+def test_outputs_that_are_no_classes_are_compared_by_their_error(targets, tmp_path):
+    """Two outputs, or values as of a regression: the mean of the squared errors relative to the ANN's; nothing agrees."""
+
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.answer = nn.Linear(4, 6), nn.Linear(6, 5)
+
+        def forward(self, x):
+            hidden = torch.relu(self.layer(x))
+            return self.answer(hidden) if targets is not None else (self.answer(hidden), hidden[:, :2])
+
+    model, x = Two().eval(), torch.rand(30, 4)
+    network = tp.convert(model, torch.rand(100, 4))
+    wanted = torch.utils._pytree.tree_leaves(model(x))
+    found = measure(network, Batch((x,), targets), wanted, 5)
+    outputs = tp.simulate(network, x, 5).outputs
+    last = [outputs[-1]] if targets is not None else [one[-1] for one in outputs.values()]
+    errors = [float((a - b).square().sum() / b.square().sum()) for a, b in zip(last, wanted, strict=True)]
+    assert found.divergence == pytest.approx(sum(errors) / len(errors), rel=1e-4)
+    assert (found.agreement, found.accuracy) == (None, None)
+    result = tp.search(model, x if targets is None else (x, targets), 4, trials=2, recipes=["rate"])
+    result.save(tmp_path / "search.json")
+    assert tp.Selection.load(tmp_path / "search.json") == result
+    assert search_front(result).axes[0].get_ylabel() == "Relative output error (%)"
 
 
 def test_mistakes_of_a_search_are_named(setting, monkeypatch):

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from transpike.answers import DIVERGENCE, criterion, distance
 from transpike.data import Batch, batches
 from transpike.errors import DataError
 from transpike.network import Network
@@ -51,6 +52,7 @@ class Trial:
 
     recipe: Recipe
     distance: float
+    criterion: str = DIVERGENCE
 
 
 def automatic(
@@ -59,7 +61,8 @@ def automatic(
     """Return the network of the recipe whose answers after `time_steps` steps are closest to the ANN's.
 
     Each candidate is converted on four fifths of the samples and judged on the rest by the Kullback-Leibler divergence
-    from the ANN's softmax (for outputs that are no classes: by the relative squared error). The winner is converted again
+    from the ANN's softmax; several outputs, maps, and values (which floats beside the samples tell from classes) by their
+    relative squared error. The winner is converted again
     on all samples; a finding says why it won. Raises DataError for fewer than ten samples.
     """
     fit, held_out = Part(samples, inputs, held_out=False), Part(samples, inputs, held_out=True)
@@ -77,22 +80,16 @@ def automatic(
 def trial(network: Network, recipe: Recipe, model: nn.Module, held_out: Part, time_steps: int) -> Trial:
     """Return how far a network is from the ANN on the held-out samples."""
     total, count = 0.0, 0
+    judge = DIVERGENCE
     for batch in held_out:
         outputs = simulate(network, batch, time_steps).outputs
-        answer = (outputs if isinstance(outputs, Tensor) else next(iter(outputs.values())))[-1]
+        answers = [outputs[-1]] if isinstance(outputs, Tensor) else [output[-1] for output in outputs.values()]
         leaves, _ = torch.utils._pytree.tree_flatten(model(*batch.inputs))  # noqa: SLF001 - the order of capture
-        wanted = next(leaf for leaf in leaves if isinstance(leaf, Tensor))
-        total += distance(answer.double(), wanted.double()) * len(batch)
+        wanted = [leaf for leaf in leaves if isinstance(leaf, Tensor)]
+        judge = criterion(wanted, batch.labels)
+        total += distance(answers, wanted, batch.labels) * len(batch)
         count += len(batch)
-    return Trial(recipe, total / count)
-
-
-def distance(answer: Tensor, wanted: Tensor) -> float:
-    """Return the mean KL divergence of softmax(answer) from softmax(wanted) [batch, classes]; else the relative error."""
-    if wanted.ndim == 2:  # noqa: PLR2004 - [batch, classes]
-        logs = answer.log_softmax(1), wanted.log_softmax(1)
-        return float(torch.nn.functional.kl_div(*logs, log_target=True, reduction="batchmean"))
-    return float((answer - wanted).square().sum() / wanted.square().sum().clamp(min=1e-30))
+    return Trial(recipe, total / count, judge)
 
 
 def reason(trials: Sequence[Trial], judged: int, time_steps: int) -> Finding:
@@ -102,6 +99,6 @@ def reason(trials: Sequence[Trial], judged: int, time_steps: int) -> Finding:
     return Finding(
         "chosen-recipe",
         f"Recipe {best.recipe.name!r} came closest to the ANN on {judged} held-out calibration samples after "
-        f"{time_steps} steps: divergence {best.distance:.3g} against {others}.",
+        f"{time_steps} steps: {best.criterion} {best.distance:.3g} against {others}.",
         "Ask for it by name to save the choice. Other numbers of time steps may have another winner.",
     )

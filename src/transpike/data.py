@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -142,16 +142,17 @@ def check_finite(name: str, tensor: Tensor, what: str, seen: int) -> None:
         raise DataError(f"Sample {seen + row} of the {what} has NaN or infinite values in input {name}.")
 
 
-def check_labels(labels: Tensor, classes: int, seen: int) -> Tensor:
-    """Return `labels` [batch] as int64 if each is in 0 .. classes-1, else raise DataError naming the sample."""
-    if labels.ndim != 1 or labels.is_floating_point() or labels.is_complex():
-        raise DataError(f"Labels must be whole numbers [batch], not {labels.dtype} of shape {tuple(labels.shape)}.")
+def check_labels(labels: Tensor, classes: int, seen: int, places: Sequence[int] = ()) -> Tensor:
+    """Return `labels` [batch, *places] as int64 if each is in 0 .. classes-1, else raise DataError naming the sample."""
+    if tuple(labels.shape[1:]) != tuple(places) or labels.is_floating_point() or labels.is_complex():
+        wanted = ", ".join(["batch", *map(str, places)])
+        raise DataError(f"Labels must be whole numbers [{wanted}], not {labels.dtype} of shape {tuple(labels.shape)}.")
     labels = labels.long()
     wrong = ((labels < 0) | (labels >= classes)).nonzero()
     if len(wrong):
-        row = int(wrong[0])
+        place = tuple(wrong[0].tolist())
         raise DataError(
-            f"Label {int(labels[row])} of sample {seen + row} is out of range: the network tells {classes} classes "
+            f"Label {int(labels[place])} of sample {seen + place[0]} is out of range: the network tells {classes} classes "
             f"apart, numbered from 0."
         )
     return labels

@@ -81,12 +81,23 @@ def simulated_margins(
     node = one_decoder(full)
     stream = checked(batches(samples, len(full.inputs), CALIBRATION), full.inputs, CALIBRATION)
     found: list[Tensor] = []
+    refuse_values(samples, len(full.inputs))
     for part in blocks(full, stream, time_steps, record=Record(potentials=(node.name,)), memory=memory):
         answers = next(iter(part.outputs.values())).argmax(2)
         found.append(critical_margins(leads(node, part.potentials[node.name]), answers))
         if progress is not None:
             progress(len(part))
     return torch.cat(found)
+
+
+def refuse_values(samples: Any, inputs: int) -> None:
+    """Raise ArgumentError if floats come beside the samples: the network then answers with values, not with a choice."""
+    labels = next((batch.labels for batch in batches(samples, inputs, CALIBRATION) if len(batch)), None)
+    if labels is not None and labels.is_floating_point():
+        raise ArgumentError(
+            "Early exit ends a sample once one class leads, but the floats beside these samples say that the network answers "
+            "with values, as in a regression, where nothing leads: run all time steps, or fewer for every sample."
+        )
 
 
 def with_exit(network: Network, critical: Tensor, time_steps: int, loss: float, confidence: float) -> tuple[Network, Finding]:

@@ -24,6 +24,7 @@ from transpike.network.archive import load, save
 from transpike.network.grammar import trait
 from transpike.network.turns import steps_for
 from transpike.ops import RECTIFIERS, TRAITS, Input
+from transpike.options import load_metric
 from transpike.parts import Finding, Op, Trait
 from transpike.passes import apply
 from transpike.preparation import Preparation, Scaling
@@ -201,6 +202,7 @@ def evaluate_network(
     weights: str | None = None,
     resume: bool = False,
     raster: tuple[str, ...] | None = None,
+    metric: tuple[str, ...] = (),
     diagnose: bool = False,
     memory: int | None = None,
     engine: str = AUTO_ENGINE,
@@ -216,6 +218,7 @@ def evaluate_network(
         steps,
         title=f"{Path(network).name} on {Path(data.data).name}",
         raster=raster,
+        metric={one.rpartition(":")[2]: load_metric(one) for one in metric} or None,
         diagnose=diagnose,
         folder=out,
         resume=resume,

@@ -1,14 +1,18 @@
-"""The options of a recipe as plain values, as a command line or a form gives them."""
+"""Recipes and metrics as plain values, as a command line or a form gives them."""
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
+from transpike.analysis import MEASURES, Metric
 from transpike.choice import AUTO
 from transpike.codings import Poisson, RateCode, Regular
 from transpike.errors import ArgumentError, choose, positive_whole
+from transpike.factories import find_factory
 from transpike.neurons import FirstToMargin
 from transpike.passes import (
     AccumulateMaxPool,
@@ -96,3 +100,22 @@ class RecipeChoice:
         if self.potential_bits is not None:
             whole = dataclasses.replace(whole, potential_bits=self.potential_bits)
         return recipe.with_integers(whole)
+
+
+def load_metric(spec: str) -> Any:
+    """Return the metric that `spec` names: one of `MEASURES`, or what a factory gives, `path/to/file.py:factory`.
+
+    A factory that takes no arguments is called; a function of (outputs, targets), or an object with update and compute, is
+    the metric itself. Raises ArgumentError.
+    """
+    module_name, colon, attribute = spec.rpartition(":")
+    if not colon:
+        return choose("metric", spec, MEASURES)
+    found = find_factory(module_name, attribute)
+    if isinstance(found, Metric) and not inspect.isclass(found):
+        return found
+    try:
+        inspect.signature(found).bind()
+    except TypeError:
+        return found
+    return found()

@@ -6,9 +6,12 @@ from transpike.analysis.causes import diagnose
 from transpike.analysis.diagnosis import Diagnosis, LayerLoss
 from transpike.analysis.draws import Drawn, Draws, draw_populations
 from transpike.analysis.evaluation import evaluate
+from transpike.analysis.measures import MEASURES
+from transpike.analysis.metric import Measured, Metric
 from transpike.analysis.report import Checkpoint, Exits, Layer, Raster, Report, Turns
 
 __all__ = [
+    "MEASURES",
     "Checkpoint",
     "Diagnosis",
     "Drawn",
@@ -16,6 +19,8 @@ __all__ = [
     "Exits",
     "Layer",
     "LayerLoss",
+    "Measured",
+    "Metric",
     "Raster",
     "Report",
     "Turns",

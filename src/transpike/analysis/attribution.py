@@ -20,7 +20,8 @@ from transpike.analysis.counterfactual import (
     quantised,
     without,
 )
-from transpike.analysis.tally import Tally
+from transpike.analysis.reference import Expected
+from transpike.analysis.tally import Tally, alike
 from transpike.network import Network, Node, forward
 from transpike.network.grammar import decoded
 from transpike.neurons import Neuron
@@ -64,11 +65,11 @@ def split(neuron: Neuron, current: Tensor, sent: Tensor, activation: Tensor, tim
 
 @dataclass(frozen=True)
 class Walk:
-    """Values of some nodes of one pass, the decoded answer [batch, values], and the first output."""
+    """Values of some nodes of one pass, the decoded answer of all outputs [batch, values], and the outputs."""
 
     values: dict[str, Tensor]
     answer: Tensor
-    output: Tensor
+    outputs: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,12 @@ class Examiner:
 
     @cached_property
     def ends(self) -> list[str]:
-        """The nodes where the first output is decoded."""
+        """The nodes where the outputs are decoded."""
         return decoders(self.prepared)
 
     @torch.inference_mode()
-    def add(self, tally: Tally, block: Block, reference: Tensor, labels: Tensor | None) -> None:
-        """Add the causes of error in one block to `tally`; `reference` [batch, ...] is the ANN's first output."""
+    def add(self, tally: Tally, block: Block, expected: Expected) -> None:
+        """Add the causes of error in one block, whose samples the ANN answers as `expected`, to `tally`."""
         inputs = [channels_last(tensor.to(self.network.device)) for tensor in block.batch.inputs]
         nodes = self.prepared.nodes
         means = {name: total / heard(nodes[name].op, self.time_steps) for name, total in block.sums.items()}
@@ -98,11 +99,12 @@ class Examiner:
         check_means(self.prepared, means)
         right = self.walk(self.prepared.analogue(), inputs, means, self.corrections(tally))
         halfway = (clipped(self.prepared), quantised(self.prepared, self.time_steps))
-        stages = (reference, *(self.walk(network, inputs).output for network in halfway), last(block))
-        for stage, output in zip(STAGES, stages, strict=True):
-            add_stage(tally, f"stage.{stage}", output.cpu(), reference, labels)
+        end = {key: value[-1] for key, value in block.outputs.items()}
+        stages = (expected.outputs, *(self.walk(network, inputs).outputs for network in halfway), end)
+        for stage, outputs in zip(STAGES, stages, strict=True):
+            add_stage(tally, f"stage.{stage}", outputs, expected)
         errors = self.add_causes(tally, inputs, means, right.values)
-        self.add_costs(tally, inputs, means, errors, right)
+        self.add_costs(tally, inputs, means, errors, right, classes=expected.classes)
 
     def encoded(self, inputs: Sequence[Tensor], first_sample: int) -> dict[str, Tensor]:
         """Return what encoders of the input sent on average: they are repeatable, so they are stepped again."""
@@ -149,7 +151,7 @@ class Examiner:
                 watch(name, value)
 
         outputs = forward(network, inputs, observe)
-        return Walk(values, torch.cat([answers[name] for name in self.ends], 1), next(iter(outputs.values())))
+        return Walk(values, torch.cat([answers[name] for name in self.ends], 1), outputs)
 
     def add_causes(
         self, tally: Tally, inputs: Sequence[Tensor], means: Mapping[str, Tensor], activations: dict[str, Tensor]
@@ -182,20 +184,22 @@ class Examiner:
         means: Mapping[str, Tensor],
         errors: Mapping[str, Tensor],
         right: Walk,
+        *,
+        classes: bool,
     ) -> None:
         """Add how the answer changes if one layer after the other adds no error: for each the part of a pass behind it."""
         run = self.walk(measured(self.prepared, means), inputs)
-        add_likeness(tally, "run", run, right)
+        add_likeness(tally, "run", run, right, classes=classes)
         tally.add("run.power", squares(right.answer))
         for node in self.prepared.having(Neuron):
             mended = self.walk(without(self.prepared, node.name, means, errors), inputs)
-            add_likeness(tally, f"cause.{node.name}.mended", mended, right)
+            add_likeness(tally, f"cause.{node.name}.mended", mended, right, classes=classes)
             tally.add(f"cause.{node.name}.moved", squares(mended.answer - run.answer))
 
 
 def decoders(network: Network) -> list[str]:
-    """Return the first decoded nodes that the first output depends on: there the spiking part ends."""
-    after, needed = decoded(network), {next(iter(network.outputs.values()))}
+    """Return the first decoded nodes that the outputs depend on: there the spiking part ends."""
+    after, needed = decoded(network), set(network.outputs.values())
     ends = []
     for name in reversed(list(network.nodes)):
         sources = after.intersection(network.nodes[name].inputs)
@@ -205,33 +209,30 @@ def decoders(network: Network) -> list[str]:
     return ends[::-1]
 
 
-def last(block: Block) -> Tensor:
-    """Return the first output of a run after its last step [batch, ...]."""
-    return next(iter(block.outputs.values()))[-1]
-
-
 def squares(tensor: Tensor) -> Tensor:
     """Return the sum of squares."""
     return tensor.double().square().sum()
 
 
-def add_stage(tally: Tally, name: str, output: Tensor, reference: Tensor, labels: Tensor | None) -> None:
-    """Add how far an output [batch, classes] is from the reference, and how often both, and the labels, agree."""
-    tally.add(f"{name}.error", squares(output - reference))
-    tally.add(f"{name}.power", squares(reference))
-    if output.ndim != 2:  # noqa: PLR2004 - [batch, classes]
+def add_stage(tally: Tally, name: str, outputs: Mapping[str, Tensor], expected: Expected) -> None:
+    """Add how far outputs [batch, ...] are from those of the ANN, and how often classes, and the labels, agree."""
+    for key, reference in expected.outputs.items():
+        tally.add(f"{name}.error.{key}", squares(outputs[key].cpu() - reference))
+        tally.add(f"{name}.power.{key}", squares(reference))
+    if not expected.classes:
         return
-    answers = output.argmax(1)
-    tally.add(f"{name}.agreement", (answers == reference.argmax(1)).sum())
-    if labels is not None:
-        tally.add(f"{name}.correct", (answers == labels).sum())
+    answers = next(iter(outputs.values())).cpu().argmax(1)
+    tally.add(f"{name}.agreement", alike(answers, expected.first.argmax(1)))
+    if expected.labels is not None:
+        tally.add(f"{name}.correct", alike(answers, expected.labels))
 
 
-def add_likeness(tally: Tally, name: str, found: Walk, right: Walk) -> None:
-    """Add how far a decoded answer is from the ANN's, and how often both answers are the same."""
+def add_likeness(tally: Tally, name: str, found: Walk, right: Walk, *, classes: bool) -> None:
+    """Add how far a decoded answer is from the ANN's, and how often both choose the same classes."""
     tally.add(f"{name}.error", squares(found.answer - right.answer))
-    if right.output.ndim == 2:  # noqa: PLR2004 - [batch, classes]
-        tally.add(f"{name}.agreement", (found.output.argmax(1) == right.output.argmax(1)).sum())
+    if classes:
+        ours, theirs = (next(iter(walk.outputs.values())).argmax(1) for walk in (found, right))
+        tally.add(f"{name}.agreement", alike(ours, theirs))
 
 
 def add_layer(tally: Tally, name: str, parts: Mapping[str, Tensor], activation: Tensor) -> None:

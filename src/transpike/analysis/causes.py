@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+import statistics
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -72,8 +74,7 @@ def diagnose(
     examiner, reference, tally = Examiner(network, steps), Reference(network, model), Tally()
     stream = checked(batches(samples, len(network.inputs), "samples"), network.inputs, "samples")
     for part in blocks(network, stream, steps, memory=memory, block=block):
-        expected, labels = reference.of(part, tally.samples)
-        examiner.add(tally, part, expected, labels)
+        examiner.add(tally, part, reference.of(part, tally.samples))
         tally.samples += len(part)
         if progress is not None:
             progress(len(part))
@@ -91,7 +92,7 @@ def diagnosis(examiner: Examiner, tally: Tally) -> Diagnosis:
     found = Diagnosis(
         time_steps=examiner.time_steps,
         samples=samples,
-        stages=tuple(stage(name, tally) for name in STAGES),
+        stages=tuple(stage(name, network, tally) for name in STAGES),
         layers=tuple(layer(node, examiner, tally, lengthened, reached) for node in network.having(Neuron)),
         norms=tuple(Norm(n.name, n.origin, lengthened[n.name]) for n in network.having(*WEIGHTED) if n.name in lengthened),
         answer_error=relative(error**2, answer**2),
@@ -104,11 +105,12 @@ def diagnosis(examiner: Examiner, tally: Tally) -> Diagnosis:
     return dataclasses.replace(found, findings=remedies(found, words.causes))
 
 
-def stage(name: str, tally: Tally) -> Stage:
+def stage(name: str, network: Network, tally: Tally) -> Stage:
     """Return one network on the way from ANN to SNN."""
     key = f"stage.{name}"
-    error, power = float(tally[f"{key}.error"]), float(tally[f"{key}.power"])
-    return Stage(name, fraction(tally, f"{key}.correct"), fraction(tally, f"{key}.agreement"), relative(error, power))
+    errors = [relative(float(tally[f"{key}.error.{out}"]), float(tally[f"{key}.power.{out}"])) for out in network.outputs]
+    error = math.sqrt(statistics.fmean(each * each for each in errors))
+    return Stage(name, fraction(tally, f"{key}.correct"), fraction(tally, f"{key}.agreement"), error)
 
 
 def fraction(tally: Tally, name: str) -> float | None:

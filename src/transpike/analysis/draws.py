@@ -13,10 +13,11 @@ import torch
 from torch import Tensor, nn
 
 from transpike.analysis.counterfactual import Quantised
+from transpike.answers import tells_classes
 from transpike.calibration import Samples
 from transpike.conversion import CalibrationSamples, convert
 from transpike.data import Batch, batches, checked
-from transpike.errors import ArgumentError, positive_whole
+from transpike.errors import ArgumentError, DataError, positive_whole
 from transpike.network import Network, forward
 from transpike.parts import Op
 from transpike.passes import InsertPopulations
@@ -127,7 +128,12 @@ def blocks_of(ann: Network, test: Any) -> Iterator[Batch]:
 def answers(network: Network, judged: Sequence[Batch]) -> Tensor:
     """Return the class that the first output has for each sample."""
     found = [next(iter(forward(network, [x.to(network.device) for x in batch.inputs]).values())) for batch in judged]
-    return torch.cat(found).argmax(1).cpu()
+    outputs = torch.cat(found)
+    if not tells_classes(outputs):
+        raise DataError(
+            f"Populations are judged by the classes that are chosen, but a sample has an answer of {tuple(outputs.shape[1:])}."
+        )
+    return outputs.argmax(1).cpu()
 
 
 def labels_of(judged: Sequence[Batch], reference: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from transpike.analysis.advice import ANOTHER, advice_of, counted, elapsed, finer
+from transpike.analysis.metric_loss import metric_loss
 from transpike.analysis.operations import Work
 from transpike.analysis.report import Checkpoint, Layer, Report
 from transpike.analysis.saving import saving
@@ -77,7 +78,7 @@ def over_time(report: Report, accuracy: Sequence[float]) -> str | None:
 
 
 def uncertainty(report: Report, work: Work) -> Iterator[Finding]:  # noqa: ARG001
-    if report.accuracy is None or report.samples >= FEW_SAMPLES:
+    if report.accuracy is None or report.samples >= FEW_SAMPLES or report.places > 1:
         return
     p = report.accuracy[-1]
     error = math.sqrt(max(p * (1 - p), 0.25 / report.samples) / report.samples)
@@ -272,6 +273,7 @@ def merged_dead(findings: tuple[Finding, ...]) -> Iterator[Finding]:
 FINDERS: tuple[Callable[[Report, Work], Iterator[Finding]], ...] = (
     unfinished,
     accuracy_loss,
+    metric_loss,
     uncertainty,
     saturation,
     clipping,

@@ -16,11 +16,12 @@ from transpike.network import Network
 from transpike.parts import Op
 
 FILE = "progress.safetensors"
+FORMAT = 2  # of the names in a tally
 
 
 def fingerprint(network: Network, time_steps: int, *, diagnosed: bool = False) -> str:
     """Return a digest of everything about a run but its data; whether it is diagnosed decides what its tally holds."""
-    digest = hashlib.sha256(f"{time_steps} {diagnosed} {network.method} {network.describe()}".encode())
+    digest = hashlib.sha256(f"{FORMAT} {time_steps} {diagnosed} {network.method} {network.describe()}".encode())
     for node in network.nodes.values():
         digest.update(repr(settings(node.op)).encode())
         for name, tensor in node.op.tensors():

@@ -11,6 +11,7 @@ from typing import Any
 from transpike.analysis.card import Card, card_from
 from transpike.analysis.diagnosis import Diagnosis, diagnosis_from
 from transpike.analysis.energy import Energy
+from transpike.analysis.metric import Measured
 from transpike.errors import ArchiveError
 from transpike.files import read_json, write_text
 from transpike.parts import Finding, Method
@@ -128,7 +129,7 @@ class Report:
     accuracy: tuple[float, ...] | None
     reference_accuracy: float | None
     agreement: tuple[float, ...] | None  # with the ANN's own predictions
-    output_error: tuple[float, ...]  # relative root mean square error against the ANN's output
+    output_error: tuple[float, ...]  # relative root mean square error against the ANN's output; of several, in the mean square
     latency: dict[str, int | None]  # steps from which accuracy stays at this share of the ANN's
     neurons: int
     spikes_per_neuron: float
@@ -149,6 +150,9 @@ class Report:
     functions: int = 0  # nodes that compute a function of signals at every step
     function_values: int = 0  # how many values that gives per step
     card: Card | None = None  # energy under several models; reports of older versions have none
+    metrics: tuple[Measured, ...] = ()  # what else was measured against time
+    output_errors: dict[str, tuple[float, ...]] = dataclasses.field(default_factory=dict)  # of each output, where several
+    places: int = 1  # labels of a sample: of a map of labels the accuracy is the share of its places
     own_window: bool = False  # whether the code has a window of its own, so that only another conversion changes the steps
 
     @property
@@ -202,6 +206,7 @@ def complete(report: Report) -> Report:
         curve = getattr(report, name)
         if curve is not None and (len(curve) != report.time_steps or not all(isinstance(v, int | float) for v in curve)):
             wrong.append(name)
+    wrong += [one.name for one in report.metrics if not (isinstance(one.name, str) and len(one.steps) == len(one.values) > 0)]
     if wrong:
         raise ValueError(f"{', '.join(wrong)} missing or of the wrong kind")
     return report
@@ -227,6 +232,8 @@ def from_values(values: dict[str, Any]) -> Report:
     plain["findings"] = tuple(Finding(**value) for value in values["findings"])
     if plain.get("diagnosis") is not None:
         plain["diagnosis"] = diagnosis_from(values["diagnosis"])
+    plain["metrics"] = tuple(record(Measured, value) for value in values.get("metrics", ()))
+    plain["output_errors"] = {key: frozen(value) for key, value in values.get("output_errors", {}).items()}
     if plain.get("card") is not None:
         plain["card"] = card_from(values["card"])
     if plain.get("turns") is not None:

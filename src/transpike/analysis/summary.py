@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from importlib.metadata import version
 
 from transpike.analysis.budgets import Activity, energy_card
@@ -26,10 +28,9 @@ def summarise(network: Network, work: Work, tally: Tally, time_steps: int, title
     """Return the report of a finished tally, without findings of its own yet."""
     layers = tuple(layer(node, tally, time_steps) for node in network.having(Neuron))
     neurons = sum(one.neurons for one in layers)
-    correct = curve(tally, "correct")
+    correct, errors = curve(tally, "correct"), output_errors(network, tally)
     accurate = None if correct is None else float(tally.mean("reference.correct"))
     points = tuple(checkpoint(network, work, tally, step, correct, neurons) for step in checkpoints(time_steps))
-    power = float(tally["output.power"])
     return Report(
         title=title or "network",
         method=network.method or Method("unnamed passes", "", ""),
@@ -39,7 +40,8 @@ def summarise(network: Network, work: Work, tally: Tally, time_steps: int, title
         accuracy=correct,
         reference_accuracy=accurate,
         agreement=curve(tally, "agreement"),
-        output_error=tuple(relative(float(error), power) for error in tally["output.error"]),
+        output_error=tuple(math.sqrt(statistics.fmean(e * e for e in step)) for step in zip(*errors.values(), strict=True)),
+        output_errors=errors if len(errors) > 1 else {},
         latency=latencies(correct, accurate),
         neurons=neurons,
         spikes_per_neuron=points[-1].spikes_per_neuron,
@@ -56,6 +58,7 @@ def summarise(network: Network, work: Work, tally: Tally, time_steps: int, title
         level=spiking_level(network),
         functions=len(work.functions),
         function_values=work.function_values,
+        places=max(1, round(float(tally.mean("places")))) if "places" in tally.sums else 1,
         own_window=window(network) is not None,
         card=card(network, work, tally, time_steps, neurons),
         version=version("transpike"),
@@ -101,6 +104,12 @@ def entrance(network: Network) -> str:
     """Word how inputs enter the network."""
     codes = [node.op.worded() for node in network.having(InputCode) if isinstance(node.op, InputCode)]
     return codes[0] if codes else "constant current"
+
+
+def output_errors(network: Network, tally: Tally) -> dict[str, tuple[float, ...]]:
+    """Return the relative error of each output at each step."""
+    powers = {key: float(tally[f"output.power.{key}"]) for key in network.outputs}
+    return {key: tuple(relative(float(e), power) for e in tally[f"output.error.{key}"]) for key, power in powers.items()}
 
 
 def curve(tally: Tally, name: str) -> tuple[float, ...] | None:

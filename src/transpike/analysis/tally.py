@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from transpike.analysis.operations import Work, synaptic_operations
+from transpike.analysis.reference import NO_LABEL, Expected
 from transpike.network import Network, forward
 from transpike.neurons import Neuron
 from transpike.simulation import Block
@@ -43,18 +44,30 @@ def checkpoints(time_steps: int) -> list[int]:
     return sorted({2**k for k in range(time_steps.bit_length()) if 2**k <= time_steps} | {time_steps})
 
 
-def add_answers(tally: Tally, outputs: Tensor, reference: Tensor, labels: Tensor | None) -> None:
-    """Add how the decoded answer [time, batch, ...] stands to the ANN's and to the labels, at every step."""
-    error = (outputs.double() - reference.double()).flatten(2).square().sum((1, 2))
-    tally.add("output.error", error)
-    tally.add("output.power", reference.double().square().sum())
-    if outputs.ndim != 3:  # noqa: PLR2004 - [time, batch, classes]
+def add_answers(tally: Tally, outputs: Mapping[str, Tensor], expected: Expected) -> None:
+    """Add how the decoded answers [time, batch, ...] stand to the ANN's and to the labels, at every step."""
+    for key, reference in expected.outputs.items():
+        wanted = reference.double()
+        tally.add(f"output.error.{key}", torch.stack([(now.double() - wanted).square().sum() for now in outputs[key]]))
+        tally.add(f"output.power.{key}", wanted.square().sum())
+    if not expected.classes:
         return
-    answers, expected = outputs.argmax(2), reference.argmax(1)
-    tally.add("agreement", (answers == expected).sum(1))
-    if labels is not None:
-        tally.add("correct", (answers == labels).sum(1))
-        tally.add("reference.correct", (expected == labels).sum())
+    answers, right = next(iter(outputs.values())).argmax(2), expected.first.argmax(1)
+    tally.add("agreement", alike(answers, right))
+    tally.add("places", right.numel())
+    if expected.labels is not None:
+        tally.add("correct", alike(answers, expected.labels))
+        tally.add("reference.correct", alike(right[None], expected.labels)[0])
+
+
+def alike(answers: Tensor, wanted: Tensor) -> Tensor:
+    """Return how many samples of answers [..., batch, places] are as wanted [batch, places]; of many places their share.
+
+    Places without a label are left out.
+    """
+    same = (answers == wanted).double().reshape(*answers.shape[: answers.ndim - wanted.ndim], len(wanted), -1)
+    labelled = (wanted != NO_LABEL).double().reshape(len(wanted), -1).sum(1).clamp(min=1)
+    return (same.sum(-1) / labelled).sum(-1)
 
 
 def add_layers(tally: Tally, network: Network, block: Block, inputs: Sequence[Tensor], time_steps: int) -> None:

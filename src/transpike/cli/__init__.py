@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from transpike import __version__, jobs
+from transpike.analysis import MEASURES
 from transpike.cli import encodings, exchange, finding, planning, racing, show, silicon, trying
 from transpike.cli.arguments import (
     SETTINGS,
@@ -168,6 +169,9 @@ def evaluate(
     raster: Annotated[
         list[str] | None, typer.Option(help="Layer whose spikes to draw, or layer:3,17 for neurons of it; may be repeated.")
     ] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help=f"{', '.join(MEASURES)}, or file.py:factory of one's own; may be repeated.")
+    ] = None,
     diagnose: Annotated[bool, typer.Option("--diagnose", help="Find where the loss comes from, layer by layer.")] = False,
     memory: Annotated[int | None, typer.Option(min=1, help="Memory budget in MB (default: a quarter of what is free).")] = None,
     engine: Annotated[str, typer.Option(help=f"auto, or one of {', '.join(one.name for one in ENGINES)}.")] = AUTO,
@@ -190,6 +194,7 @@ def evaluate(
             weights=weights,
             resume=resume,
             raster=tuple(raster) if raster else None,
+            metric=tuple(metric or ()),
             diagnose=diagnose,
             memory=memory * 1_000_000 if memory else None,
             engine=engine,

@@ -52,17 +52,17 @@ def draws(result: Draws) -> None:
 
 def selection(result: Selection, folder: str) -> None:
     """Print what a search found."""
-    columns = ("recipe", "steps", "KL, nats", "agree", "right", "spikes", "bits", "energy")
+    columns = ("recipe", "steps", "distance", "agree", "right", "spikes", "bits", "energy")
     physical = () if result.limits.step_ms is None else ("ms", "Hz")
     rows = show.table(f"Best of {len(result.trials)} conversions, on {result.held_out} held-out samples", *columns, *physical)
     for trial in result.front:
         rows.add_row(*tried(trial), *timed(trial, result.limits), style="bold" if trial == result.best else "")
     show.out.print(rows)
+    valued = any(trial.agreement is None for trial in result.trials)
+    measure = "relative squared error of the outputs" if valued else "KL divergence of the SNN's softmax from the ANN's in nats"
     for refusal in result.refusals:
         show.out.print(f"[yellow]left out[/yellow]  {show.escaped(refusal)}")
-    show.out.print(
-        "[dim]KL: divergence of the SNN's softmax from the ANN's, which decides; spikes per neuron and sample.[/dim]"
-    )
+    show.out.print(f"[dim]Distance: {measure}, which decides; spikes per neuron and sample.[/dim]")
     if result.best is None:
         show.out.print("No conversion keeps the limits: allow more time steps, spikes, hertz or energy, or more --trials.")
         return

@@ -22,7 +22,7 @@ from transpike.network import Network
 from transpike.neurons import Neuron
 from transpike.parts import Finding
 from transpike.report.leaving import promise
-from transpike.report.wording import in_turns, spiking_level
+from transpike.report.wording import figures, in_turns, spiking_level
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -98,12 +98,16 @@ def network(converted: Network, folder: str) -> None:
 
 def report(result: Report) -> None:
     """Print what a conversion cost."""
-    rows = table(result.title, "time steps", "accuracy", "spikes per neuron", "synaptic operations", "energy", "against ANN")
+    names = [escaped(one.name) for one in result.metrics]
+    rows = table(
+        result.title, "time steps", "accuracy", *names, "spikes per neuron", "synaptic operations", "energy", "against ANN"
+    )
     for point in result.checkpoints:
         one = point.energy[0]
         rows.add_row(
             str(point.time_steps),
             percent(point.accuracy),
+            *(figures(one.after(point.time_steps)) for one in result.metrics),
             f"{point.spikes_per_neuron:.2f}",
             f"{point.synaptic_operations / 1e6:.3f} M",
             f"{one.snn:.3g} uJ",
@@ -112,7 +116,8 @@ def report(result: Report) -> None:
     rows.add_section()
     ann = result.final.energy[0]
     macs = f"{result.ann_connections / 1e6:.3f} M MAC"
-    rows.add_row("ANN", percent(result.reference_accuracy), "-", macs, f"{ann.ann:.3g} uJ", "1.00 x")
+    values = [figures(one.reference) for one in result.metrics]
+    rows.add_row("ANN", percent(result.reference_accuracy), *values, "-", macs, f"{ann.ann:.3g} uJ", "1.00 x")
     out.print(rows)
     out.print(spiking_level(result))
     for share, steps in result.latency.items():
@@ -121,6 +126,8 @@ def report(result: Report) -> None:
         out.print(f"{share} of the ANN's accuracy: {reached}.")
     if result.turns:
         out.print(in_turns(**dataclasses.asdict(result.turns)))
+    if result.accuracy is None:
+        out.print(f"Relative error of the output after {result.time_steps} steps: {percent(result.output_error[-1])}.")
     if result.agreement:
         out.print(f"Same answer as the ANN after {result.time_steps} steps: {percent(result.agreement[-1])} of samples.")
     if result.exits:

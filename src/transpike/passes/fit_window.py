@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
+from transpike.answers import DIVERGENCE, criterion, relative_error
 from transpike.calibration import Samples
 from transpike.errors import positive_whole
 from transpike.network import Network, forward
@@ -38,12 +41,13 @@ class FitWindow:
         if samples.time_steps is not None:
             return lasting(network, samples.time_steps)
         inputs = samples.first(JUDGES)
-        wanted = next(iter(forward(network.analogue(), inputs).values()))
+        wanted = forward(network.analogue(), inputs)
         outputs = simulate(lasting(network, self.most), inputs).outputs
-        answers = outputs if isinstance(outputs, Tensor) else next(iter(outputs.values()))
-        scores = likeness(answers, wanted.cpu())
+        answers = {next(iter(wanted)): outputs} if isinstance(outputs, Tensor) else outputs
+        scores = likeness([answers[key] for key in wanted], [value.cpu() for value in wanted.values()])
         steps = int(scores.argmax()) + 1
-        return dataclasses.replace(lasting(network, steps), findings=(*network.findings, self.finding(steps, len(wanted))))
+        finding = self.finding(steps, len(inputs[0]))
+        return dataclasses.replace(lasting(network, steps), findings=(*network.findings, finding))
 
     def finding(self, steps: int, count: int) -> Finding:
         """Say what was chosen; at the end of the search with a warning."""
@@ -59,11 +63,11 @@ class FitWindow:
         )
 
 
-def likeness(answers: Tensor, wanted: Tensor) -> Tensor:
+def likeness(answers: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:
     """Return how like the wanted outputs [batch, ...] the answers [time, batch, ...] are after each step; more is better."""
-    if wanted.ndim == 2 and wanted.shape[1] > 1:  # noqa: PLR2004 - [batch, classes]
-        return (answers.argmax(2) == wanted.argmax(1)).float().mean(1)
-    return -(answers.double() - wanted.double()).flatten(1).square().sum(1)
+    if criterion(wanted) == DIVERGENCE:
+        return (answers[0].argmax(2) == wanted[0].argmax(1)).float().mean(1)
+    return -torch.tensor([relative_error(now, wanted) for now in zip(*answers, strict=True)], dtype=torch.float64)
 
 
 def lasting(network: Network, steps: int) -> Network:

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from transpike.analysis.reference import Reference
+from transpike.analysis.reference import Reference, values_like
+from transpike.answers import tells_classes
 from transpike.capture import check_model
 from transpike.data import Batch, batches, check_labels, checked
 from transpike.errors import ArgumentError, ConversionError, DataError, positive_whole
@@ -121,7 +122,7 @@ def gathered(
                 scores(next(iter(forward(ceiled, inputs).values()))),
                 {end: scores(value) for end, value in leap_answers(prepared, inputs, ends, seen).items()},
                 simulated_scores(runner, batch[: max(0, simulated - seen)], ends, seen),
-                None if batch.labels is None else check_labels(batch.labels, ann.shape[1], seen),
+                None if batch.labels is None else classes_of(batch.labels, ann, seen),
             )
         )
         seen += len(batch)
@@ -131,10 +132,23 @@ def gathered(
 
 
 def scores(output: Tensor) -> Tensor:
-    """Return an output [batch, classes] in float32 on the CPU; raise DataError for outputs of another shape."""
-    if output.ndim != 2:  # noqa: PLR2004 - [batch, classes]
-        raise DataError(f"Only answers [batch, classes] can be predicted, but the model gives {tuple(output.shape)}.")
+    """Return an output [batch, classes] in float32 on the CPU; raise DataError for outputs that are no classes."""
+    if not tells_classes(output):
+        raise DataError(
+            f"Only answers [batch, classes] can be predicted, but the model gives {tuple(output.shape)}: evaluate it instead "
+            "(transpike.evaluate), with a metric that suits it."
+        )
     return output.float().cpu()
+
+
+def classes_of(labels: Tensor, output: Tensor, seen: int) -> Tensor:
+    """Return labels, checked; raise DataError where they are values instead."""
+    if values_like(labels, output):
+        raise DataError(
+            "Predictions count classes, but what came beside the samples are values, as of a regression: evaluate the network "
+            "instead (transpike.evaluate), which reports the error of its outputs over time."
+        )
+    return check_labels(labels, output.shape[1], seen)
 
 
 def simulated_scores(runner: Runner, batch: Batch, ends: Sequence[int], first: int) -> dict[int, Tensor]:

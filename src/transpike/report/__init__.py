@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from transpike.report.courses import draw_course, draw_step_errors, draw_strong_then_weak, draw_three_pulses
-from transpike.report.curves import accuracy_against_energy, accuracy_over_time, operations_over_time
+from transpike.report.curves import accuracy_against_energy, accuracy_over_time, metrics_over_time, operations_over_time
 from transpike.report.document import page, write_page
 from transpike.report.encodings import draw_code
 from transpike.report.figures import FIGURES, Drawing
@@ -26,6 +26,7 @@ __all__ = [
     "firing_rates",
     "layer_errors",
     "loss_by_layer",
+    "metrics_over_time",
     "operations_over_time",
     "page",
     "predicted_over_time",

@@ -14,14 +14,28 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullForma
 from transpike.analysis import Checkpoint, Report
 from transpike.analysis.energy import Energy
 from transpike.errors import choose
-from transpike.report.style import BLACK, BLUE, GREEN, GREY, HEIGHT, ORANGE, SKY, SMALL, VERMILION, new_figure, styled
-from transpike.report.wording import accuracy_digits, percent, plain, tick
+from transpike.report.style import (
+    BLACK,
+    BLUE,
+    GREEN,
+    GREY,
+    HEIGHT,
+    ORANGE,
+    SKY,
+    SMALL,
+    VERMILION,
+    empty_figure,
+    new_figure,
+    styled,
+)
+from transpike.report.wording import accuracy_digits, percent, plain, short, tick
 
 FEW_STEPS = 16  # up to here each step gets a dot
 MOST_TICKS = 11
 CLOSE = 1.4  # checkpoints nearer than this factor share a label
 NARROW, NARROWEST = 100, 6  # a logarithmic axis over less has ticks at 2 and 5 as well, or at every digit
 LATENCY_MARKS = (("D", ORANGE), ("v", VERMILION), ("s", GREEN))
+OTHERS = (SKY, ORANGE, GREEN, VERMILION, GREY)
 MEASURES = {
     "accuracy": "Accuracy (%)",
     "agreement": "Agreement with the ANN (%)",
@@ -57,13 +71,36 @@ def error_over_time(report: Report) -> Figure:
     """Draw the output error against time steps on logarithmic axes, and the agreement below if it is known."""
     figure = new_figure(HEIGHT if report.agreement is None else 1.5 * HEIGHT)
     panels = figure.subplots(1 if report.agreement is None else 2, 1, sharex=True, squeeze=False)[:, 0]
-    draw_steps(panels[0], report.output_error, "SNN", color=BLUE)
-    log_axis(panels[0].yaxis, report.output_error, lambda value: plain(100 * value))
+    for number, (key, errors) in enumerate(report.output_errors.items()):
+        draw_steps(panels[0], errors, short(key), color=OTHERS[number % len(OTHERS)], linewidth=1)
+    draw_steps(panels[0], report.output_error, "all outputs" if report.output_errors else "SNN", color=BLUE)
+    if report.output_errors:
+        panels[0].legend(loc="best", fontsize=SMALL, ncols=2)
+    everything = [*report.output_error, *(error for errors in report.output_errors.values() for error in errors)]
+    log_axis(panels[0].yaxis, everything, lambda value: plain(100 * value))
     panels[0].set_ylabel(MEASURES["output_error"])
     if report.agreement is not None:
         draw_steps(panels[1], report.agreement, "SNN", color=BLUE)
         percent_axis(panels[1], "agreement")
     time_axis(panels[-1], report.time_steps)
+    return figure
+
+
+@styled
+def metrics_over_time(report: Report) -> Figure:
+    """Draw what else was measured against time steps, a panel for each metric, with the ANN's value as a line."""
+    count = len(report.metrics)
+    if not count:
+        return empty_figure("No metric was asked for.")
+    figure = new_figure(HEIGHT * (0.4 + 0.6 * count))
+    panels = figure.subplots(count, 1, sharex=True, squeeze=False)[:, 0]
+    for axes, one in zip(panels, report.metrics, strict=True):
+        axes.plot(one.steps, one.values, "o-", markersize=4, color=BLUE, label="SNN", zorder=3)
+        axes.axhline(one.reference, color=BLACK, linestyle=(0, (5, 3)), linewidth=1.2, label="ANN")
+        axes.set_ylabel(short(one.name))
+        axes.margins(y=0.12)
+    time_axis(panels[-1], report.time_steps)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
     return figure
 
 

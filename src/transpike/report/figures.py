@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from transpike.analysis import Report
 from transpike.report.card import energy_break_even
-from transpike.report.curves import accuracy_against_energy, accuracy_over_time, operations_over_time
+from transpike.report.curves import accuracy_against_energy, accuracy_over_time, metrics_over_time, operations_over_time
 from transpike.report.layers import firing_rates, layer_errors, spike_raster
 from transpike.report.losses import error_growth, loss_by_layer
 
@@ -53,6 +53,13 @@ FIGURES: Mapping[str, Drawing] = MappingProxyType(
                     "axes: a straight fall means that more steps still help, a flat end that they no longer do."
                 ),
             ),
+        ),
+        "metrics_over_time": Drawing(
+            metrics_over_time,
+            "Metrics over time",
+            "What was asked to be measured, if the spiking network is stopped after so many time steps: the sooner the dots "
+            "meet the dashed line of the original network (ANN), the less time the conversion costs.",
+            needs="metrics",
         ),
         "accuracy_against_energy": Drawing(
             accuracy_against_energy,

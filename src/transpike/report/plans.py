@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -48,10 +49,14 @@ def draw_estimates(axes: Axes, estimates: Sequence[Estimate], label: str, **look
 def search_front(selection: Selection) -> Figure:
     """Draw every trial of a search: accuracy (agreement without labels) against latency above, against spikes below.
 
+    Where nothing is chosen among classes, the error of the output takes the place of accuracy.
+
     Trials within the limits that no other beats are filled, the one that was chosen is a star.
     """
     figure = new_figure(1.7 * HEIGHT)
-    measure = "agreement" if any(one.accuracy is None for one in selection.trials) else "accuracy"
+    measures = ("accuracy", "agreement")
+    known = (name for name in measures if all(getattr(one, name) is not None for one in selection.trials))
+    measure = next(known, "output_error")
     latency, spikes = figure.subplots(2, 1)
     draw_trials(latency, selection, measure, lambda one: one.latency)
     draw_trials(spikes, selection, measure, lambda one: one.spikes_per_neuron)
@@ -77,6 +82,6 @@ def draw_trials(axes: Axes, selection: Selection, measure: str, place: Callable[
     )
     for trials, marker, label, look in kinds:
         if trials:
-            values = [getattr(one, measure) for one in trials]
+            values = [math.sqrt(one.divergence) if measure == "output_error" else getattr(one, measure) for one in trials]
             axes.plot([place(one) for one in trials], values, marker, linestyle="", label=label, **look)
     percent_axis(axes, measure)

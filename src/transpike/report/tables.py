@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from transpike.analysis import Checkpoint, Layer, Report
 from transpike.analysis.energy import Energy
-from transpike.report.wording import MICROJOULES, NONE, Scale, accuracy_digits, number, scale, share
+from transpike.report.wording import MICROJOULES, NONE, Scale, accuracy_digits, figures, number, scale, share
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ def over_time(report: Report) -> Table:
     columns = (
         Column("Time steps"),
         Column(title, "%"),
+        *(Column(one.name) for one in report.metrics),
         Column("Spikes per neuron"),
         Column("Synaptic operations", work.unit),
         Column("Multiply-accumulates", work.unit),
@@ -75,6 +76,7 @@ def over_time(report: Report) -> Table:
             (
                 Cell(str(point.time_steps), point.time_steps, heading=True),
                 Cell(answer(point.time_steps)),
+                *(Cell(figures(one.after(point.time_steps))) for one in report.metrics),
                 Cell(number(point.spikes_per_neuron, 2)),
                 Cell(work(point.synaptic_operations)),
                 Cell(work(count)),
@@ -136,13 +138,14 @@ def ann_rows(report: Report, work: Scale, scales: list[Scale]) -> tuple[Row, ...
     digits = accuracy_digits(report.samples)
     accuracy = NONE if report.reference_accuracy is None else number(100 * report.reference_accuracy, digits)
     nothing = (Cell(NONE), Cell(NONE))
+    metrics = [Cell(figures(one.reference)) for one in report.metrics]
     costs = [cell for one, unit in energies for cell in (Cell(unit(one.ann)), Cell(NONE), Cell("1.00"))]
     return (
-        Row((Cell("ANN", heading=True), Cell(accuracy), *nothing, Cell(work(report.ann_connections)), *costs)),
+        Row((Cell("ANN", heading=True), Cell(accuracy), *metrics, *nothing, Cell(work(report.ann_connections)), *costs)),
         Row(
             (
                 Cell("ANN, usual count", heading=True),
-                *(Cell(NONE), *nothing),
+                *(Cell(NONE), *(Cell(NONE) for _ in metrics), *nothing),
                 Cell(work(report.ann_macs)),
                 *(Cell(NONE) for _ in costs),
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from transpike.analysis import Report
-from transpike.report.wording import MICROJOULES, accuracy_digits, number, percent, scale, times
+from transpike.report.wording import MICROJOULES, accuracy_digits, figures, number, percent, scale, times
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def verdict(report: Report) -> list[Tile]:
     """Return the tiles of a report, without those that need labels if there were none."""
     labelled = report.accuracy is not None and report.reference_accuracy is not None
     answers = [accuracy(report), loss(report), *latency(report)] if labelled else likeness(report)
-    return [*answers, spikes(report), energy(report)]
+    return [*answers, *measured(report), spikes(report), energy(report)]
 
 
 def steps(count: int) -> str:
@@ -75,6 +75,13 @@ def likeness(report: Report) -> list[Tile]:
     tiles = [] if report.agreement is None else [agreement(report.agreement[-1], report.samples, after)]
     note = "root mean square, relative to the ANN's output"
     return [*tiles, Tile(percent(report.output_error[-1]), f"error of the output {after}", note)]
+
+
+def measured(report: Report) -> list[Tile]:
+    """Return what else was measured after the last of its steps."""
+    after = [f"{one.name} after {steps(one.steps[-1])}" for one in report.metrics]
+    pairs = zip(report.metrics, after, strict=True)
+    return [Tile(figures(one.values[-1]), label, f"ANN: {figures(one.reference)}") for one, label in pairs]
 
 
 def agreement(fraction: float, samples: int, after: str) -> Tile:

@@ -54,6 +54,18 @@ def share(fraction: float, digits: int = 2) -> str:
     return f"<{least:.{digits}f}" if 0 < 100 * fraction < least / 2 else number(100 * fraction, digits)
 
 
+def figures(value: float | None) -> str:
+    """Word a value of any metric with four figures; None and NaN are an en dash.
+
+    >>> figures(0.61234), figures(1234.56), figures(None) == NONE
+    ('0.6123', '1,235', True)
+    """
+    if value is None or not math.isfinite(value):
+        return number(value, 0)
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"  # noqa: PLR2004 - four figures
+    return text.replace("-", MINUS, 1) if text.startswith("-") else text
+
+
 def accuracy_digits(samples: int) -> int:
     """Return how many decimals of an accuracy in percent are worth printing."""
     return 1 if samples < MANY_SAMPLES else 2

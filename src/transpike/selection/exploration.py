@@ -57,10 +57,10 @@ class Subject:
         result = measure(network, self.held_out, self.reference(network), steps)
         return Trial(recipe, percentile, steps, **dataclasses.asdict(result), windows=windows)
 
-    def reference(self, network: Network) -> Tensor:
-        """Return the ANN's scores of the held-out samples."""
-        answers = [Reference(network, self.model).output(part.inputs) for part in batches(self.held_out)]
-        return torch.cat(answers)
+    def reference(self, network: Network) -> list[Tensor]:
+        """Return the ANN's outputs for the held-out samples."""
+        answers = [Reference(network, self.model).outputs(part.inputs).values() for part in batches(self.held_out)]
+        return [torch.cat(outputs) for outputs in zip(*answers, strict=True)]
 
     def digest(self) -> str:
         """Return a digest of weights and samples."""
@@ -90,10 +90,10 @@ def search(
 
     `samples` are calibration samples as in `convert`, never test data: a share `held_out` of them, drawn with `seed`,
     judges, the others calibrate. The criterion is the divergence of the SNN's softmax from the ANN's, so labels are not
-    needed; with labels each trial reports its accuracy too. `limits` is the largest number of time steps, or `Limits`, such
-    as those of a chip (`Limits.of`).
-    `recipes` names rows of the table of recipes (default: all); one that cannot convert the model is left with its
-    reason. With `folder` every trial is kept, and `resume=True` goes on with the trials that an uninterrupted search
+    needed; of several outputs, maps, and values (floats beside the samples) it is the relative squared error. With labels each
+    trial reports its accuracy too. `limits` is the largest number of time steps, or `Limits`, such as those of a chip
+    (`Limits.of`). `recipes` names rows of the table of recipes (default: all); one that cannot convert the model is left with
+    its reason. With `folder` every trial is kept, and `resume=True` goes on with the trials that an uninterrupted search
     would have made. `progress` is called with the number of trials done. Source: Akiba et al. 2019 (Optuna).
 
     Raises MissingExtraError without Optuna; ArgumentError, DataError, CaptureError, ArchiveError.

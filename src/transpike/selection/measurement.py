@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from transpike.analysis.operations import count_work, synaptic_operations
 from transpike.analysis.summary import SENDING
+from transpike.answers import DIVERGENCE, criterion, distance, tells_classes
 from transpike.data import Batch
-from transpike.errors import DataError
 from transpike.network import Network
 from transpike.neurons import Neuron
 from transpike.simulation import blocks
@@ -20,10 +20,10 @@ from transpike.simulation import blocks
 
 @dataclass(frozen=True)
 class Measurement:
-    """Divergence in nats, shares of agreement and of right answers, and costs per sample; see `trials.Trial`."""
+    """Distance from the ANN, shares of agreement and of right answers, and costs per sample; see `trials.Trial`."""
 
     divergence: float
-    agreement: float
+    agreement: float | None
     accuracy: float | None
     spikes_per_neuron: float
     bits_per_spike: int
@@ -31,31 +31,31 @@ class Measurement:
     busiest: float  # spikes per neuron and time step in the layer that fires most, while it sends
 
 
-def measure(network: Network, samples: Batch, reference: Tensor, time_steps: int) -> Measurement:
-    """Simulate `network` on `samples` and compare its answers with `reference`, the ANN's scores [samples, classes].
+def measure(network: Network, samples: Batch, reference: Sequence[Tensor], time_steps: int) -> Measurement:
+    """Simulate `network` on `samples` and compare its outputs with `reference`, the ANN's, each [samples, ...].
 
-    Raises DataError for outputs that are not [samples, classes].
+    One output of class scores is compared by the divergence of its softmax in nats, others by their relative squared error.
     """
     work = count_work(network)
-    parts: list[Tensor] = []
+    parts: list[list[Tensor]] = []
     spikes: dict[str, float] = defaultdict(float)
     operations = 0.0
     members = {node.name: node.op.members for node in network.having(Neuron) if isinstance(node.op, Neuron)}
     sending = {node.name for node in network.having(*SENDING)}
     sizes: dict[str, int] = {}
     for part in blocks(network, iter([samples]), time_steps):
-        parts.append(next(iter(part.outputs.values()))[-1].cpu())
+        parts.append([output[-1].cpu() for output in part.outputs.values()])
         for name in sending & part.totals.keys():
             spikes[name] += float(part.totals[name].double().sum()) / len(samples)
         operations += sum(synaptic_operations(part.totals, work).values())
         sizes = {name: count[0].numel() * members[name] for name, count in part.totals.items() if name in members}
-    scores = torch.cat(parts)
+    found = [torch.cat(outputs) for outputs in zip(*parts, strict=True)]
     energy = work.energy(operations / len(samples), time_steps)[0]
-    labels = samples.labels
+    agreement, accuracy = shares(found, reference, samples.labels)
     return Measurement(
-        divergence(scores, reference),
-        float((scores.argmax(1) == reference.argmax(1)).double().mean()),
-        None if labels is None else float((scores.argmax(1) == labels).double().mean()),
+        distance(found, reference, samples.labels),
+        agreement,
+        accuracy,
         sum(spikes.values()) / max(1, sum(sizes.values())),
         max((node.op.bits_per_spike for node in network.having(Neuron) if isinstance(node.op, Neuron)), default=1),
         energy.ratio,
@@ -63,13 +63,11 @@ def measure(network: Network, samples: Batch, reference: Tensor, time_steps: int
     )
 
 
-def divergence(scores: Tensor, reference: Tensor) -> float:
-    """Return the mean over samples of KL(softmax(reference) || softmax(scores)) in nats, for scores [samples, classes].
-
-    >>> divergence(torch.tensor([[0.0, 1.0]]), torch.tensor([[2.0, 3.0]]))
-    0.0
-    """
-    if scores.ndim != 2 or scores.shape != reference.shape:  # noqa: PLR2004 - [samples, classes]
-        raise DataError(f"Only answers [samples, classes] can be compared, but the model gives {tuple(scores.shape)}.")
-    logs = F.log_softmax(scores.double(), 1), F.log_softmax(reference.double(), 1)
-    return max(0.0, float(F.kl_div(*logs, reduction="batchmean", log_target=True)))
+def shares(found: Sequence[Tensor], reference: Sequence[Tensor], labels: Tensor | None) -> tuple[float | None, float | None]:
+    """Return how often classes are those of the ANN, and how often they are right; None where that means nothing."""
+    if labels is not None and not tells_classes(reference[0], labels):
+        return None, None
+    right = None if labels is None else float((found[0].argmax(1) == labels).double().mean())
+    if criterion(reference, labels) != DIVERGENCE:
+        return None, right
+    return float((found[0].argmax(1) == reference[0].argmax(1)).double().mean()), right

@@ -93,8 +93,13 @@ def loss_on(model: nn.Module, samples: Any, noise: Batch, recipe: Recipe, percen
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TranspikeWarning)
         network = convert(model, samples, recipe, time_steps=time_steps)
-    reference = torch.cat([Reference(network, model).output(part.inputs) for part in batches(noise, len(noise.inputs))])
-    result = measure(network, noise, reference, time_steps)
+    answers = [Reference(network, model).outputs(part.inputs).values() for part in batches(noise, len(noise.inputs))]
+    result = measure(network, noise, [torch.cat(outputs) for outputs in zip(*answers, strict=True)], time_steps)
+    if result.agreement is None:
+        raise DataError(
+            "Noise tells percentiles apart by the classes that are chosen, but this model chooses among none: take "
+            "transpike.search, which compares the values of its outputs."
+        )
     return NoiseLoss(percent, 1 - result.agreement, result.divergence)
 
 

@@ -124,8 +124,9 @@ def positive_finite(name: str, value: float) -> None:
 class Trial:
     """One conversion, measured on the held-out samples.
 
-    `divergence` is the mean Kullback-Leibler divergence of the SNN's softmax from the ANN's in nats, `agreement` how
-    often both give the same answer, `accuracy` known only where the samples had labels. `energy` is the SNN's over the
+    `divergence` is the mean Kullback-Leibler divergence of the SNN's softmax from the ANN's in nats, of outputs that are no
+    classes their relative squared error; `agreement` how often both give the same answer, None where nothing is chosen,
+    `accuracy` known only where the samples had labels. `energy` is the SNN's over the
     ANN's. Where layers take turns, the time steps are those of one of so many `windows`. `busiest` counts spikes per neuron
     and time step in the layer that fires most; where layers take turns, in the window in which it sends.
     """
@@ -134,7 +135,7 @@ class Trial:
     percentile: float | None
     time_steps: int
     divergence: float
-    agreement: float
+    agreement: float | None
     accuracy: float | None
     spikes_per_neuron: float
     bits_per_spike: int

@@ -62,15 +62,22 @@ def block_on(device: torch.device) -> int:
     return BLOCK.get(device.type, LARGE_BLOCK)
 
 
-def block_size(runner: Runner, device: torch.device, memory: int | None, block: int | None) -> int:
+def answer_bytes(network: Network, time_steps: int) -> int:
+    """Return the bytes of the answers to one sample after each step, which a run keeps and then puts together."""
+    sizes = shapes(network)
+    return 2 * time_steps * network.dtype.itemsize * sum(math.prod(sizes[name]) for name in network.outputs.values())
+
+
+def block_size(runner: Runner, device: torch.device, memory: int | None, block: int | None, kept: int = 0) -> int:
     """Return how many samples to simulate at once under a budget of `memory` bytes (default: a quarter of what is free).
 
-    Raises ArgumentError if one sample alone needs more.
+    `kept` are the bytes that a run keeps of each sample beside what the runner needs. Raises ArgumentError if one sample
+    alone needs more.
     """
     if block is not None:
         return block
     budget = default_budget(device) if memory is None else memory
-    need = runner.bytes_per_sample()
+    need = runner.bytes_per_sample() + kept
     if need > budget:
         raise ArgumentError(
             f"Simulating one sample needs about {need / 1e6:.1f} MB, but the memory budget is {budget / 1e6:.1f} MB: "

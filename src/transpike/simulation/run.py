@@ -13,7 +13,7 @@ from transpike.network import Network
 from transpike.network.grammar import check_spiking
 from transpike.network.turns import steps_for
 from transpike.simulation.engines import AUTO, Engine, Task, engine_for
-from transpike.simulation.memory import block_size
+from transpike.simulation.memory import answer_bytes, block_size
 from transpike.simulation.recording import Block, Record, Recording, Snapshots, joined
 
 
@@ -82,7 +82,8 @@ def blocks(
     task = Task(prepared, time_steps, (record or Record()).checked(prepared).with_trains(prepared), snapshots)
     runner = engine_for(task, engine).prepare(task)
     first = first_sample
-    for batch in recut(stream, block_size(runner, prepared.device, memory, block)):
+    size = block_size(runner, prepared.device, memory, block, answer_bytes(prepared, time_steps))
+    for batch in recut(stream, size):
         yield runner.run(batch, first)
         first += len(batch)
 
