@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from transpike.analysis.bearing import Borne, Tolerance, faulty, tolerance
 from transpike.analysis.causes import diagnose
 from transpike.analysis.diagnosis import Diagnosis, LayerLoss
 from transpike.analysis.draws import Drawn, Draws, draw_populations
@@ -9,6 +10,7 @@ from transpike.analysis.evaluation import evaluate
 from transpike.analysis.report import Checkpoint, Exits, Layer, Raster, Report, Turns
 
 __all__ = [
+    "Borne",
     "Checkpoint",
     "Diagnosis",
     "Drawn",
@@ -18,8 +20,11 @@ __all__ = [
     "LayerLoss",
     "Raster",
     "Report",
+    "Tolerance",
     "Turns",
     "diagnose",
     "draw_populations",
     "evaluate",
+    "faulty",
+    "tolerance",
 ]

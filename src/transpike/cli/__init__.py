@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from transpike import __version__, jobs
-from transpike.cli import encodings, exchange, planning, racing, show, silicon, trying
+from transpike.cli import breaking, encodings, exchange, planning, racing, show, silicon, trying
 from transpike.cli.arguments import (
     SETTINGS,
     Data,
@@ -217,6 +217,8 @@ app.command()(planning.hasten)
 app.command()(racing.bench)
 app.command()(encodings.codings)
 app.command()(trying.neuron)
+app.command()(breaking.fault)
+app.command()(breaking.faults)
 app.command()(silicon.fit)
 app.command()(silicon.chips)
 app.add_typer(exchange.export, name="export")
