@@ -1,6 +1,6 @@
 """What each code bears: accuracy against the level of a fault, for LeNet-5 on MNIST and ResNet-20 on CIFAR-10.
 
-    python benchmarks/faults.py lenet|resnet20 [--images 500] [--draws 1] [--faults dead drop] [--recipes rate:64] [--figure a.svg]
+    python benchmarks/faults.py lenet|resnet20 [--images 500] [--draws 1] [--faults dead] [--recipes rate:64] [--figure a.svg]
 
 A recipe may have a number behind it: the time steps, the steps of its window or the members of its populations. Calibration:
 1,000 training images without labels. It goes on where an interrupted run stopped. Needs TRANSPIKE_DATA.

@@ -63,6 +63,7 @@ REFUSED = {
     *(("dcgs", fault) for fault in FAULT_PASSES if fault != "weight-noise"),
 }
 PAIRS = [(code, fault) for code in CODES for fault in FAULT_PASSES if (code, fault) not in REFUSED]
+ARCHIVED = ("rate", "burst", "ttfs-exact", "phase-binary", "population-calibrated", "ttfs-base")
 NO_EFFECT = {  # a neuron fires once, all spikes of a window count the same, or a pause is there already
     *((code, "pause") for code in ("phase", "ttfs-exact", "base-b", "signed-digit", "refractory", "ttfs-base")),
     *((code, "pause") for code in ("population-quantile", "population-calibrated")),
@@ -76,7 +77,7 @@ def spiking(code):
     recipe = recipe.with_population(40) if any(isinstance(step, InsertPopulations) for step in recipe.passes) else recipe
     steps = recipe.window or STEPS
     inputs, network = converted("mlp", recipe, steps)
-    return tuple(x[:6] for x in inputs), network, None if recipe.has_window else STEPS
+    return tuple(x[:4] for x in inputs), network, None if recipe.has_window else STEPS
 
 
 def level(fault):
@@ -107,13 +108,13 @@ def test_level_0_changes_nothing_and_other_levels_do(code, fault):
     assert torch.allclose(broken.outputs[-1], plain.outputs[-1], rtol=1e-9, atol=1e-12) == ((code, fault) in NO_EFFECT)
 
 
-@pytest.mark.parametrize(("code", "fault"), PAIRS)
+@pytest.mark.parametrize(("code", "fault"), [pair for pair in PAIRS if pair[0] in ARCHIVED])
 def test_draws_follow_from_the_seed_not_from_blocks_and_come_back_from_the_archive(code, fault, tmp_path):
     inputs, network, steps = spiking(code)
     broken = tp.faulty(network, FAULT_PASSES[fault](level(fault), seed=3))
     first = ran(broken, inputs, steps)
     assert same_network(broken, tp.faulty(network, FAULT_PASSES[fault](level(fault), seed=3)))
-    torch.testing.assert_close(ran(broken, inputs, steps, block=4).outputs, first.outputs, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(ran(broken, inputs, steps, block=3).outputs, first.outputs, rtol=1e-9, atol=1e-12)
     tp.save(broken, tmp_path / "faulty")
     again = tp.load(tmp_path / "faulty")
     assert torch.equal(ran(again, inputs, steps).outputs, first.outputs)
@@ -292,8 +293,8 @@ def test_the_share_of_lost_spikes_is_that_asked_for(code):
 def subject_of_wide_layers(recipe="rate"):
     torch.manual_seed(0)
     layers = [torch.nn.Linear(20, 300), torch.nn.ReLU(), torch.nn.Linear(300, 300), torch.nn.ReLU(), torch.nn.Linear(300, 4)]
-    model, x = torch.nn.Sequential(*layers).double().eval(), torch.rand(24, 20, dtype=torch.float64)
-    return x, tp.convert(model, x, recipe), STEPS
+    model, x = torch.nn.Sequential(*layers).double().eval(), torch.rand(400, 20, dtype=torch.float64)
+    return x[:24], tp.convert(model, x, recipe), STEPS
 
 
 def pairs(a, b, kind):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from transpike.data import Batch
 from transpike.errors import choose
-from transpike.export import PROFILES, Written, load_nir, nir
+from transpike.export import PROFILES, Written, WrittenBrian, brian2, load_nir, nir
 from transpike.jobs import DataChoice
 from transpike.network import Network
 from transpike.network.archive import load, save
@@ -25,6 +25,14 @@ def export_nir(
     chosen = PROFILES[choose("profile", profile, PROFILES)](currents=currents)
     samples = None if data is None else Batch(data.load("test").inputs)
     return nir(load(network), path, samples, profile=chosen, time_steps=time_steps)
+
+
+def export_brian2(
+    network: str | Path, path: str | Path, data: DataChoice | None = None, *, time_steps: int = 32
+) -> WrittenBrian:
+    """Write a saved network as a Brian2 script, with test samples as its stimulus; see `transpike.export.brian2`."""
+    samples = None if data is None else Batch(data.load("test").inputs)
+    return brian2(load(network), path, samples, time_steps=time_steps)
 
 
 def import_nir(path: str | Path, out: str | Path, *, reset: str, time_step: float) -> Network:

@@ -53,6 +53,28 @@ def export_nir(
     show.out.print(show.escaped(written.words()))
 
 
+@export.command("brian2")
+@sentence
+def export_brian2(
+    network: Annotated[str, typer.Argument(help="Folder that convert wrote.")],
+    output: Annotated[str, typer.Option(help="The script to write, such as network.py; its arrays stand beside it.")],
+    data: Annotated[str | None, typer.Option(help="Samples to run, as in convert (default: random).")] = None,
+    time_steps: Annotated[int, typer.Option(min=1, help="Steps of a run.")] = 32,
+    samples: Samples = 4,
+    mean: Numbers = None,
+    std: Numbers = None,
+    as_json: Json = False,
+) -> None:
+    """Write a small spiking network as a plain Brian2 script, which compares its spikes with those here."""
+    given = choice(data, samples, mean, std) if data else None
+    written = exchange.export_brian2(network, output, given, time_steps=time_steps)
+    if as_json:
+        show.as_json({**dataclasses.asdict(written), "path": str(written.path), "arrays": str(written.arrays)})
+        return
+    show.out.print(f"Written: {show.escaped(str(written.path))} and {show.escaped(str(written.arrays))}")
+    show.out.print(show.escaped(written.words()))
+
+
 @imports.command("nir")
 @sentence
 def import_nir(
