@@ -176,3 +176,32 @@ def test_what_has_no_form_is_refused_with_its_reason(model, recipe, words):
     samples = torch.rand(64, 4)
     with pytest.raises(ConversionError, match=words):
         tp.convert(model.eval(), samples, recipe.with_integers(FitIntegers()))
+
+
+@pytest.mark.parametrize("scope", ["layer", "channel"])
+def test_corrections_after_rounding_stay_whole_and_come_closer(scope):
+    """The corrected network is nearer to the ANN, with whole numbers within their few bits, and the same ANN beside it."""
+    model, x, _ = trained()
+    with torch.no_grad():
+        truth = model(x[256:])
+    form, errors = FitIntegers(3, scope=scope), []
+    for corrected in (False, True):
+        recipe = tp.recipes["sbg"].with_integers(form, corrected=corrected)
+        network = tp.convert(model, x[:256], recipe, time_steps=16)
+        errors.append(float((tp.simulate(network, x[256:], 16).outputs[-1] - truth).norm() / truth.norm()))
+        for node in network.nodes.values():
+            if isinstance(node.op, Weighted):
+                assert is_whole(node.op.weight)
+                assert is_whole(node.op.bias)
+                assert float(node.op.weight.abs().max()) <= 3
+            if isinstance(node.op, IntegerIntegrateAndFire):
+                assert is_whole(node.op.threshold)
+                assert is_whole(node.op.bias)
+                assert is_whole(node.op.start(torch.zeros(1, *node.op.threshold.shape)).potential)
+        smooth = network.map_ops(lambda node: Identity() if isinstance(node.op, OnGrid) else node.op)
+        assert largest_difference(answers(smooth.analogue(), (x[256:],)), [truth]) < 1e-5
+    assert errors[1] < errors[0]
+
+
+def test_recipes_without_steps_are_rounded_alone():
+    assert tp.recipes["rate"].with_integers(FitIntegers()).passes[-1] == FitIntegers()

@@ -179,8 +179,8 @@ def synapses_of(kernel: Kernel) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, A
         reached = kernel(spikes.reshape(count, *kernel.before)).flatten(1)
         i, j = reached.nonzero(as_tuple=True)
         parts.append((i + first, j, reached[i, j]))
-    i, j, w = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
-    return i.astype(np.int32), j.astype(np.int32), w
+    sources, targets, weights = (torch.cat(part).numpy() for part in zip(*parts, strict=True))
+    return sources.astype(np.int32), targets.astype(np.int32), weights
 
 
 def expected(network: Network, stages: list[Stage], inputs: Tensor, time_steps: int) -> dict[str, np.ndarray[Any, Any]]:

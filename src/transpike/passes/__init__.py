@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from transpike.passes.base import Pass, apply
 from transpike.passes.binary_values import SendBits
+from transpike.passes.correct_integers import CorrectIntegers
 from transpike.passes.correct_layers import CorrectLayers
 from transpike.passes.decode_outputs import DecodeOutputs
 from transpike.passes.differential import CodeDifferentially, InsertDifferenceNeurons, LeastSquares, SplitClips
@@ -80,6 +81,7 @@ __all__ = [
     "CodeDifferentially",
     "CompeteForMax",
     "ComputeOnce",
+    "CorrectIntegers",
     "CorrectLayers",
     "CountSpikes",
     "DecodeOutputs",
