@@ -45,7 +45,7 @@ def subject(name: str, images: int):
     data = mnist("train", 60_000)
     torch.manual_seed(0)
     OUT.mkdir(exist_ok=True)
-    model = kept(OUT / "integers-lenet.safetensors", lenet(), lambda: trained(lenet(), *data, 3))
+    model = kept(OUT / "lenet-mnist.safetensors", lenet(), lambda: trained(lenet(), *data, 3))
     return model, data[0][:1000], mnist("t10k", images)
 
 
