@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given
@@ -17,6 +19,7 @@ from transpike.ops import Affine, Identity, OnGrid
 from transpike.passes import FitIntegers
 from transpike.passes.fold_batch_norm import Weighted
 from transpike.passes.rounding import compensated, nearest
+from transpike.simulation.engines.event.kernels import library
 
 RATE = tp.recipes["rate"]
 FORMS = {
@@ -205,3 +208,25 @@ def test_corrections_after_rounding_stay_whole_and_come_closer(scope):
 
 def test_recipes_without_steps_are_rounded_alone():
     assert tp.recipes["rate"].with_integers(FitIntegers()).passes[-1] == FitIntegers()
+
+
+@pytest.mark.skipif(library() is None, reason="no compiled kernels")
+@pytest.mark.parametrize("form", [FitIntegers(8, 16), FitIntegers(8, 9), FitIntegers(8, 9, neuron=Wrapping)], ids=str)
+@pytest.mark.parametrize("name", ["mlp", "resnet", "split-uneven"])
+def test_the_compiled_engine_limits_potentials_as_the_neurons_do(name, form):
+    """Spikes and answers are those of the engine that steps each neuron; with 9 bits potentials often leave their range."""
+    inputs, network = converted(name, RATE.with_integers(form))
+    network, few = network.to("cpu", torch.float32), tuple(x[:5].float() for x in inputs)
+    record = tp.Record(spikes=[node.name for node in network.having(IntegerIntegrateAndFire)])
+    event, plain = (tp.simulate(network, few, 40, record=record, engine=engine) for engine in ("event", "stepwise"))
+    assert torch.equal(event.outputs, plain.outputs)
+    for key, train in plain.spikes.items():
+        assert torch.equal(event.spikes[key], train)
+    if form.potential_bits == 9 and name == "mlp":
+        free = network.map_ops(unlimited)
+        assert not torch.equal(tp.simulate(free, few, 40, engine="event").outputs, plain.outputs)
+
+
+def unlimited(node):
+    """The op of a node, with 24 bits of room for its potentials."""
+    return dataclasses.replace(node.op, bits=24) if isinstance(node.op, IntegerIntegrateAndFire) else node.op

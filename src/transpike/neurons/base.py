@@ -107,6 +107,10 @@ class Neuron(Stateful):
         potential = torch.empty_like(x).copy_((threshold * self.initial).expand_as(x))
         return self.membrane(potential, threshold, self.height, separate_net=self.nets)
 
+    def first_potential(self) -> Tensor:
+        """Return the potentials before the first step [..., broadcasting against one sample]."""
+        return self.threshold * self.initial
+
     def fire(self, state: Membrane) -> Tensor:
         """Return, in `state.sent`, how many thresholds each neuron sends, given its potential."""
         raise NotImplementedError
