@@ -6,7 +6,7 @@ from pathlib import Path
 
 from transpike.data import Batch
 from transpike.errors import choose
-from transpike.export import PROFILES, Written, WrittenBrian, brian2, load_nir, nir
+from transpike.export import PROFILES, Outcome, Written, WrittenBrian, brian2, compatibility, load_nir, nir
 from transpike.jobs import DataChoice
 from transpike.network import Network
 from transpike.network.archive import load, save
@@ -25,6 +25,11 @@ def export_nir(
     chosen = PROFILES[choose("profile", profile, PROFILES)](currents=currents)
     samples = None if data is None else Batch(data.load("test").inputs)
     return nir(load(network), path, samples, profile=chosen, time_steps=time_steps)
+
+
+def run_elsewhere(path: str | Path) -> tuple[Outcome, ...]:
+    """Run a NIR file with the other programs that are installed; see `transpike.export.compatibility`."""
+    return compatibility(path)
 
 
 def export_brian2(
