@@ -22,18 +22,12 @@ import transpike as tp
 from datasets import mnist
 from keeping import kept
 from max_pool import trained
+from models import averaging_cnn
 from tables import OUT, keep, show
 
 
 def mlp() -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 10))
-
-
-def cnn() -> nn.Sequential:
-    return nn.Sequential(
-        *(nn.Conv2d(1, 6, 5), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(6, 12, 5), nn.ReLU(), nn.AvgPool2d(2)),
-        *(nn.Flatten(), nn.Linear(192, 10)),
-    )
 
 
 def compared(title: str, model: nn.Module, interpreter: str, given: argparse.Namespace, rows: list[dict]) -> None:
@@ -74,7 +68,7 @@ if __name__ == "__main__":
     chosen = parser.parse_args()
     found: list[dict] = []
     OUT.mkdir(exist_ok=True)
-    for title, make in (("MLP", mlp), ("CNN", cnn)):
+    for title, make in (("MLP", mlp), ("CNN", averaging_cnn)):
         torch.manual_seed(0)
         model = kept(
             OUT / f"brian-{title.lower()}.safetensors", make(), lambda make=make: trained(make(), *mnist("train", 10_000), 2)

@@ -1,6 +1,6 @@
-"""What each code bears: accuracy against the level of a fault, for LeNet-5 on MNIST and ResNet-20 on CIFAR-10.
+"""What each code bears: accuracy against the level of a fault, for CNNs on MNIST and ResNet-20 on CIFAR-10.
 
-    python benchmarks/faults.py lenet|resnet20 [--images 500] [--draws 1] [--faults dead] [--recipes rate:64] [--figure a.svg]
+    python benchmarks/faults.py cnn|lenet|resnet20 [--images 500] [--draws 1] [--faults dead] [--recipes phase] [--figure a.svg]
 
 A recipe may have a number behind it: the time steps, the steps of its window or the members of its populations. Calibration:
 1,000 training images without labels. It goes on where an interrupted run stopped. Needs TRANSPIKE_DATA.
@@ -21,25 +21,27 @@ import transpike as tp
 from datasets import cifar10_test, cifar10_train, data_folder, mnist
 from keeping import kept
 from max_pool import trained
-from models import lenet, trained_resnet
+from models import averaging_cnn, lenet, trained_resnet
 from tables import OUT, keep, kept_rows, show
 from transpike.errors import ConversionError
 from transpike.passes import FAULT_PASSES
 
 LEVELS = {
-    "threshold-spread": (0.1, 0.2, 0.4),
-    "weight-noise": (0.1, 0.2, 0.4),
-    "dead": (0.02, 0.1, 0.2),
-    "stuck": (0.005, 0.02, 0.05),
-    "drop": (0.02, 0.1, 0.2),
-    "jitter": (0.5, 1, 2),
+    "threshold-spread": (0.2, 0.4, 0.8),
+    "weight-noise": (0.2, 0.4, 0.8),
+    "dead": (0.1, 0.3, 0.5),
+    "stuck": (0.02, 0.05, 0.1),
+    "drop": (0.1, 0.3, 0.5),
+    "jitter": (1, 2, 4),
     "pause": (1, 2, 3),
 }
+SMALL = (
+    *("rate:64", "ternary-ls:8", "graded-ls:4", "phase", "phase-sparse", "phase-binary", "signed-digit", "base-b"),
+    *("few-spike", "ttfs-exact", "population-quantile:100"),
+)
 CODES = {
-    "lenet": (
-        *("rate:64", "ternary-ls:8", "graded-ls:4", "phase", "phase-sparse", "phase-binary", "signed-digit", "base-b"),
-        *("few-spike", "ttfs-exact", "population-quantile:100"),
-    ),
+    "cnn": SMALL,
+    "lenet": SMALL,
     "resnet20": ("ls-tg:32", "graded-ls:4", "phase-sbg", "phase-binary-sbg", "signed-digit-sbg", "ttfs-exact"),
 }
 
@@ -48,9 +50,13 @@ def subject(name: str, images: int) -> tuple[nn.Module, torch.Tensor, tuple[torc
     """The model, its calibration samples and its test set."""
     if name == "resnet20":
         return trained_resnet(20, data_folder()), cifar10_train(1000)[0], cifar10_test(images)
-    data = mnist("train", 60_000)
     torch.manual_seed(0)
     OUT.mkdir(exist_ok=True)
+    if name == "cnn":
+        data = mnist("train", 10_000)
+        model = kept(OUT / "brian-cnn.safetensors", averaging_cnn(), lambda: trained(averaging_cnn(), *data, 2))
+        return model, data[0][:1000], mnist("t10k", images)
+    data = mnist("train", 60_000)
     model = kept(OUT / "lenet-mnist.safetensors", lenet(), lambda: trained(lenet(), *data, 3))
     return model, data[0][:1000], mnist("t10k", images)
 
@@ -133,7 +139,7 @@ def drawn(rows: list[dict], path: str, title: str) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("network", choices=("lenet", "resnet20"))
+    parser.add_argument("network", choices=("cnn", "lenet", "resnet20"))
     parser.add_argument("--images", type=int, default=500)
     parser.add_argument("--draws", type=int, default=1)
     parser.add_argument("--faults", nargs="+", choices=list(FAULT_PASSES), default=list(FAULT_PASSES))

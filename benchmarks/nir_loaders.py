@@ -27,7 +27,7 @@ from max_pool import trained
 from models import trained_resnet
 from tables import keep, show
 from transpike.export.checking import play, stimulus_of
-from transpike.export.compatibility import Outcome, compatibility
+from transpike.export.elsewhere import Outcome, compatibility
 from transpike.neurons import Neuron
 
 PROFILES = (tp.export.Portable(currents=True), tp.export.Portable(), tp.export.Compact(currents=True))

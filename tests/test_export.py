@@ -20,7 +20,7 @@ from transpike.errors import ArgumentError, ExportError, MissingExtraError
 from transpike.export import Compact, Portable
 from transpike.export.adapters import chain_of, modules_of
 from transpike.export.checking import play, stimulus_of
-from transpike.export.compatibility import Outcome, judged, quietly
+from transpike.export.elsewhere import Outcome, judged, quietly
 from transpike.network.archive import save
 from transpike.neurons import FirstToMargin, IntegrateAndFire, ResetToZero
 from transpike.passes import DecodeOutputs, NormaliseOutputs

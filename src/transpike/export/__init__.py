@@ -11,7 +11,7 @@ from __future__ import annotations
 from transpike.export.adapters import to_norse, to_sinabs, to_snntorch
 from transpike.export.brian import WrittenBrian, brian2
 from transpike.export.compact import Compact
-from transpike.export.compatibility import Outcome, compatibility
+from transpike.export.elsewhere import Outcome, compatibility
 from transpike.export.events import read_events, write_events
 from transpike.export.files import PROFILES, Written, nir
 from transpike.export.portable import Portable
