@@ -70,9 +70,8 @@ if __name__ == "__main__":
     OUT.mkdir(exist_ok=True)
     for title, make in (("MLP", mlp), ("CNN", averaging_cnn)):
         torch.manual_seed(0)
-        model = kept(
-            OUT / f"brian-{title.lower()}.safetensors", make(), lambda make=make: trained(make(), *mnist("train", 10_000), 2)
-        )
+        path = OUT / f"averaging-{title.lower()}.safetensors"
+        model = kept(path, make(), lambda make=make: trained(make(), *mnist("train", 10_000), 2))
         compared(title, model, chosen.brian, chosen, found)
     show(f"Brian2 and ours, {chosen.images} MNIST test images, {chosen.steps} steps", found)
     keep("brian_networks", {"images": chosen.images, "steps": chosen.steps, "rows": found})

@@ -54,7 +54,7 @@ def subject(name: str, images: int) -> tuple[nn.Module, torch.Tensor, tuple[torc
     OUT.mkdir(exist_ok=True)
     if name == "cnn":
         data = mnist("train", 10_000)
-        model = kept(OUT / "brian-cnn.safetensors", averaging_cnn(), lambda: trained(averaging_cnn(), *data, 2))
+        model = kept(OUT / "averaging-cnn.safetensors", averaging_cnn(), lambda: trained(averaging_cnn(), *data, 2))
         return model, data[0][:1000], mnist("t10k", images)
     data = mnist("train", 60_000)
     model = kept(OUT / "lenet-mnist.safetensors", lenet(), lambda: trained(lenet(), *data, 3))

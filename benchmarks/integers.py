@@ -1,6 +1,6 @@
-"""Accuracy against the bits of weights and potentials: a CNN on MNIST (trained here) and ResNet-20 on CIFAR-10.
+"""Accuracy against the bits of weights and potentials: CNNs on MNIST (trained here) and ResNet-20 on CIFAR-10.
 
-    python benchmarks/integers.py mnist|resnet20 [--images 2000] [--recipe sbg] [--time-steps 32] [--forms 0 1 5] [--plain]
+    python benchmarks/integers.py cnn|mnist|resnet20 [--images 2000] [--recipe sbg] [--time-steps 32] [--forms 0 1 5] [--plain]
 
 `--plain` leaves out the corrections after rounding. It goes on where an interrupted run stopped.
 Calibration: 1,000 training images without labels. `loss` is against the ANN. Needs TRANSPIKE_DATA.
@@ -17,7 +17,7 @@ import transpike as tp
 from datasets import cifar10_test, cifar10_train, data_folder, mnist
 from keeping import kept
 from max_pool import trained
-from models import lenet, trained_resnet
+from models import averaging_cnn, lenet, trained_resnet
 from tables import OUT, keep, kept_rows, show
 from transpike.neurons import Wrapping
 from transpike.passes import FitIntegers
@@ -42,9 +42,13 @@ def subject(name: str, images: int):
     """The model, its calibration samples and its test set."""
     if name == "resnet20":
         return trained_resnet(20, data_folder()), cifar10_train(1000)[0], cifar10_test(images)
-    data = mnist("train", 60_000)
     torch.manual_seed(0)
     OUT.mkdir(exist_ok=True)
+    if name == "cnn":
+        data = mnist("train", 10_000)
+        model = kept(OUT / "averaging-cnn.safetensors", averaging_cnn(), lambda: trained(averaging_cnn(), *data, 2))
+        return model, data[0][:1000], mnist("t10k", images)
+    data = mnist("train", 60_000)
     model = kept(OUT / "lenet-mnist.safetensors", lenet(), lambda: trained(lenet(), *data, 3))
     return model, data[0][:1000], mnist("t10k", images)
 
@@ -74,7 +78,7 @@ def run(given: argparse.Namespace, name: str) -> list[dict]:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("network", choices=("mnist", "resnet20"))
+    parser.add_argument("network", choices=("cnn", "mnist", "resnet20"))
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--recipe", default="sbg")
     parser.add_argument("--time-steps", type=int, default=32)
