@@ -4,7 +4,8 @@
     python benchmarks/energy_card.py chips
 
 `codes` evaluates a CIFAR-10 ResNet under each recipe, takes the fewest steps (of 1, 2, 4 ...) after which it loses at most so
-many points against the ANN, and prints its energy card there. `chips` places LeNet-5, a 9-layer CNN, a CNN with average pools
+many points against the ANN, and prints its energy card there; it goes on where an interrupted run stopped. `chips` places
+LeNet-5, a 9-layer CNN, a CNN with average pools
 and ResNet-20 on every chip that has a rule of placement. Needs TRANSPIKE_DATA.
 """
 
@@ -20,21 +21,30 @@ from torch import nn
 import transpike as tp
 from datasets import cifar10_test, cifar10_train, data_folder
 from models import lenet, nine_layers, trained_resnet
-from tables import keep, show
+from tables import keep, kept_rows, show
 from transpike.chips import chip_names, find_chip
 
 RECIPES = {  # how many steps at most; None: the code has a window of its own
     "rate": 128,
     "mmse": 64,
+    "sbg": 64,
     "ls": 32,
     "ls-tg": 32,
-    "ternary-ls": 32,
+    "look-ahead": 32,
+    "any-time": 32,
+    "sequential": 16,
+    "ternary-ls": 16,
     "graded-ls": 8,
+    "dcgs": 16,
     "phase": None,
+    "phase-sbg": None,
     "phase-sparse": None,
     "ttfs-exact": None,
     "phase-binary": None,
+    "phase-binary-sbg": None,
     "signed-digit": None,
+    "signed-digit-sbg": None,
+    "base-b": None,
     "few-spike": None,
 }
 BUDGETS = (  # title, which budget of the card, against which ANN
@@ -70,16 +80,20 @@ def card_row(name: str, report: tp.Report, points: float) -> dict:
 def codes(depth: int, images: int, points: float, figure: str | None, names: list[str]) -> None:
     model = trained_resnet(depth, data_folder())
     calibration, (x, y) = cifar10_train(1000)[0], cifar10_test(images)
-    rows = []
-    for name, steps in ((name, RECIPES[name]) for name in names):
+    settings = {"images": images, "points": points}
+    rows = kept_rows(f"energy_card_{depth}", **settings)
+    done = {row["recipe"] for row in rows}
+    for name, steps in ((name, RECIPES[name]) for name in names if name not in done):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             network = tp.convert(model, calibration, name, time_steps=steps)
             report = tp.evaluate(model, network, (x, y), steps)
         rows.append(card_row(name, report, points))
         print({"ANN %": 100 * report.reference_accuracy, **rows[-1]}, file=sys.stderr, flush=True)
+        keep(f"energy_card_{depth}", {**settings, "rows": rows}, quiet=True)
+    rows.sort(key=lambda row: list(RECIPES).index(row["recipe"]))
     show(f"ResNet-{depth}, {images} images, at most {points} points below the ANN: energy over the ANN's", rows)
-    keep(f"energy_card_{depth}", {"images": images, "points": points, "rows": rows})
+    keep(f"energy_card_{depth}", {**settings, "rows": rows})
     if figure:
         drawn(rows, figure)
 

@@ -1,8 +1,9 @@
-"""Accuracy against the bits of weights and potentials: a CNN on MNIST (trained here) and ResNet-20 on CIFAR-10.
+"""Accuracy against the bits of weights and potentials: CNNs on MNIST (trained here) and ResNet-20 on CIFAR-10.
 
-    python benchmarks/integers.py mnist|resnet20 [--images 2000] [--recipe sbg] [--time-steps 32]
+    python benchmarks/integers.py cnn|mnist|resnet20 [--images 2000] [--recipe sbg] [--time-steps 32] [--forms 0 1 5] [--plain]
 
-Calibration: 1,000 training images without labels. `loss` is against the same recipe in float32. Needs TRANSPIKE_DATA.
+`--plain` leaves out the corrections after rounding. It goes on where an interrupted run stopped.
+Calibration: 1,000 training images without labels. `loss` is against the ANN. Needs TRANSPIKE_DATA.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ import torch
 
 import transpike as tp
 from datasets import cifar10_test, cifar10_train, data_folder, mnist
+from keeping import kept
 from max_pool import trained
-from models import lenet, trained_resnet
-from tables import keep, show
+from models import averaging_cnn, lenet, trained_resnet
+from tables import OUT, keep, kept_rows, show
 from transpike.neurons import Wrapping
 from transpike.passes import FitIntegers
 
@@ -40,36 +42,49 @@ def subject(name: str, images: int):
     """The model, its calibration samples and its test set."""
     if name == "resnet20":
         return trained_resnet(20, data_folder()), cifar10_train(1000)[0], cifar10_test(images)
-    data = mnist("train", 60_000)
     torch.manual_seed(0)
-    return trained(lenet(), *data, 3), data[0][:1000], mnist("t10k", images)
+    OUT.mkdir(exist_ok=True)
+    if name == "cnn":
+        data = mnist("train", 10_000)
+        model = kept(OUT / "averaging-cnn.safetensors", averaging_cnn(), lambda: trained(averaging_cnn(), *data, 2))
+        return model, data[0][:1000], mnist("t10k", images)
+    data = mnist("train", 60_000)
+    model = kept(OUT / "lenet-mnist.safetensors", lenet(), lambda: trained(lenet(), *data, 3))
+    return model, data[0][:1000], mnist("t10k", images)
 
 
-def run(name: str, recipe: str, steps: int, images: int) -> list[dict]:
+def run(given: argparse.Namespace, name: str) -> list[dict]:
     """One row for each form."""
-    model, samples, test = subject(name, images)
-    rows: list[dict] = []
-    for form in FORMS:
+    settings = {"images": given.images, "recipe": given.recipe, "steps": given.time_steps}
+    rows = kept_rows(name, **settings)
+    model, samples, test = subject(given.network, given.images)
+    for form in (FORMS[number] for number in given.forms):
+        title = "float32" if form is None else form.worded() + (", plain" if given.plain else ", corrected")
+        if any(row["form"] == title for row in rows):
+            continue
         started = time.perf_counter()
-        chosen = tp.recipes[recipe] if form is None else tp.recipes[recipe].with_integers(form)
-        report = tp.evaluate(model, tp.convert(model, samples, chosen, time_steps=steps), test, steps)
+        chosen = tp.recipes[given.recipe]
+        chosen = chosen if form is None else chosen.with_integers(form, corrected=not given.plain)
+        report = tp.evaluate(model, tp.convert(model, samples, chosen, time_steps=given.time_steps), test, given.time_steps)
         accuracy = 100 * report.accuracy[-1]
-        first = float(rows[0]["accuracy %"]) if rows else accuracy
-        row = {"network": name, "form": "float32" if form is None else form.worded(), "accuracy %": f"{accuracy:.2f}"}
-        row |= {"loss": f"{first - accuracy:.2f}", "same as ANN %": f"{100 * report.agreement[-1]:.2f}"}
+        row = {"network": given.network, "form": title, "accuracy %": f"{accuracy:.2f}"}
+        row |= {"loss": f"{100 * report.loss:.2f}", "same as ANN %": f"{100 * report.agreement[-1]:.2f}"}
         row |= {"spikes/neuron": f"{report.spikes_per_neuron:.2f}", "ANN %": f"{100 * report.reference_accuracy:.2f}"}
         rows.append(row | {"seconds": round(time.perf_counter() - started)})
         print(rows[-1], flush=True)
+        keep(name, {**settings, "rows": rows}, quiet=True)
     return rows
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("network", choices=("mnist", "resnet20"))
+    parser.add_argument("network", choices=("cnn", "mnist", "resnet20"))
     parser.add_argument("--images", type=int, default=2000)
     parser.add_argument("--recipe", default="sbg")
     parser.add_argument("--time-steps", type=int, default=32)
-    given = parser.parse_args()
-    found = run(given.network, given.recipe, given.time_steps, given.images)
-    show(f"{given.recipe}, T = {given.time_steps}, {given.images} test images", found)
-    keep(f"integers-{given.network}-{given.images}", {"rows": found})
+    parser.add_argument("--forms", type=int, nargs="+", choices=range(len(FORMS)), default=range(len(FORMS)))
+    parser.add_argument("--plain", action="store_true", help="Leave out the corrections after rounding.")
+    chosen = parser.parse_args()
+    file = f"integers-{chosen.network}-{chosen.images}"
+    found = run(chosen, file)
+    show(f"{chosen.recipe}, T = {chosen.time_steps}, {chosen.images} test images", found)

@@ -1,7 +1,7 @@
 """Which networks can be captured and converted: architectures of transformers with random weights, and the zoo of the tests.
 
-    python benchmarks/coverage.py --capture-only [--only "BERT" "GPT*"]
-    python benchmarks/coverage.py --recipe differential [--steps 8] [--document docs/coverage.md]
+    python benchmarks/model_coverage.py --capture-only [--only "BERT" "GPT*"]
+    python benchmarks/model_coverage.py --recipe differential [--steps 8] [--document docs/coverage.md]
 
 For each: the seconds of the capture, which compares the network with the model; the relative error of the network with its
 batch norms folded; and the relative error (norm of the difference by the norm of the answer, the worst of the outputs) of the
@@ -147,7 +147,7 @@ def document(rows: dict[str, dict], recipe: str | None, steps: int) -> str:
     lines = [
         "# Which networks convert",
         "",
-        f"Made by `python benchmarks/coverage.py {command} --document docs/coverage.md`. {summary(rows)}.",
+        f"Made by `python benchmarks/model_coverage.py {command} --document docs/coverage.md`. {summary(rows)}.",
         "",
         "Architectures of Hugging Face's `transformers`, small and with random weights, and the models of the tests, captured",
         "without change. *folded*: relative error of the captured network with its batch norms folded, in float64. *error*:",

@@ -108,3 +108,11 @@ def nine_layers() -> nn.Sequential:
 
 def classifier(inputs: int) -> list[nn.Module]:
     return [nn.Flatten(), nn.Linear(inputs, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU(), nn.Linear(84, 10)]
+
+
+def averaging_cnn() -> nn.Sequential:
+    """Two convolutions with average pools and a linear layer, for images of 28 x 28."""
+    return nn.Sequential(
+        *(nn.Conv2d(1, 6, 5), nn.ReLU(), nn.AvgPool2d(2), nn.Conv2d(6, 12, 5), nn.ReLU(), nn.AvgPool2d(2)),
+        *(nn.Flatten(), nn.Linear(192, 10)),
+    )

@@ -24,6 +24,13 @@ def keep(name: str, content: dict, *, quiet: bool = False) -> None:
         print(f"\nWritten: benchmarks/out/{name}.json")
 
 
+def kept_rows(name: str, **settings: object) -> list[dict]:
+    """Return the rows that an interrupted benchmark of the same settings has kept, to go on from there."""
+    path = OUT / f"{name}.json"
+    content = json.loads(path.read_text()) if path.exists() else {}
+    return content["rows"] if content and all(content.get(key) == value for key, value in settings.items()) else []
+
+
 def draw(rows: list[dict], axis: str, path: str, label: str, *, reference: float, logarithmic: bool = False) -> None:
     """Draw accuracy against one column, a line for each recipe, and the ANN's as reference."""
     from matplotlib.figure import Figure

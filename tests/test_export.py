@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import json
 
@@ -19,6 +20,7 @@ from transpike.errors import ArgumentError, ExportError, MissingExtraError
 from transpike.export import Compact, Portable
 from transpike.export.adapters import chain_of, modules_of
 from transpike.export.checking import play, stimulus_of
+from transpike.export.elsewhere import Outcome, judged, quietly
 from transpike.network.archive import save
 from transpike.neurons import FirstToMargin, IntegrateAndFire, ResetToZero
 from transpike.passes import DecodeOutputs, NormaliseOutputs
@@ -333,6 +335,34 @@ def test_networks_of_other_frameworks_send_the_same_spikes(framework):
     else:
         found = [torch.stack(t) for t in trains_of(tp.export.to_snntorch(network), "Exact", each_step(stimulus, state=False))]
     assert all(torch.equal(train.bool(), expected[name]) for train, name in zip(found, names, strict=True))
+
+
+def test_the_table_of_programs_says_what_each_makes_of_a_file(tmp_path):
+    """Adapters of what is installed give the spikes of the file; the rest is named as missing."""
+    network, samples = made("residual", exact=True)
+    tp.export.nir(network, tmp_path / "net.nir", samples, profile=Portable(currents=True), time_steps=STEPS)
+    outcomes = tp.export.compatibility(tmp_path / "net.nir")
+    assert [(one.program, one.way) for one in outcomes] == list(
+        itertools.product(("sinabs", "norse", "snntorch"), ("adapter", "its own loader"))
+    )
+    for one in outcomes:
+        installed = importlib.util.find_spec(one.program) is not None
+        assert (one.version is not None) == installed
+        if one.way == "adapter":
+            assert one.outcome == ("identical" if installed else "not installed")
+    (tmp_path / "net.stimulus.npz").unlink()
+    with pytest.raises(ExportError, match="holds no stimulus"):
+        tp.export.compatibility(tmp_path / "net.nir")
+
+
+def test_a_way_to_run_a_file_is_judged_by_its_spikes():
+    ours = [torch.zeros(4, 2, 3), torch.ones(4, 2, 3)]
+    wrong = [ours[0], 1 - ours[1]]
+    assert judged("p", "1", "w", [*ours], ours) == Outcome("p", "1", "w", "identical", 2, 2, 24, 0)
+    assert judged("p", "1", "w", wrong, ours) == Outcome("p", "1", "w", "different", 1, 2, 0, 24)
+    assert judged("p", "1", "w", ours[:1], ours).outcome == "not the layers of the file"
+    assert quietly(lambda _: 1 / 0, ours[0]) == "ZeroDivisionError: division by zero"
+    assert judged("p", "1", "w", "broken", ours).outcome == "broken"
 
 
 def test_max_pools_and_models_are_refused(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from hypothesis import given
@@ -17,6 +19,7 @@ from transpike.ops import Affine, Identity, OnGrid
 from transpike.passes import FitIntegers
 from transpike.passes.fold_batch_norm import Weighted
 from transpike.passes.rounding import compensated, nearest
+from transpike.simulation.engines.event.kernels import library
 
 RATE = tp.recipes["rate"]
 FORMS = {
@@ -176,3 +179,57 @@ def test_what_has_no_form_is_refused_with_its_reason(model, recipe, words):
     samples = torch.rand(64, 4)
     with pytest.raises(ConversionError, match=words):
         tp.convert(model.eval(), samples, recipe.with_integers(FitIntegers()))
+
+
+@pytest.mark.parametrize("scope", ["layer", "channel"])
+def test_corrections_after_rounding_stay_whole_and_come_closer(scope):
+    """The corrected network is nearer to the ANN, with whole numbers within their few bits, and the same ANN beside it."""
+    model, x, _ = trained()
+    with torch.no_grad():
+        truth = model(x[256:])
+    form, errors = FitIntegers(3, scope=scope), []
+    for corrected in (False, True):
+        recipe = tp.recipes["sbg"].with_integers(form, corrected=corrected)
+        network = tp.convert(model, x[:256], recipe, time_steps=16)
+        errors.append(float((tp.simulate(network, x[256:], 16).outputs[-1] - truth).norm() / truth.norm()))
+        for node in network.nodes.values():
+            if isinstance(node.op, Weighted):
+                assert is_whole(node.op.weight)
+                assert is_whole(node.op.bias)
+                assert float(node.op.weight.abs().max()) <= 3
+            if isinstance(node.op, IntegerIntegrateAndFire):
+                assert is_whole(node.op.threshold)
+                assert is_whole(node.op.bias)
+                assert is_whole(node.op.start(torch.zeros(1, *node.op.threshold.shape)).potential)
+        smooth = network.map_ops(lambda node: Identity() if isinstance(node.op, OnGrid) else node.op)
+        assert largest_difference(answers(smooth.analogue(), (x[256:],)), [truth]) < 1e-5
+    assert errors[1] < errors[0]
+
+
+def test_recipes_without_steps_are_rounded_alone():
+    assert tp.recipes["rate"].with_integers(FitIntegers()).passes[-1] == FitIntegers()
+
+
+@pytest.mark.skipif(library() is None, reason="no compiled kernels")
+@pytest.mark.parametrize("kind", [Saturating, Wrapping])
+@pytest.mark.parametrize("name", ["mlp", "resnet", "split-uneven"])
+def test_the_compiled_engine_limits_potentials_as_the_neurons_do(name, kind):
+    """Spikes and answers are those of the engine that steps each neuron, with room for four thresholds and for hardly one."""
+    inputs, network = converted(name, RATE.with_integers(FitIntegers(8, 16, neuron=kind)))
+    network, few = network.to("cpu", torch.float32), tuple(x[:5].float() for x in inputs)
+    record = tp.Record(spikes=[node.name for node in network.having(IntegerIntegrateAndFire)])
+    answered = []
+    for form in (network, network.map_ops(tight)):
+        event, plain = (tp.simulate(form, few, 40, record=record, engine=engine) for engine in ("event", "stepwise"))
+        assert torch.equal(event.outputs, plain.outputs)
+        for key, train in plain.spikes.items():
+            assert torch.equal(event.spikes[key], train)
+        answered.append(event.outputs)
+    assert not torch.equal(*answered)
+
+
+def tight(node):
+    """The op of a node, with the fewest bits in which its potentials reach their threshold."""
+    if not isinstance(node.op, IntegerIntegrateAndFire):
+        return node.op
+    return dataclasses.replace(node.op, bits=int(node.op.threshold.max()).bit_length() + 1)

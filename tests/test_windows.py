@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import transpike as tp
 from literal_windows import KINDS, simulate
 from random_networks import models
-from transpike.errors import ArgumentError, ConversionError
+from transpike.errors import ArgumentError
 from transpike.network.turns import held, turns
 from transpike.neurons import (
     WINDOWED,
@@ -23,13 +23,14 @@ from transpike.neurons import (
     FewSpike,
     FirstSpikeTime,
     GeometricPhase,
-    Jittered,
+    Late,
     Phase,
     Population,
     PulsePhase,
     RampedPhase,
     SignedDigits,
     Windowed,
+    with_fault,
 )
 from transpike.ops import Relu
 from transpike.parts import Method
@@ -78,7 +79,7 @@ def steps_of(kind):
 
 
 def test_every_kind_is_tested():
-    assert {*MAKERS, Jittered, Population, BinaryValue} == set(WINDOWED)  # the last two: tests/test_populations.py
+    assert {*MAKERS, Population, BinaryValue} == set(WINDOWED)  # the last two: tests/test_populations.py
     assert set(MAKERS) == set(KINDS)
 
 
@@ -240,14 +241,14 @@ def test_jittered_spikes_say_what_arrives_and_when(kind):
     op, steps = example(kind), steps_of(kind)
     x = torch.rand(3, 4, 5, dtype=torch.float64) * 1.3 - 0.2
     plain = op.encoded(x, steps)
-    still = Jittered(op.threshold, op.initial, op.activation, inner=op)
+    still = with_fault(op, Late(), 0, 0)
     message = still.disturbed(still.encoded(x, steps), 0)
     for step in range(1, steps + 1):
         assert torch.equal(still.train(message, step, steps), op.train(plain, step, steps))
         assert torch.equal(still.spikes(message, steps, step), op.spikes(plain, steps, step))
     assert torch.equal(still.times(message, steps), op.times(plain, steps))
     torch.testing.assert_close(still.value(message, steps), Windowed.value(op, plain, steps), rtol=1e-12, atol=1e-12)
-    moved = Jittered(op.threshold, op.initial, op.activation, inner=op, sigma=0.8)
+    moved = with_fault(op, Late(0.8), 0, 0)
     message = moved.disturbed(moved.encoded(x, steps), 0)
     assert torch.equal(moved.spikes(message, steps), op.spikes(plain, steps))
     if kind is not FirstSpikeTime:
@@ -263,14 +264,6 @@ def test_even_spikes_bear_any_jitter():
     moved = JitterSpikes(2.0)(network, samples)
     expected = tp.simulate(network, samples.double(), 5).outputs[-1]
     torch.testing.assert_close(tp.simulate(moved, samples.double(), 5).outputs[-1], expected, rtol=1e-9, atol=1e-12)
-
-
-def test_only_codes_in_windows_jitter():
-    model, samples = ZOO["mlp"]()
-    with pytest.raises(ConversionError, match="take turns"):
-        JitterSpikes(1.0)(tp.convert(model, samples), samples)
-    with pytest.raises(ArgumentError, match="sigma"):
-        JitterSpikes(-1.0)
 
 
 def test_corrected_codes_keep_their_window():

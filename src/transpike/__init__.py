@@ -11,6 +11,8 @@ from transpike.analysis import Report as Report
 from transpike.analysis import diagnose as diagnose
 from transpike.analysis import draw_populations as draw_populations
 from transpike.analysis import evaluate as evaluate
+from transpike.analysis import faulty as faulty
+from transpike.analysis import tolerance as tolerance
 from transpike.conversion import convert as convert
 from transpike.data import Batch as Batch
 from transpike.exits import early_exit as early_exit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from transpike.analysis.bearing import Borne, Tolerance, faulty, tolerance
 from transpike.analysis.causes import diagnose
 from transpike.analysis.diagnosis import Diagnosis, LayerLoss
 from transpike.analysis.draws import Drawn, Draws, draw_populations
@@ -12,6 +13,7 @@ from transpike.analysis.report import Checkpoint, Exits, Layer, Raster, Report, 
 
 __all__ = [
     "MEASURES",
+    "Borne",
     "Checkpoint",
     "Diagnosis",
     "Drawn",
@@ -23,8 +25,11 @@ __all__ = [
     "Metric",
     "Raster",
     "Report",
+    "Tolerance",
     "Turns",
     "diagnose",
     "draw_populations",
     "evaluate",
+    "faulty",
+    "tolerance",
 ]

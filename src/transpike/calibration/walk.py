@@ -28,7 +28,8 @@ class Walk:
         axes: Mapping[str, int],
         ends: tuple[int, ...] = (),
     ) -> None:
-        self.network = self.original = network
+        self.network = network
+        self.original = network.map_ops(lambda node: node.op if isinstance(node.op, Stateful) else node.op.analogue())
         self.time_steps = time_steps
         self.steps = 1 if sequential(network) else time_steps  # how many steps are simulated one by one
         self.ends = () if sequential(network) else ends
@@ -36,6 +37,7 @@ class Walk:
         placed = [tensor.to(network.device) for tensor in inputs]
         self.count = len(placed[0])
         self.static: dict[str, Tensor] = dict(zip(network.inputs, placed, strict=True))
+        self.exact = dict(self.static)  # the ANN's, whose weights may be others
         self.trains: dict[str, Tensor] = {}
         self.means: dict[str, Tensor] = {}
         self.targets: dict[str, Tensor] = {}
@@ -126,9 +128,10 @@ class Walk:
         Ops that keep state, such as a max-pool, are stepped over `times`, or do what they approach.
         """
         known = dict(leaves)
+        still = self.exact if network is self.original else self.static
 
         def find(name: str) -> Tensor:
-            values = known if self.temporal(name) else self.static
+            values = known if self.temporal(name) else still
             if name not in values:
                 node = network.nodes[name]
                 sources = [find(source) for source in node.inputs]

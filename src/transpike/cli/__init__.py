@@ -10,7 +10,7 @@ import typer
 
 from transpike import __version__, jobs
 from transpike.analysis import MEASURES
-from transpike.cli import encodings, exchange, finding, planning, racing, show, silicon, trying
+from transpike.cli import breaking, encodings, exchange, finding, planning, racing, show, silicon, trying
 from transpike.cli.arguments import (
     SETTINGS,
     Data,
@@ -232,6 +232,8 @@ app.command()(planning.hasten)
 app.command()(racing.bench)
 app.command()(encodings.codings)
 app.command()(trying.neuron)
+app.command()(breaking.fault)
+app.command()(breaking.faults)
 app.command()(silicon.fit)
 app.command()(silicon.chips)
 app.add_typer(exchange.export, name="export")

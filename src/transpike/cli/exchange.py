@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -10,7 +11,7 @@ import typer
 from transpike import exchange
 from transpike.cli import show
 from transpike.cli.arguments import Json, Numbers, Samples, Size, choice, sentence
-from transpike.export import PROFILES
+from transpike.export import PROFILES, Outcome
 
 export = typer.Typer(help="Write a network for other programs.", no_args_is_help=True)
 imports = typer.Typer(help="Read a network of other programs.", no_args_is_help=True)
@@ -41,16 +42,55 @@ def export_nir(
     mean: Numbers = None,
     std: Numbers = None,
     size: Size = None,
+    check: Annotated[bool, typer.Option("--check", help="Run it with sinabs, norse and snnTorch where installed.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write a spiking network as a NIR file, with a stimulus and the spikes it must give, and check it at once."""
     given = choice(data, samples, mean, std, size) if data else None
     written = exchange.export_nir(network, output, given, profile=profile, currents=currents, time_steps=time_steps)
+    outcomes = exchange.run_elsewhere(written.path) if check else ()
     if as_json:
         plain = dataclasses.asdict(written)
-        show.as_json({**plain, "path": str(written.path), "stimulus": str(written.stimulus), "identical": written.identical})
+        values = {**plain, "path": str(written.path), "stimulus": str(written.stimulus), "identical": written.identical}
+        show.as_json(values | ({"programs": [dataclasses.asdict(one) for one in outcomes]} if check else {}))
         return
     show.out.print(f"Written: {show.escaped(str(written.path))} ({written.profile}) and {show.escaped(str(written.stimulus))}")
+    show.out.print(show.escaped(written.words()))
+    if outcomes:
+        elsewhere(outcomes)
+
+
+def elsewhere(outcomes: Sequence[Outcome]) -> None:
+    """Print what other programs make of a file."""
+    rows = show.table(
+        "Run by other programs", "program", "version", "by its", "layers the same", "slots that differ", "outcome"
+    )
+    for one in outcomes:
+        layers = "-" if one.of is None else f"{one.layers} of {one.of}"
+        slots = "-" if one.differing is None else f"{one.differing:,}"
+        rows.add_row(one.program, one.version or "-", one.way.removeprefix("its "), layers, slots, show.escaped(one.outcome))
+    show.out.print(rows)
+
+
+@export.command("brian2")
+@sentence
+def export_brian2(
+    network: Annotated[str, typer.Argument(help="Folder that convert wrote.")],
+    output: Annotated[str, typer.Option(help="The script to write, such as network.py; its arrays stand beside it.")],
+    data: Annotated[str | None, typer.Option(help="Samples to run, as in convert (default: random).")] = None,
+    time_steps: Annotated[int, typer.Option(min=1, help="Steps of a run.")] = 32,
+    samples: Samples = 4,
+    mean: Numbers = None,
+    std: Numbers = None,
+    as_json: Json = False,
+) -> None:
+    """Write a small spiking network as a plain Brian2 script, which compares its spikes with those here."""
+    given = choice(data, samples, mean, std) if data else None
+    written = exchange.export_brian2(network, output, given, time_steps=time_steps)
+    if as_json:
+        show.as_json({**dataclasses.asdict(written), "path": str(written.path), "arrays": str(written.arrays)})
+        return
+    show.out.print(f"Written: {show.escaped(str(written.path))} and {show.escaped(str(written.arrays))}")
     show.out.print(show.escaped(written.words()))
 
 

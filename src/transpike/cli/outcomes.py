@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict
 
-from transpike.analysis import Draws
+from transpike.analysis import Draws, Tolerance
 from transpike.cli import show
 from transpike.exits import exit_of
 from transpike.network import Network
@@ -47,6 +47,20 @@ def draws(result: Draws) -> None:
     show.out.print(
         f"[dim]ANN {show.percent(result.reference_accuracy)}; mean and standard deviation of the accuracy over "
         f"{len(result.rows[0].accuracy)} draws of the thresholds, the other activations as in the ANN.[/dim]"
+    )
+
+
+def tolerance(result: Tolerance) -> None:
+    """Print what a network bears."""
+    rows = show.table(f"Accuracy on {result.samples} samples with faults", result.fault, "accuracy", "as the ANN", "draws")
+    for row in result.rows:
+        agreement = sum(row.agreement) / len(row.agreement)
+        accuracy = f"{100 * row.mean:.1f} ± {100 * row.deviation:.1f} %"
+        rows.add_row(f"{row.level:g}", accuracy, show.percent(agreement), str(len(row.accuracy)))
+    show.out.print(rows)
+    show.out.print(
+        f"[dim]ANN {show.percent(result.reference_accuracy)}; mean and standard deviation over draws of the fault. Without "
+        "labels, right is what the ANN says.[/dim]"
     )
 
 

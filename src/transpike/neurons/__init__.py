@@ -10,6 +10,19 @@ from transpike.neurons.delayed import Delayed
 from transpike.neurons.differential import DifferenceDecoder, DifferenceMaxPool, DifferenceNeuron, first_spike
 from transpike.neurons.digits import BinaryPhase, SignedDigits
 from transpike.neurons.even import EvenFiring, sent_by
+from transpike.neurons.faults import (
+    FAULTS,
+    FAULTY,
+    Broken,
+    Fault,
+    Faulty,
+    FaultyNeuron,
+    FaultyWindow,
+    Late,
+    Limited,
+    Lost,
+    with_fault,
+)
 from transpike.neurons.few_spike import FewSpike
 from transpike.neurons.first_spikes import Announcement, CorrectiveFirstSpike, FirstSpike, PatientFirstSpike, Pulse
 from transpike.neurons.functions import FUNCTIONS, DifferenceFunction, FunctionOfSignals, MeanFunction, StepFunction
@@ -17,7 +30,6 @@ from transpike.neurons.geometric import GeometricPhase
 from transpike.neurons.integer import IntegerIntegrateAndFire, Saturating, Wrapping
 from transpike.neurons.integrate_and_fire import IntegrateAndFire
 from transpike.neurons.integrator import Integrator
-from transpike.neurons.jittered import Jittered
 from transpike.neurons.leaky import EulerLeaky, LeakyIntegrateAndFire, PreciseLeaky
 from transpike.neurons.leaky_cell import Drive, LeakyCell, fitted_drive
 from transpike.neurons.look_ahead import LookAhead
@@ -66,7 +78,6 @@ WINDOWED: tuple[type[Windowed], ...] = (
     FewSpike,
     Population,
     BinaryValue,
-    Jittered,
 )
 DIFFERENTIAL: tuple[type[Stateful], ...] = (DifferenceNeuron, DifferenceMaxPool, DifferenceDecoder, DifferenceFunction)
 DECODERS: tuple[type[Decoder], ...] = (Integrator, FirstToMargin, EarlyExit)
@@ -75,6 +86,7 @@ NEURONS: tuple[type[Stateful], ...] = (
     *SPIKING,
     *FIRST_SPIKES,
     *WINDOWED,
+    *FAULTY,
     *DECODERS,
     *MAX_POOLS,
     *DIFFERENTIAL,
@@ -85,12 +97,14 @@ NEURONS: tuple[type[Stateful], ...] = (
     Announcement,
     CountProduct,
 )
-CELLS: tuple[type[Op], ...] = (LeakyCell, Levels)  # what neurons are made of
+CELLS: tuple[type[Op], ...] = (LeakyCell, Levels, *FAULTS)  # what neurons are made of
 
 __all__ = [
     "CELLS",
     "DECODERS",
     "DIFFERENTIAL",
+    "FAULTS",
+    "FAULTY",
     "FIRST_SPIKES",
     "FUNCTIONS",
     "MAX_POOLS",
@@ -101,6 +115,7 @@ __all__ = [
     "Announcement",
     "BinaryPhase",
     "BinaryValue",
+    "Broken",
     "Burst",
     "CorrectiveFirstSpike",
     "CountProduct",
@@ -113,6 +128,10 @@ __all__ = [
     "EarlyExit",
     "EulerLeaky",
     "EvenFiring",
+    "Fault",
+    "Faulty",
+    "FaultyNeuron",
+    "FaultyWindow",
     "FewSpike",
     "FirstSpike",
     "FirstSpikeTime",
@@ -124,11 +143,13 @@ __all__ = [
     "IntegerIntegrateAndFire",
     "IntegrateAndFire",
     "Integrator",
-    "Jittered",
+    "Late",
     "LeakyCell",
     "LeakyIntegrateAndFire",
     "Levels",
+    "Limited",
     "LookAhead",
+    "Lost",
     "MeanFunction",
     "Membrane",
     "MultiThreshold",
@@ -157,4 +178,5 @@ __all__ = [
     "first_spike",
     "fitted_drive",
     "sent_by",
+    "with_fault",
 ]

@@ -89,10 +89,27 @@ class Neuron(Stateful):
         """How many accumulates a spike costs at each connection that it arrives over."""
         return 1
 
+    @property
+    def at_once(self) -> int:
+        """How many spikes a neuron may send in one step."""
+        return 1
+
+    def loudest(self, step: int) -> Tensor:
+        """Return what a neuron that is stuck, and always fires, sends in a step [..., broadcasting against one sample]."""
+        return max(1, self.most) * (self.threshold if self.height is None else row(self.height, step))
+
+    def restarts(self, step: int) -> bool:  # noqa: ARG002 - most never do
+        """Return whether `State.transmitted` begins anew with a step, counted from 1."""
+        return False
+
     def start(self, x: Tensor, first_sample: int = 0) -> Membrane:  # noqa: ARG002 - deterministic
         threshold = full_map(self.threshold, x)
         potential = torch.empty_like(x).copy_((threshold * self.initial).expand_as(x))
         return self.membrane(potential, threshold, self.height, separate_net=self.nets)
+
+    def first_potential(self) -> Tensor:
+        """Return the potentials before the first step [..., broadcasting against one sample]."""
+        return self.threshold * self.initial
 
     def fire(self, state: Membrane) -> Tensor:
         """Return, in `state.sent`, how many thresholds each neuron sends, given its potential."""

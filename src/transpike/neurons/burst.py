@@ -27,6 +27,10 @@ class Burst(Neuron):
     def most(self) -> float:  # type: ignore[override]
         return self.limit
 
+    @property
+    def at_once(self) -> int:
+        return self.limit
+
     def fire(self, state: Membrane) -> Tensor:
         return torch.div(state.potential, state.threshold, out=state.sent).floor_().clamp_(0, self.limit)
 
@@ -52,6 +56,10 @@ class Graded(Burst):
     @property
     def accumulates(self) -> int:
         return self.limit.bit_length()
+
+    @property
+    def at_once(self) -> int:
+        return 1
 
     def note(self, state: Membrane, spikes: Tensor) -> None:
         state.count.add_(spikes != 0)

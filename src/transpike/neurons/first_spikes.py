@@ -58,11 +58,19 @@ class FirstSpike(Neuron):
         state.steps += 1
         self.collect(state, x)
         spikes = self.fires(state)
+        self.tell(state, spikes)
+        return spikes * state.height
+
+    def tell(self, state: Firing, spikes: Tensor) -> None:
+        """Note the spikes of a step, and what they stand for."""
         state.on.add_(spikes)
         state.count.add_(spikes.abs())
         value = state.height * (self.resolution / state.steps)
         state.decoded = torch.where(spikes > 0, value, state.decoded) * state.on
-        return spikes * state.height
+
+    def loudest(self, step: int) -> Tensor:
+        height = self.threshold if self.height is None else self.height[0]
+        return height if step == 1 else torch.zeros_like(height)
 
     def collect(self, state: Firing, x: Tensor) -> None:
         """Add the current of one step, unless the neuron has fired."""

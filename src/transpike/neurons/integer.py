@@ -34,6 +34,9 @@ class IntegerIntegrateAndFire(IntegrateAndFire):
         state.potential.round_()
         return state
 
+    def first_potential(self) -> Tensor:
+        return super().first_potential().round()
+
     def integrate(self, state: Membrane, x: Tensor) -> None:
         super().integrate(state, x)
         self.limit(state.potential, 2 ** (self.bits - 1))

@@ -29,15 +29,18 @@ class Restarting(IntegrateAndFire):
     windows: int = 1
 
     def step(self, state: Membrane, x: Tensor) -> Tensor:
-        done, inside = divmod(state.steps, self.length)
-        if inside == 0 and 0 < done <= self.windows:
-            self.learn(state, done)
+        if self.restarts(state.steps + 1):
+            self.learn(state, state.steps // self.length)
             state.potential.copy_((state.threshold * self.initial).expand_as(state.potential))
             state.net.zero_()
             if state.accumulated is not None:
                 state.accumulated.zero_()
             self.apply(state)
         return super().step(state, x)
+
+    def restarts(self, step: int) -> bool:
+        done, inside = divmod(step - 1, self.length)
+        return inside == 0 and 0 < done <= self.windows
 
     def learn(self, state: Membrane, done: int) -> None:
         """Look at the state after window number `done`, before the restart."""

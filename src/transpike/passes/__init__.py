@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from transpike.passes.base import Pass, apply
 from transpike.passes.binary_values import SendBits
+from transpike.passes.correct_integers import CorrectIntegers
 from transpike.passes.correct_layers import CorrectLayers
 from transpike.passes.decode_outputs import DecodeOutputs
 from transpike.passes.differential import CodeDifferentially, InsertDifferenceNeurons, LeastSquares, SplitClips
 from transpike.passes.encode_currents import EncodeCurrents
 from transpike.passes.encode_input import EncodeInputs
+from transpike.passes.faults import (
+    FAULT_PASSES,
+    DropSpikes,
+    FaultPass,
+    JitterSpikes,
+    KillNeurons,
+    LimitRate,
+    NoisyWeights,
+    SpreadThresholds,
+    StickNeurons,
+)
 from transpike.passes.few_spikes import FewSpikeRelu, FitFewSpikes
 from transpike.passes.first_spikes import AnnounceSpikes, HoldPulses
 from transpike.passes.fit_window import FitWindow
@@ -16,7 +28,6 @@ from transpike.passes.fold_batch_norm import FoldBatchNorm
 from transpike.passes.functions import ActOnValues, ComputeOnce, MultiplyMeans, SendActivations
 from transpike.passes.insert_neurons import InsertNeurons
 from transpike.passes.integers import FitIntegers
-from transpike.passes.jitter_spikes import JitterSpikes
 from transpike.passes.lif import InvertRateCurve
 from transpike.passes.look_ahead import StaggerWindows
 from transpike.passes.max_pool import (
@@ -55,6 +66,7 @@ from transpike.passes.thresholds import (
 from transpike.passes.trained_thresholds import UseTrainedThresholds
 
 __all__ = [
+    "FAULT_PASSES",
     "MMSE",
     "AccumulateMaxPool",
     "ActOnValues",
@@ -69,12 +81,15 @@ __all__ = [
     "CodeDifferentially",
     "CompeteForMax",
     "ComputeOnce",
+    "CorrectIntegers",
     "CorrectLayers",
     "CountSpikes",
     "DecodeOutputs",
     "DelayReadOut",
+    "DropSpikes",
     "EncodeCurrents",
     "EncodeInputs",
+    "FaultPass",
     "FewSpikeRelu",
     "FitFewSpikes",
     "FitIntegers",
@@ -90,11 +105,14 @@ __all__ = [
     "InsertRelays",
     "InvertRateCurve",
     "JitterSpikes",
+    "KillNeurons",
     "LeastSquares",
+    "LimitRate",
     "LocalBalance",
     "MaxPoolForm",
     "MultiplyCounts",
     "MultiplyMeans",
+    "NoisyWeights",
     "NormalThresholds",
     "NormaliseOutputs",
     "NormaliseWeights",
@@ -111,7 +129,9 @@ __all__ = [
     "SnapToGrid",
     "SplitClips",
     "SplitSigned",
+    "SpreadThresholds",
     "StaggerWindows",
+    "StickNeurons",
     "Threshold",
     "UseTrainedThresholds",
     "WeightBound",

@@ -18,6 +18,7 @@ from transpike.passes import (
     AccumulateMaxPool,
     ActivateBeforePool,
     CompeteForMax,
+    CorrectIntegers,
     CorrectLayers,
     CountSpikes,
     DecodeOutputs,
@@ -190,15 +191,18 @@ class Recipe:
         words = " and ".join(step.worded() for step in steps)
         return self.replaced(OUTPUT_STEPS, steps, f"output by {words}")
 
-    def with_integers(self, form: FitIntegers) -> Recipe:
+    def with_integers(self, form: FitIntegers, *, corrected: bool = True) -> Recipe:
         """Return this recipe for chips that compute in whole numbers.
+
+        If it corrects its layers for a number of time steps, they are corrected again after rounding, unless not `corrected`.
 
         >>> from transpike import recipes
         >>> from transpike.passes import FitIntegers
         >>> recipes["rate"].with_integers(FitIntegers(weight_bits=4)).name
         'rate, weights of 4 bits, potentials of 16'
         """
-        return self.variant(form.worded(), (*self.passes, form))
+        again = corrected and any(isinstance(step, CorrectLayers) for step in self.passes)
+        return self.variant(form.worded(), (*self.passes, form, *([CorrectIntegers(form)] if again else [])))
 
     def with_max_pool(self, form: MaxPoolForm) -> Recipe:
         """Return this recipe with another form of max-pool.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from transpike.report.bearing import accuracy_against_faults
 from transpike.report.courses import draw_course, draw_step_errors, draw_strong_then_weak, draw_three_pulses
 from transpike.report.curves import accuracy_against_energy, accuracy_over_time, metrics_over_time, operations_over_time
 from transpike.report.document import page, write_page
@@ -16,6 +17,7 @@ __all__ = [
     "FIGURES",
     "Drawing",
     "accuracy_against_energy",
+    "accuracy_against_faults",
     "accuracy_over_time",
     "draw_code",
     "draw_course",

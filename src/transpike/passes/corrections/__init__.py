@@ -9,6 +9,7 @@ from transpike.passes.corrections.height import FitHeight, FitHeights
 from transpike.passes.corrections.potential import MatchPotential
 from transpike.passes.corrections.threshold import SearchThreshold
 from transpike.passes.corrections.weights import RidgeWeights
+from transpike.passes.corrections.whole import RoundAgain, RoundNeurons
 
 __all__ = [
     "Correction",
@@ -19,6 +20,8 @@ __all__ = [
     "MatchOutput",
     "MatchPotential",
     "RidgeWeights",
+    "RoundAgain",
+    "RoundNeurons",
     "SearchThreshold",
     "ShiftDistribution",
 ]

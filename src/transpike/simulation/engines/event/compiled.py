@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from transpike.neurons import Neuron, Ternary
+from transpike.neurons import IntegerIntegrateAndFire, Neuron, Ternary, Wrapping
 from transpike.parts import Decoder
 from transpike.simulation.engines.event.kernels import Library, Request, address, pointers, whole_numbers
 from transpike.simulation.engines.event.linear import Kernel
@@ -66,7 +66,7 @@ class Compiled:
             threshold = stage.spread(op.threshold)
             table = None if op.bias is None or len(op.bias) == 1 else stage.channel_rows(op.bias)
             returns = threshold * op.retract if isinstance(op, Ternary) else None
-            kept = [table, stage.spread(op.threshold * op.initial), threshold, returns]
+            kept = [table, stage.spread(op.first_potential()), threshold, returns]
             addresses = [address(tensor) for tensor in kept]
             forgives = int(isinstance(op, Ternary) and op.forgives_debt)
             rows = 1 if table is None else len(table)
@@ -75,6 +75,8 @@ class Compiled:
                 self.handle, kind, shape, unit, rows, addresses[0], op.delay, forgives, *addresses[1:], int(traced)
             )
         allocated(result + 1)
+        if isinstance(op, IntegerIntegrateAndFire):
+            self.library.limit(self.handle, result, op.bits, int(isinstance(op, Wrapping)))
 
     def connect(self, stage: int, source: int, kernel: Kernel) -> None:
         """Let a stage listen to an earlier one."""

@@ -49,6 +49,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
         [c_void_p, c_int, POINTER(c_int), c_double, c_int, c_void_p, c_int, c_int, c_void_p, c_void_p, c_void_p, c_int],
     ),
     "settle": (None, [c_void_p, c_int, c_void_p]),
+    "limit": (None, [c_void_p, c_int, c_int, c_int]),
     "source": (c_int, [c_void_p, c_int, c_int, POINTER(c_int), c_int, c_void_p]),
     "can_be_dense": (c_int, [c_void_p, c_int]),
     "lay_out": (c_int, [c_void_p, POINTER(c_int)]),

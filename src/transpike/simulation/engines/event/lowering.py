@@ -11,7 +11,15 @@ from torch import Tensor
 
 from transpike.network import Network, shapes
 from transpike.network.grammar import decoded, place
-from transpike.neurons import AccumulatedMaxPool, IntegrateAndFire, Neuron, Ternary
+from transpike.neurons import (
+    AccumulatedMaxPool,
+    IntegerIntegrateAndFire,
+    IntegrateAndFire,
+    Neuron,
+    Saturating,
+    Ternary,
+    Wrapping,
+)
 from transpike.ops import Add, Concatenate, MaxPool
 from transpike.parts import Decoder, Op, Stateful
 from transpike.simulation.engines.event.currents import drives
@@ -64,7 +72,7 @@ class Lowering:
     network: Network
     sizes: dict[str, tuple[int, ...]] = field(init=False)
     terms: dict[str, tuple[tuple[str, Kernel], ...]] = field(default_factory=dict)
-    kinds: tuple[type[Neuron], ...] = (IntegrateAndFire, Ternary)
+    kinds: tuple[type[Neuron], ...] = (IntegrateAndFire, Ternary, Saturating, Wrapping)
 
     def __post_init__(self) -> None:
         self.sizes = shapes(self.network)
@@ -242,11 +250,13 @@ def whole_unit(stage: Stage, constant: Tensor, time_steps: int, coarsest: int = 
         retract = stage.op.retract if isinstance(stage.op, Ternary) else 0.0
         values += [
             stage.op.threshold.double(),
-            (stage.op.initial * stage.op.threshold).double(),
+            stage.op.first_potential().double(),
             stage.op.threshold.double() * retract,
         ]
         values += [] if stage.op.bias is None else [stage.op.bias.double()]
     for bits in range(coarsest, FINEST + 1):
+        if isinstance(stage.op, IntegerIntegrateAndFire) and bits:
+            return 0  # the bits of its potentials are those of whole numbers
         if all(bool((value * 2**bits == (value * 2**bits).round()).all()) for value in values):
             return 2**bits if largest_sum(stage, constant) * 2**bits * time_steps < LARGEST_SUM else 0
     return 0

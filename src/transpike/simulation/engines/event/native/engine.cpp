@@ -256,6 +256,12 @@ void transpike_settle(void* handle, int stage, const float* current) {
     if (current) s.constant.assign(current, current + s.channels);
 }
 
+// Let the potentials of a stage have so many bits, at whose ends they stay, or beyond which they go on at the other end.
+void transpike_limit(void* handle, int stage, int bits, int wraps) {
+    Stage& s = static_cast<Engine*>(handle)->program.stages[stage];
+    s.bits = bits, s.wraps = wraps != 0;
+}
+
 // Let a stage listen to an earlier one. geometry: kh, kw, sh, sw, top, left. Returns 0, or -1 without memory.
 int transpike_source(void* handle, int stage, int from, const int* geometry, int diagonal, const float* weights) {
     try {

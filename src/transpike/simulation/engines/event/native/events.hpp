@@ -379,6 +379,22 @@ struct TileRun {
         for (int k = 0; k < V; k++) sum[k] = sum[k] + Vec::load(row + k * N);
     }
 
+    // Bring potentials back into the range that their bits have.
+    void limit_potentials() {
+        const Lane half = Lane(1 << (s.bits - 1));  // in units of 1: such stages are whole, or floats
+        constexpr uint64_t lanes = (uint64_t(1) << N) - 1;
+        const Vec top = Vec::all(half), bottom = Vec::all(-half), range = Vec::all(2 * half);
+        for (int k = 0; k < V; k++) {
+            if (s.wraps) {
+                for (uint64_t over; (over = v[k].at_least(top) & lanes);) v[k] = v[k].subtract_where(over, range);
+                for (uint64_t under; (under = ~v[k].at_least(bottom) & lanes);) v[k] = v[k].add_where(under, range);
+            } else {
+                v[k] = v[k].subtract_where(v[k].at_least(top), v[k] - Vec::all(half - 1));
+                v[k] = v[k].larger(bottom);
+            }
+        }
+    }
+
     inline void fire() {
         const Vec one = Vec::all(1);
         for (int k = 0; k < V; k++) {
@@ -436,7 +452,7 @@ struct TileRun {
     // Run all steps.
     void run() {
         load();
-        const bool special = ternary || s.kind == Kind::ReadOut || s.bias_rows > 1 || job.begin < s.delay;
+        const bool special = ternary || s.bits || s.kind == Kind::ReadOut || s.bias_rows > 1 || job.begin < s.delay;
         constexpr int two = V % 2 == 0 ? 2 : 1, four = V % 4 == 0 ? 4 : 1;  // a tile has at least as many vectors as pixels
         if (special) run_special();
         else if (s.pixels() == 1) run_plain<1, false>();
@@ -492,6 +508,7 @@ struct TileRun {
                     continue;
                 }
                 for (int k = 0; k < V; k++) v[k] = v[k] + sum[k];
+                if (s.bits) limit_potentials();
                 ternary ? fire_signed() : pooled ? fire_pooled() : fire();
             }
             sender.send(t, up);

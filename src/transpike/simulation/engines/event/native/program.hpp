@@ -78,6 +78,8 @@ struct Stage {
     int pool_h, pool_w;                        // the window of a maximum of accumulated currents before the neurons; 1: none
     int bias_rows, delay;
     bool forgives;
+    int bits = 0;                              // of its potentials, which stay at the ends of their range; 0: no limit
+    bool wraps = false;                        // or go on at the other end
     double unit;                               // its numbers are multiples of 1 / unit, kept as integers; 0: floats
     int padded;                                // channels with those that never fire
     std::vector<float> bias;                   // [bias_rows][channels], where it changes from step to step
