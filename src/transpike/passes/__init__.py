@@ -36,6 +36,7 @@ from transpike.passes.relays import InsertRelays
 from transpike.passes.restarts import CalibrateOffsets, SilenceByResidual
 from transpike.passes.settle import AfterFirstSpikes, AfterShare, AfterSteps, ClampVoltage, DelayReadOut
 from transpike.passes.snap_to_grid import SnapToGrid
+from transpike.passes.spike_products import MultiplySpikes
 from transpike.passes.split_signed import SplitSigned
 from transpike.passes.thresholds import (
     MMSE,
@@ -53,6 +54,7 @@ from transpike.passes.thresholds import (
     WithMargin,
 )
 from transpike.passes.trained_thresholds import UseTrainedThresholds
+from transpike.passes.write_out import WriteOut
 
 __all__ = [
     "MMSE",
@@ -95,6 +97,7 @@ __all__ = [
     "MaxPoolForm",
     "MultiplyCounts",
     "MultiplyMeans",
+    "MultiplySpikes",
     "NormalThresholds",
     "NormaliseOutputs",
     "NormaliseWeights",
@@ -116,5 +119,6 @@ __all__ = [
     "UseTrainedThresholds",
     "WeightBound",
     "WithMargin",
+    "WriteOut",
     "apply",
 ]
