@@ -22,6 +22,7 @@ from transpike.neurons import (
     EvenFiring,
     FewSpike,
     FirstSpikeTime,
+    GatedFewSpike,
     GeometricPhase,
     Jittered,
     Phase,
@@ -78,7 +79,8 @@ def steps_of(kind):
 
 
 def test_every_kind_is_tested():
-    assert {*MAKERS, Jittered, Population, BinaryValue} == set(WINDOWED)  # the last two: tests/test_populations.py
+    elsewhere = {Population, BinaryValue, GatedFewSpike}  # tests/test_populations.py, tests/test_few_spikes.py
+    assert {*MAKERS, Jittered, *elsewhere} == set(WINDOWED)
     assert set(MAKERS) == set(KINDS)
 
 

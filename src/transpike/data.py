@@ -88,6 +88,16 @@ def batches(samples: Any, inputs: int = 1, what: str = "samples") -> Iterator[Ba
         raise DataError(f"{what.capitalize()} must be tensors or batches of tensors, not {type(samples).__name__}.")
 
 
+def first_values(samples: Any) -> tuple[Any, ...]:
+    """Return the inputs, and perhaps the labels, of the first batch of `samples`, as tensors where they are arrays."""
+    if isinstance(samples, Iterable) and not isinstance(samples, Batch | Tensor | np.ndarray | Iterator):
+        alone = isinstance(samples, tuple) and samples and not isinstance(samples[0], tuple)
+        samples = samples if alone else next(iter(samples), ())
+    if isinstance(samples, Batch):
+        return samples.inputs
+    return tuple(torch.from_numpy(value) if isinstance(value, np.ndarray) else value for value in parts_of(samples))
+
+
 def whole(batch: Batch) -> Iterator[Batch]:
     """Cut one data set that is wholly in memory into batches."""
     for start in range(0, len(batch), WHOLE_BATCH):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from transpike.analysis import Report, evaluate
+from transpike.analysis import Perplexity, Report, evaluate, perplexity
 from transpike.calibration import Samples, Watch, unwatched
 from transpike.capture import survey
 from transpike.conversion import convert
@@ -72,7 +72,7 @@ class Inspection:
 FATES = {
     Trait.LINEAR: "stays as it is: linear",
     Trait.ACTIVATION: "acts on the decoded answer; inside by recipes few-spike, hybrid and differential",
-    Trait.COUPLED: "acts on the decoded answer; inside by recipes hybrid and differential",
+    Trait.COUPLED: "acts on the decoded answer; inside by recipes few-spike, hybrid and differential",
     Trait.DISCRETE: "computed once, before any neuron",
     Trait.STATIC: "input or constant",
 }
@@ -179,6 +179,24 @@ def evaluate_network(
     )
     report.save(Path(out) / REPORT)
     return report
+
+
+def perplexity_of(
+    network: str | Path,
+    data: DataChoice,
+    time_steps: int | None,
+    *,
+    ignored: int | None = None,
+    model: str | None = None,
+    weights: str | None = None,
+    watch: Watch = unwatched,
+) -> Perplexity:
+    """Return the perplexity of a saved network on sequences; `time_steps` None takes its window, or 64."""
+    loaded, samples = load(network), data.load("test")
+    steps = steps_for(loaded, time_steps, STEPS)
+    advance = watch(f"Simulating {steps} steps", len(samples))
+    original = load_model(model, weights) if model else None
+    return perplexity(original, loaded, Batch(samples.inputs), steps, ignored=ignored, progress=advance)
 
 
 def write_report(source: str | Path, page: str | Path | None = None, figures: str | Path | None = None) -> list[Path]:

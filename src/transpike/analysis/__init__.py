@@ -6,6 +6,7 @@ from transpike.analysis.causes import diagnose
 from transpike.analysis.diagnosis import Diagnosis, LayerLoss
 from transpike.analysis.draws import Drawn, Draws, draw_populations
 from transpike.analysis.evaluation import evaluate
+from transpike.analysis.language import Perplexity, perplexity
 from transpike.analysis.report import Checkpoint, Exits, Layer, Raster, Report, Turns
 
 __all__ = [
@@ -16,10 +17,12 @@ __all__ = [
     "Exits",
     "Layer",
     "LayerLoss",
+    "Perplexity",
     "Raster",
     "Report",
     "Turns",
     "diagnose",
     "draw_populations",
     "evaluate",
+    "perplexity",
 ]

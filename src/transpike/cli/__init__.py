@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from transpike import __version__, jobs
-from transpike.cli import encodings, exchange, planning, racing, show, silicon, trying
+from transpike.cli import encodings, exchange, planning, racing, show, silicon, trying, writing
 from transpike.cli.arguments import (
     SETTINGS,
     Data,
@@ -214,6 +214,7 @@ app.command()(planning.predict)
 app.command()(planning.populations)
 app.command()(planning.search)
 app.command()(planning.hasten)
+app.command()(writing.perplexity)
 app.command()(racing.bench)
 app.command()(encodings.codings)
 app.command()(trying.neuron)

@@ -9,8 +9,8 @@ from transpike.calibration import Samples
 from transpike.network import Network, Node
 from transpike.network.edit import rebuilt, rewired
 from transpike.network.grammar import Carried, decoded
-from transpike.neurons import FunctionOfSignals, MeanFunction, SpikeProduct
-from transpike.ops import DENSE, MatMul, Multiply, Relu
+from transpike.neurons import FunctionOfSignals, MeanFunction, Neuron, SpikeProduct
+from transpike.ops import DENSE, RECTIFIERS, MatMul, Multiply, Relu
 from transpike.parts import Op
 from transpike.passes.encode_currents import carried_before
 from transpike.passes.split_signed import number, two_sided
@@ -22,7 +22,7 @@ class MultiplySpikes:
 
     Both ReLUs become neurons, one of which is silent. Weights that read the input itself, or words that were looked up, stay
     the analogue first layer; so does a product one of whose factors is such a value, which is linear in the other. In
-    recurrent layers nothing is encoded anew (see `InsertRelays`), and a product is one of spikes if both factors are spikes.
+    recurrent layers nothing is encoded anew (see `InsertRelays`), and a product is one of spikes if neurons send both factors.
     """
 
     removes: ClassVar[tuple[type[Op], ...]] = ()
@@ -32,7 +32,13 @@ class MultiplySpikes:
         if not network.previous:
             network = encoded(network)
         kinds = carried_before(network)
-        return network.map_ops(lambda node: settled(node, [kinds[source] for source in node.inputs]))
+        loops = bool(network.previous)
+        direct = {node.name for node in network.nodes.values() if not loops or isinstance(node.op, (*RECTIFIERS, Neuron))}
+
+        def read(node: Node) -> list[Carried]:
+            return [kinds[source] if source in direct else Carried.CURRENT for source in node.inputs]
+
+        return network.map_ops(lambda node: settled(node, read(node)))
 
     def worded(self) -> str:
         """Say in words what products are of."""
