@@ -1,12 +1,12 @@
 """Decoders of the GPT-2 and the Llama kind that write film reviews letter by letter: trained here, converted, perplexity against T.
 
     python benchmarks/text_generation.py train [--models gpt-2 llama]        # minutes each; what is there is kept
-    python benchmarks/text_generation.py convert [--sequences 200] [--recipes differential hybrid few-spike] [--steps 16]
-    python benchmarks/text_generation.py write [--letters 64] [--prompts 8] [--steps 8]
+    python benchmarks/text_generation.py convert [--sequences 100] [--recipes differential hybrid few-spike] [--steps 16]
+    python benchmarks/text_generation.py write [--letters 48] [--prompts 8] [--steps 8]
 
 Small configurations of Hugging Face's transformers on 64 letters of the IMDb reviews. Perplexity is per letter, of the letters
-behind the first of each sequence, drawn from test reviews; 500 sequences of training reviews calibrate. `write` lets the
-spiking network go on with the first 32 letters of test sequences, and compares with what the ANN would write. Rows are kept
+behind the first of each sequence, drawn from test reviews; 200 sequences of training reviews calibrate. `write` lets the
+spiking network go on with the first 24 letters of test sequences, and compares with what the ANN would write. Rows are kept
 (benchmarks/out/) and measured again only with --again. Needs TRANSPIKE_DATA and `pip install -e .[bench]`.
 """
 
@@ -26,11 +26,11 @@ from datasets import reviews_of
 from keeping import kept, weights_in
 from tables import OUT, keep, show
 
-LENGTH, BATCH, UPDATES, RATE = 64, 48, 2400, 3e-3
+LENGTH, BATCH, UPDATES, RATE = 48, 32, 800, 4e-3
 LETTERS = " abcdefghijklmnopqrstuvwxyz.,'!?-0"
 SIZES = {"vocab_size": len(LETTERS), "use_cache": False, "bos_token_id": 0, "eos_token_id": 0}
 STEPS = {"differential": 16, "hybrid": 64, "few-spike": None}
-CALIBRATION, PROMPT = 500, 32
+CALIBRATION, PROMPT = 200, 24
 ROWS = OUT / "text-generation.json"
 
 
@@ -91,7 +91,7 @@ def train(name: str) -> nn.Module:
         optimiser.step()
         schedule.step()
         recent.append(loss.item())
-        if update % 200 == 0:
+        if update % 100 == 0:
             mean = sum(recent) / len(recent)
             print(f"{name}: {update}/{UPDATES}, loss {mean:.3f}, {time.perf_counter() - started:.0f} s", flush=True)
             recent = []
@@ -166,8 +166,8 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=("train", "convert", "write"))
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--recipes", nargs="+", default=list(STEPS), choices=STEPS)
-    parser.add_argument("--sequences", type=int, default=200)
-    parser.add_argument("--letters", type=int, default=64)
+    parser.add_argument("--sequences", type=int, default=100)
+    parser.add_argument("--letters", type=int, default=48)
     parser.add_argument("--prompts", type=int, default=8)
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--again", action="store_true")

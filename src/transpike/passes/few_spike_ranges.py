@@ -11,6 +11,7 @@ from transpike.passes.few_spike_fit import Span, least_squares
 
 GRID = 20_001  # points on which the bends of a function are looked for, closer together near 0
 POINTS = 512  # of each part of the range, at which its program is fitted
+LARGEST = 512.0  # times the least value of a factor that another may be
 FLAT = 2.0**-4  # of the smallest step that the slots tell apart: how much a function may change where it counts as constant
 
 Function = Callable[[Tensor], Tensor]
@@ -20,36 +21,53 @@ Programs = tuple[Tensor, Tensor, Tensor]  # bounds [ranges], widths [ranges], he
 def gated(function: Function, span: Span, steps: int, ranges: int, relative: bool = False) -> tuple[Programs, float]:
     """Return the programs for the range low ... high, in float64, and their root mean square error, or that of the ratio.
 
-    Where the function is constant at either end of the range, as a sigmoid is, no slots are spent on it. The parts are
-    smaller where it is steep or bends. With `relative` its logarithm is what counts, as for reciprocals, which are factors.
-    Below the range a neuron is silent if the function vanishes there.
+    Where the function is constant at either end of the range, as a sigmoid is, one neuron stands for all of it, with one spike
+    or, where it vanishes, none. The other parts are smaller where it is steep or bends. With `relative` its logarithm is what
+    counts, as for reciprocals, which are factors; where such a function exceeds its least value by more than LARGEST times, it
+    counts as constant.
 
     >>> import torch
     >>> programs, error = gated(torch.sigmoid, (-50.0, 50.0), 8, 8)
-    >>> error < 5e-4
+    >>> error < 0.01
     True
     """
     with torch.inference_mode(mode=False), torch.no_grad():
         x = spaced(*span)
         y = function(x)
-        tolerance = FLAT * 2.0 ** (1 - steps) / ranges * float(y.abs().max() if not relative else y.abs().min())
-        x = x[bent(y, tolerance)]
-        silent = not relative and float(function(x[:1]).abs()) <= tolerance
-        parts = ranges - silent if ranges > 1 else ranges
-        edges = divided(x, function(x), parts, relative)
+        if relative:
+            x = x[y.abs() <= LARGEST * y.abs().min()]
+            y = function(x)
+        tolerance = FLAT * 2.0 ** (1 - steps) / ranges * float(y.abs().min() if relative else y.abs().max())
+        whole = bent(y, tolerance)
+        below, above = (ranges > 1 and flat for flat in (whole.start > 0, whole.stop < len(x)))
+        inner, ends = x[whole], (float(y[0]), float(y[-1]))
+        edges = divided(inner, y[whole], max(1, ranges - below - above), relative)
         low, width = edges[:-1], edges[1:] - edges[:-1]
-        places = low[:, None] + width[:, None] * (torch.arange(POINTS, dtype=x.dtype) + 0.5) / POINTS
-        digits = spikes(POINTS, steps)
-        wanted = function(places)
-        scale = wanted.abs().clamp(min=1e-30) if relative else torch.ones_like(wanted)
-        heights = least_squares(digits / scale[..., None], wanted / scale)
-        error = ((heights[:, None, :] * digits).sum(-1) - wanted) / scale
-        if silent and ranges > 1:
-            low = torch.cat([low[:1] - 1, low])
-            width = torch.cat([torch.ones_like(width[:1]), width])
-            heights = torch.cat([torch.zeros_like(heights[:1]), heights])
-        weight = width[-len(error) :] / width[-len(error) :].sum()
-        return (low, width, heights), float((error.square().mean(1) * weight).sum().sqrt())
+        heights, error = fitted_parts(function, low, width, steps, relative)
+        if below:
+            low, width = torch.cat([low[:1] - 1, low]), torch.cat([torch.ones_like(width[:1]), width])
+            heights = torch.cat([constant(ends[0], tolerance, heights), heights])
+        if above:
+            low, width = torch.cat([low, edges[-1:]]), torch.cat([width, torch.ones_like(width[:1])])
+            heights = torch.cat([heights, constant(ends[1], tolerance, heights)])
+        return (low, width, heights), error
+
+
+def fitted_parts(function: Function, low: Tensor, width: Tensor, steps: int, relative: bool) -> tuple[Tensor, float]:
+    """Return the heights [ranges, steps] of least squared error for each part, and the root mean square error of all."""
+    places = low[:, None] + width[:, None] * (torch.arange(POINTS, dtype=low.dtype) + 0.5) / POINTS
+    digits, wanted = spikes(POINTS, steps), function(places)
+    scale = wanted.abs().clamp(min=1e-30) if relative else torch.ones_like(wanted)
+    heights = least_squares(digits / scale[..., None], wanted / scale)
+    error = ((heights[:, None, :] * digits).sum(-1) - wanted) / scale
+    return heights, float((error.square().mean(1) * (width / width.sum())).sum().sqrt())
+
+
+def constant(value: float, tolerance: float, like: Tensor) -> Tensor:
+    """Return the heights [1, steps] of a neuron that stands for a constant: one spike, or none where it vanishes."""
+    heights = torch.zeros_like(like[:1])
+    heights[0, 0] = value if abs(value) > tolerance else 0.0
+    return heights
 
 
 def spaced(low: float, high: float) -> Tensor:
@@ -65,8 +83,8 @@ def bent(y: Tensor, tolerance: float) -> slice:
     moved_from_low = ((y - y[0]).abs() > tolerance).nonzero()
     moved_from_high = ((y - y[-1]).abs() > tolerance).nonzero()
     if not len(moved_from_low):
-        return slice(0, None)
-    return slice(max(0, int(moved_from_low[0]) - 1), int(moved_from_high[-1]) + 2)
+        return slice(0, len(y))
+    return slice(max(0, int(moved_from_low[0]) - 1), min(len(y), int(moved_from_high[-1]) + 2))
 
 
 def divided(x: Tensor, y: Tensor, parts: int, relative: bool) -> Tensor:

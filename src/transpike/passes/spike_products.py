@@ -70,4 +70,4 @@ def settled(node: Node, read: list[Carried]) -> Op:
     """Return the op of a node, given what its inputs carry: a product of spikes only where both are spikes."""
     if not isinstance(node.op, SpikeProduct) or all(kind is Carried.SPIKES for kind in read):
         return node.op
-    return node.op.op if Carried.STATIC in read else MeanFunction(node.op.op)
+    return MeanFunction(node.op.op)  # with a factor that never changes it is linear: see `ComputeOnce`
