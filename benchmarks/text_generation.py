@@ -1,4 +1,4 @@
-"""Decoders of the GPT-2 and the Llama kind that write film reviews letter by letter: trained here, converted, perplexity against T.
+"""Decoders of the GPT-2 and the Llama kind that write film reviews letter by letter: trained here, converted, perplexity over T.
 
     python benchmarks/text_generation.py train [--models gpt-2 llama]        # minutes each; what is there is kept
     python benchmarks/text_generation.py convert [--sequences 100] [--recipes differential hybrid few-spike] [--steps 16]
@@ -63,7 +63,7 @@ MODELS = {"gpt-2": gpt2, "llama": llama}
 
 
 def letters(split: str) -> Tensor:
-    """All reviews of a part of the data, one after the other, as numbers of letters; digits are all 0, other signs are left out."""
+    """All reviews of a part of the data, one after the other, as numbers of letters; digits are all 0, other signs spaces."""
     text = re.sub(r"[0-9]", "0", " ".join(reviews_of(split)[0]))
     text = re.sub(r" +", " ", re.sub(f"[^{re.escape(LETTERS)}]", " ", text))
     places = {letter: number for number, letter in enumerate(LETTERS)}

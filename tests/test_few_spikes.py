@@ -118,7 +118,7 @@ def test_nothing_is_spent_where_a_function_is_constant():
 
 @pytest.mark.parametrize("name", ANALOGUE)
 def test_written_out_networks_compute_the_same(name):
-    """In float64 to 1e-9; and nothing is left that is neither linear, a function of one value, nor a product, but the largest."""
+    """In float64 to 1e-9; nothing is left but what is linear, of one value, a product, or the largest of a softmax."""
     _, inputs, network = subject(name)
     written = apply([WriteOut()], network, Samples())
     assert largest_difference(answers(written, inputs), answers(network, inputs)) < 1e-9
@@ -184,7 +184,10 @@ def test_products_are_sums_over_pairs_of_spikes():
         for i in range(1, 9):
             for j in range(1, 9):
                 left, right = one.train(a, i, 8), other.train(b, j, 8)
-                first, second = (op.delivered(m, k, 8) - (op.delivered(m, k - 1, 8) if k > 1 else 0) for op, m, k in ((one, a, i), (other, b, j)))
+                first, second = (
+                    op.delivered(m, k, 8) - (op.delivered(m, k - 1, 8) if k > 1 else 0)
+                    for op, m, k in ((one, a, i), (other, b, j))
+                )
                 total = total + node.op.op(first, second)
                 pairs += float(node.op.op(left, right).sum())
         torch.testing.assert_close(total, windows.before.get(node.name, node.op.op(one.value(a, 8), other.value(b, 8))))
@@ -216,7 +219,9 @@ def test_quotients_by_what_comes_near_0_are_refused():
             a, b = self.first(x).chunk(2, -1)
             return self.last(a / b)
 
-    with pytest.raises(ConversionError, match=r"Power 'div.reciprocal'.* no program of spikes fits it. Take recipe differential"):
+    with pytest.raises(
+        ConversionError, match=r"Power 'div.reciprocal'.* no program of spikes fits it. Take recipe differential"
+    ):
         tp.convert(Quotient().eval(), torch.randn(64, 4), "few-spike")
 
 

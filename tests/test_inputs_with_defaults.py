@@ -23,7 +23,11 @@ class Reader(nn.Module):
 
     def forward(self, input_ids=None, attention_mask=None):
         x = self.words(input_ids)
-        x = x.mean(1) if attention_mask is None else (x * attention_mask[..., None]).sum(1) / attention_mask.sum(1, keepdim=True)
+        x = (
+            x.mean(1)
+            if attention_mask is None
+            else (x * attention_mask[..., None]).sum(1) / attention_mask.sum(1, keepdim=True)
+        )
         return self.last(torch.relu(self.middle(x)))
 
 

@@ -67,7 +67,8 @@ def perplexity(
 
     >>> import torch
     >>> import transpike as tp
-    >>> model = torch.nn.Sequential(torch.nn.Embedding(9, 8), torch.nn.Linear(8, 8), torch.nn.ReLU(), torch.nn.Linear(8, 9)).eval()
+    >>> layers = (torch.nn.Embedding(9, 8), torch.nn.Linear(8, 8), torch.nn.ReLU(), torch.nn.Linear(8, 9))
+    >>> model = torch.nn.Sequential(*layers).eval()
     >>> words = torch.randint(9, (40, 6))
     >>> found = tp.perplexity(model, tp.convert(model, words, "differential"), words, 8)
     >>> found.tokens, round(found.ratio, 2)

@@ -18,7 +18,9 @@ def perplexity(
     time_steps: Annotated[
         int | None, typer.Option(help=f"How many steps to simulate (default: the window of the code, or {jobs.STEPS}).")
     ] = None,
-    ignored: Annotated[int | None, typer.Option(help="Word that is not to be predicted, such as what fills up sequences.")] = None,
+    ignored: Annotated[
+        int | None, typer.Option(help="Word that is not to be predicted, such as what fills up sequences.")
+    ] = None,
     model: Annotated[str | None, typer.Option(help="Compare with this model instead of the network's own analogue.")] = None,
     weights: Weights = None,
     samples: Samples = None,

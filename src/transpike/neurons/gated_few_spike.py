@@ -1,4 +1,4 @@
-"""Few-spike neurons that share the range of their inputs: the one in whose part an input lies answers, the others are silent."""
+"""Few-spike neurons that share the range of their inputs: the one in whose part an input lies answers."""
 
 from __future__ import annotations
 

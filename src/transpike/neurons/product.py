@@ -54,7 +54,7 @@ class CountProduct(MeanFunction):
 
 @dataclass(frozen=True, eq=False)
 class SpikeProduct(MeanFunction):
-    """Products of two signals in codes whose slots have a worth: where a spike of one meets one of the other, a number is added.
+    """Products of two signals in codes whose slots have a worth: where two spikes meet, a number is added.
 
     With a = sum over i of g_i s_i and b = sum over j of h_j z_j over the slots: a b = sum over i, j of (g_i h_j) s_i z_j, where
     g_i h_j is known beforehand and s_i z_j is 1 if both have fired. So a product of the decoded values, exactly, takes as many

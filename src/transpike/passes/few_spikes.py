@@ -107,8 +107,8 @@ def check_span(node: Node, span: tuple[float, float]) -> None:
     """Raise ConversionError where a function has no value at 0, and the samples come to both sides of it."""
     if (factor(node.op) or isinstance(node.op, Logarithm)) and span[0] <= 0 <= span[1]:
         raise ConversionError(
-            f"{type(node.op).__name__} {place(node)} has no bound near 0, and its inputs in the samples go from {span[0]:.3g} to "
-            f"{span[1]:.3g}: no program of spikes fits it. Take recipe differential or hybrid, which compute it as it is."
+            f"{type(node.op).__name__} {place(node)} has no bound near 0, and its inputs in the samples go from {span[0]:.3g} "
+            f"to {span[1]:.3g}: no program of spikes fits it. Take recipe differential or hybrid, which compute it as it is."
         )
 
 

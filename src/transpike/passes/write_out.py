@@ -64,9 +64,9 @@ class WriteOut:
     """Write norms, softmax, quotients, squares and maxima that layers follow out in functions of one value, sums and products.
 
     softmax: e = exp(x - max x), e (1 / sum e);  layer, group and RMS norm: c = x - mean, c (mean c^2 + eps)^(-1/2);
-    a / b = a (1 / b);  x^2 = x x;  |x| = ReLU(x) + ReLU(-x);  max(a, b) = b + ReLU(a - b): the same function exactly. The largest
-    value of a softmax stays an op of many values. What acts on the input as it came, or on words that were looked up, stays as
-    it is, and is computed once.
+    a / b = a (1 / b);  x^2 = x x;  |x| = ReLU(x) + ReLU(-x);  max(a, b) = b + ReLU(a - b): the same function exactly. The
+    largest value of a softmax stays an op of many values. What acts on the input as it came, or on words that were looked up,
+    stays as it is, and is computed once.
     Source: MBE neurons (AAAI 2026), softmax and layer norm by products of spikes and fitted neurons.
     """
 
@@ -88,7 +88,7 @@ class WriteOut:
 
 
 def softmax(to: Writing) -> None:
-    """p = e (1 / sum e) with e = exp(x - max x); its logarithm is x - max x - log sum e."""
+    """P = e (1 / sum e) with e = exp(x - max x); its logarithm is x - max x - log sum e."""
     op, (x,) = to.node.op, to.node.inputs
     assert isinstance(op, Softmax)
     largest = to.add("largest", Largest((op.axis,), keepdim=True), x)
@@ -102,7 +102,7 @@ def softmax(to: Writing) -> None:
 
 
 def norm_over_last_axes(to: Writing) -> None:
-    """c (mean c^2 + eps)^(-1/2) scale + shift, with c = x - mean for a layer norm and c = x for an RMS norm."""
+    """C (mean c^2 + eps)^(-1/2) scale + shift, with c = x - mean for a layer norm and c = x for an RMS norm."""
     op, (x,) = to.node.op, to.node.inputs
     assert isinstance(op, LayerNorm | RMSNorm)
     rank = len(to.shape) + 1
@@ -117,7 +117,7 @@ def norm_over_last_axes(to: Writing) -> None:
 
 
 def group_norm(to: Writing) -> None:
-    """The same over the values of each group of channels."""
+    """Do the same over the values of each group of channels."""
     op, (x,) = to.node.op, to.node.inputs
     assert isinstance(op, GroupNorm)
     groups = to.add("groups", Reshape((op.groups, math.prod(to.shape) // op.groups)), x)
@@ -143,7 +143,7 @@ def deviation(to: Writing, centred: str, axes: tuple[int, ...], eps: float) -> s
 
 
 def quotient(to: Writing) -> None:
-    """A (1 / b)."""
+    """Multiply a and 1 / b."""
     a, b = to.node.inputs
     to.add("", Multiply(), a, to.add("reciprocal", Power(-1.0), b))
 

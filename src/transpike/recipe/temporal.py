@@ -50,7 +50,6 @@ from transpike.passes.corrections import FitHeight, MatchCurrent, RidgeWeights
 from transpike.passes.thresholds import Threshold
 from transpike.recipe.base import LIMITS, STRUCTURE, Recipe
 
-
 RANGES = 16  # into which few-spike neurons divide the inputs of a function: errors of 1 % at most, see `gated`
 
 
@@ -167,9 +166,9 @@ TEMPORAL = (
     Recipe(
         Method(
             "few-spike",
-            "Few-spike neurons of eight slots: bits for ReLUs, fitted programs for other functions, into which norms, softmax and "
-            "attention are written out; products spike by spike",
-            "Stoeckl and Maass 2021 (few-spike neurons); MBE neurons (AAAI 2026: softmax, norms, products); LAS (gated neurons)",
+            "Few-spike neurons of eight slots: bits for ReLUs, fitted programs for other functions, into which norms, softmax "
+            "and attention are written out; products spike by spike",
+            "Stoeckl and Maass 2021 (few-spike neurons); MBE neurons (AAAI 2026: softmax, norms, products); LAS (gates)",
             schedule="sequential",
             limits="the largest value of a softmax is found on values",
         ),

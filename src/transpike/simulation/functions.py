@@ -43,8 +43,7 @@ class Compiled:
                 alone = x.shape[1] == 1  # which broadcasts by itself
                 folded.append(x[0] if alone else x.expand(steps, batch, *x.shape[2:]).flatten(0, 1))
                 continue
-            x = x if streams.lies_flat(x) else x.contiguous()
-            whole = streams.decoded(x, value, state.steps)
+            whole = streams.decoded(x if streams.lies_flat(x) else x.contiguous(), value, state.steps)
             folded.append(whole.expand(steps, batch, *x.shape[2:]).flatten(0, 1))
         now: Tensor = self.op.op(*folded).contiguous().unflatten(0, (steps, batch))
         if state.last is None:

@@ -23,8 +23,8 @@ def generate(
 
     >>> import torch
     >>> import transpike as tp
-    >>> model = torch.nn.Sequential(torch.nn.Embedding(9, 8), torch.nn.Linear(8, 8), torch.nn.ReLU(), torch.nn.Linear(8, 9)).eval()
-    >>> network = tp.convert(model, torch.randint(9, (40, 6)), "differential")
+    >>> layers = (torch.nn.Embedding(9, 8), torch.nn.Linear(8, 8), torch.nn.ReLU(), torch.nn.Linear(8, 9))
+    >>> network = tp.convert(torch.nn.Sequential(*layers).eval(), torch.randint(9, (40, 6)), "differential")
     >>> tp.generate(network, torch.tensor([[1, 2], [3, 4]]), 5, 8).shape
     torch.Size([2, 7])
     """
@@ -34,7 +34,9 @@ def generate(
         raise ArgumentError(f"Text is written from one input of words, but this network takes {', '.join(network.inputs)}.")
     (taken,) = network.inputs.values()
     if len(taken.shape) != 1 or getattr(torch, taken.dtype).is_floating_point:
-        raise ArgumentError(f"Text is written from whole numbers [batch, length]; this network takes {taken.dtype} {taken.shape}.")
+        raise ArgumentError(
+            f"Text is written from whole numbers [batch, length]; this network takes {taken.dtype} {taken.shape}."
+        )
     if prompts.ndim != 2 or prompts.shape[1] == 0:  # noqa: PLR2004 - [batch, length]
         raise DataError(f"Prompts must be words [batch, length] of at least one word, not of shape {tuple(prompts.shape)}.")
     length = taken.shape[0]

@@ -51,7 +51,12 @@ def player(op: Stateful, x: Tensor, first_sample: int) -> Player:
 
 def compiles_differences(op: Stateful, x: Tensor) -> bool:
     """Whether there are compiled loops for difference neurons of this kind on this device."""
-    return type(op) in {DifferenceNeuron, Follower} and x.device.type == "cpu" and x.dtype in SCANNED and implementation("cpu") is not plain
+    return (
+        type(op) in {DifferenceNeuron, Follower}
+        and x.device.type == "cpu"
+        and x.dtype in SCANNED
+        and implementation("cpu") is not plain
+    )
 
 
 class Stepped:
