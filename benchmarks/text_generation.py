@@ -1,4 +1,4 @@
-"""Decoders of the GPT-2 and the Llama kind that write film reviews letter by letter: trained here, converted, perplexity over T.
+"""Decoders of the GPT-2 and the Llama kind that write film reviews letter by letter: trained here and converted.
 
     python benchmarks/text_generation.py train [--models gpt-2 llama]        # minutes each; what is there is kept
     python benchmarks/text_generation.py convert [--sequences 100] [--recipes differential hybrid few-spike] [--steps 16]

@@ -58,15 +58,15 @@ def convert(
 ) -> Network:
     """Return the spiking network of a trained `model`.
 
-    `samples` calibrate the thresholds: a tensor [n, ...], a tuple of inputs, or an iterable of batches such as a
-    DataLoader; labels in it are ignored. Of models whose inputs all have defaults the first is one, and what masks it, in its
-    shape and of 0 and 1 alone; a `Batch` says which tensors are inputs. `time_steps` is what the network will run for: some
-    recipes need it; codes with a window of their own do not. Recipe "auto" takes the one that comes closest to the ANN within these steps, among those with
-    binary spikes unless `graded`; see `transpike.choice`. With `exact` all sums of the network are exact, so that it sends the
-    same spikes on every engine, batch size and device (see `passes.SnapToGrid`). `watch(what, total)` is called whenever
-    samples are read (`total` is None where nobody knows how many) or layers corrected, and returns what is called with how
-    many more are done. Nothing is trained and the model is not changed. Raises ArgumentError, DataError, CaptureError or
-    ConversionError with the reason; warns if there are few samples.
+    `samples` calibrate the thresholds: a tensor [n, ...], a tuple of inputs, or an iterable of batches such as a DataLoader;
+    labels in it are ignored. Of models whose inputs all have defaults the first is one, and what masks it, in its shape and
+    of 0 and 1 alone; a `Batch` says which tensors are inputs. `time_steps` is what the network will run for: some recipes
+    need it; codes with a window of their own do not. Recipe "auto" takes the one that comes closest to the ANN within these
+    steps, among those with binary spikes unless `graded`; see `transpike.choice`. With `exact` all sums of the network are
+    exact, so that it sends the same spikes on every engine, batch size and device (see `passes.SnapToGrid`). `watch(what,
+    total)` is called whenever samples are read (`total` is None where nobody knows how many) or layers corrected, and returns
+    what is called with how many more are done. Nothing is trained and the model is not changed. Raises ArgumentError,
+    DataError, CaptureError or ConversionError with the reason; warns if there are few samples.
 
     >>> import torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval()
