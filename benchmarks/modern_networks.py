@@ -11,6 +11,7 @@ of the review transformer is chosen on 500 training reviews. Calibration: 500 tr
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import statistics
 import time
 
@@ -102,6 +103,8 @@ def rows_of(name: str, recipe: str, steps: list[int], images: int) -> list[dict]
             row = {"network": name, "recipe": recipe, "T": point.time_steps, "ANN %": f"{100 * report.reference_accuracy:.2f}"}
             row |= {"SNN %": f"{100 * point.accuracy:.2f}", "loss": f"{100 * (report.reference_accuracy - point.accuracy):.2f}"}
             row |= {"same %": f"{100 * report.agreement[point.time_steps - 1]:.2f}"}
+            shares = report.shares  # of the operations by the last step
+            row |= {"binary/graded/analogue %": "/".join(f"{100 * part:.1f}" for part in dataclasses.astuple(shares))}
             row |= {"spikes/neuron": f"{point.spikes_per_neuron:.2f}", "seconds": round(seconds)}
             rows.append(row)
             print(row, flush=True)

@@ -19,7 +19,7 @@ from transpike.errors import ConversionError
 from transpike.network.grammar import Carried, before, carried
 from transpike.neurons import FewSpike, FunctionOfSignals, GatedFewSpike, SpikeProduct, Windowed
 from transpike.ops import DENSE
-from transpike.passes import WriteOut, apply
+from transpike.passes import JitterSpikes, WriteOut, apply
 from transpike.passes.encode_currents import carried_before
 from transpike.passes.few_spike_ranges import gated
 from transpike.passes.functions import LAYERS
@@ -225,8 +225,11 @@ def test_quotients_by_what_comes_near_0_are_refused():
         tp.convert(Quotient().eval(), torch.randn(64, 4), "few-spike")
 
 
-def test_gated_neurons_come_back_from_disk(tmp_path):
+def test_gated_neurons_come_back_from_disk_and_are_diagnosed(tmp_path):
     model, x = nn.Sequential(*SMALL).eval(), torch.randn(64, 6)
     network = tp.convert(model, x, "few-spike")
+    assert {layer.name for layer in tp.diagnose(model, network, x).layers} <= {node.name for node in network.having(Windowed)}
+    with pytest.raises(ConversionError, match="no rule for those that arrive in another slot"):
+        JitterSpikes(0.5)(network, Samples())
     tp.save(network, tmp_path / "net")
     assert torch.equal(*(tp.simulate(one, x).outputs for one in (network, tp.load(tmp_path / "net"))))

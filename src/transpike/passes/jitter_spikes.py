@@ -9,7 +9,7 @@ from typing import ClassVar
 from transpike.calibration import Samples
 from transpike.errors import ArgumentError, ConversionError
 from transpike.network import Network
-from transpike.neurons import Jittered, Neuron, Windowed
+from transpike.neurons import GatedFewSpike, Jittered, Neuron, Windowed
 from transpike.parts import Op
 
 
@@ -17,7 +17,7 @@ from transpike.parts import Op
 class JitterSpikes:
     """Move each spike of a sequential network by sigma steps times a normal number; see `neurons.Jittered`.
 
-    Raises ArgumentError for a negative sigma, ConversionError where layers do not take turns.
+    Raises ArgumentError for a negative sigma, ConversionError where layers do not take turns or a slot has no worth of its own.
     """
 
     sigma: float
@@ -35,6 +35,11 @@ class JitterSpikes:
                 raise ConversionError(
                     f"Jitter is for codes whose layers take turns, but {node.name!r} holds {type(node.op).__name__} neurons. "
                     "Take a recipe of the sequential schedule, such as phase."
+                )
+            if isinstance(node.op, GatedFewSpike):
+                raise ConversionError(
+                    f"The spikes of {node.name!r} are worth what the neuron that sent them is fitted to, slot by slot: there "
+                    "is no rule for those that arrive in another slot. Take a recipe such as phase-binary, or ReLUs alone."
                 )
             common = {field.name: getattr(node.op, field.name) for field in dataclasses.fields(Neuron)}
             changed[node.name] = Jittered(**common, inner=node.op, sigma=self.sigma, seed=self.seed, line=line)
