@@ -103,8 +103,8 @@ class Sums:
         words = part.batch.inputs[0]
         if words.is_floating_point() or words.ndim != LOGITS - 1 or expected.shape[:2] != words.shape:
             raise DataError(
-                f"Perplexity needs whole numbers [n, length] and a network that answers [n, length, words], not {words.dtype} of "
-                f"shape {tuple(words.shape[1:])} and answers of shape {tuple(expected.shape[1:])} (without the batch)."
+                f"Perplexity needs whole numbers [n, length] and a network that answers [n, length, words], not {words.dtype} "
+                f"of shape {tuple(words.shape[1:])} and answers of shape {tuple(expected.shape[1:])} (without the batch)."
             )
         wanted = words[:, 1:].cpu()
         counted = torch.ones_like(wanted, dtype=torch.bool) if ignored is None else wanted != ignored
