@@ -9,7 +9,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from transpike.neurons.differential import EXPONENTS, NEAREST, SLACK, DifferenceNeuron
-from transpike.simulation.scan.compiled import BLOCK, Floats, array, compiled, gather, in_pieces
+from transpike.simulation.scan.compiled import BLOCK, Floats, array, compiled, in_pieces
 
 
 @compiled
@@ -125,12 +125,10 @@ def differences(
             if not signed_output:
                 scale(c, by, over)
                 hold(s, v, c, one, height, more)
+                by, over = one, one
             whole_power(b, exponent)
             level(v, s, height, least)
-            if signed_output:
-                add_scaled(c, s, by, over)
-            else:
-                gather(c, s)
+            add_scaled(c, s, by, over)
             note(n, s)
         first = last
 
