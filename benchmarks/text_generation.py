@@ -26,10 +26,10 @@ from datasets import reviews_of
 from keeping import kept, weights_in
 from tables import OUT, keep, show
 
-LENGTH, BATCH, UPDATES, RATE = 48, 32, 500, 5e-3
+LENGTH, BATCH, UPDATES, RATE = 48, 32, 400, 5e-3
 LETTERS = " abcdefghijklmnopqrstuvwxyz.,'!?-0"
 SIZES = {"vocab_size": len(LETTERS), "use_cache": False, "bos_token_id": 0, "eos_token_id": 0}
-STEPS = {"differential": 16, "hybrid": 64, "few-spike": None}
+STEPS = {"differential": 16, "hybrid": 32, "few-spike": None}
 CALIBRATION, PROMPT = 200, 24
 ROWS = OUT / "text-generation.json"
 

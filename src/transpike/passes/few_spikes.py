@@ -76,25 +76,25 @@ class FitFewSpikes:
         made = self.neurons([node.op for node in places], spans)
         neurons: dict[str, Op] = {}
         findings: list[Finding] = []
-        for node, span, (neuron, error) in zip(places, spans, made, strict=True):
+        for node, span, (neuron, error, largest) in zip(places, spans, made, strict=True):
             neurons[node.name] = neuron.map_tensors(lambda tensor: tensor.to(network.device, network.dtype))
-            findings.append(fit_finding(node.name, type(node.op).__name__, self.steps, span, error, factor(node.op)))
+            findings.append(fit_finding(node, self.steps, span, error, largest))
         changed = network.map_ops(lambda node: neurons.get(node.name, node.op))
         return dataclasses.replace(changed, findings=(*changed.findings, *findings))
 
-    def neurons(self, ops: Sequence[Op], spans: Sequence[Span]) -> list[tuple[Neuron, float]]:
-        """Return neurons for each activation on the range of its inputs, and the error of their fit."""
+    def neurons(self, ops: Sequence[Op], spans: Sequence[Span]) -> list[tuple[Neuron, float, float | None]]:
+        """Return neurons for each activation on the range of its inputs, the error of their fit, and the largest if known."""
         one, none = torch.ones((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
         if self.ranges == 1:
             programs = fitted(ops, spans, self.steps)
             return [
-                (FewSpike(one, none, op, None, None, 0, *program), error)
+                (FewSpike(one, none, op, None, None, 0, *program), error, None)
                 for op, (program, error) in zip(ops, programs, strict=True)
             ]
         shared = [gated(op, span, self.steps, self.ranges, factor(op)) for op, span in zip(ops, spans, strict=True)]
         return [
-            (GatedFewSpike(one, none, op, None, None, 0, *program), error)
-            for op, (program, error) in zip(ops, shared, strict=True)
+            (GatedFewSpike(one, none, op, None, None, 0, *program), error, largest)
+            for op, (program, error, largest) in zip(ops, shared, strict=True)
         ]
 
 
@@ -112,14 +112,19 @@ def check_span(node: Node, span: tuple[float, float]) -> None:
         )
 
 
-def fit_finding(name: str, kind: str, steps: int, span: tuple[float, float], error: float, relative: bool) -> Finding:
-    """Say how well a program fits its activation."""
-    within = f"{100 * error:.2f} %" if relative else f"{error:.4f}"
+def fit_finding(node: Node, steps: int, span: Span, error: float, largest: float | None) -> Finding:
+    """Say how well programs fit their activation."""
+
+    def worded(value: float) -> str:
+        return f"{100 * value:.2f} %" if factor(node.op) else f"{value:.4f}"
+
+    most = "" if largest is None else f", {worded(largest)} at most"
     return Finding(
         "few-spike-fit",
-        f"{steps} slots stand for {kind} {name!r} within {within} (root mean square) on {span[0]:.3g} to {span[1]:.3g}.",
+        f"{steps} slots stand for {type(node.op).__name__} {node.name!r} within {worded(error)} (root mean square{most}) on "
+        f"{span[0]:.3g} to {span[1]:.3g}.",
         "More slots fit better: take the recipe with a larger window.",
-        node=name,
+        node=node.name,
     )
 
 
