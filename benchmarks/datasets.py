@@ -112,12 +112,18 @@ class Augmented:
 
 
 @cache
-def review_words(split: str) -> tuple[list[list[str]], list[int]]:
-    """The words of each of the 5,000 IMDb reviews of "train" or "test", and their labels (1 = positive)."""
+def reviews_of(split: str) -> tuple[list[str], list[int]]:
+    """The texts of the 5,000 IMDb reviews of "train" or "test" in small letters, and their labels (1 = positive)."""
     with lzma.open(data_folder() / "imdb" / f"imdb_{split}_5000.jsonl.xz", "rt", encoding="utf-8") as file:
         lines = [json.loads(line) for line in file]
-    texts = [re.sub(r"<br\s*/?>", " ", line["text"].lower()) for line in lines]
-    return [re.findall(r"[a-z0-9]+(?:'[a-z]+)*", text) for text in texts], [line["label"] for line in lines]
+    return [re.sub(r"<br\s*/?>", " ", line["text"].lower()) for line in lines], [line["label"] for line in lines]
+
+
+@cache
+def review_words(split: str) -> tuple[list[list[str]], list[int]]:
+    """The words of each of these reviews, and their labels."""
+    texts, labels = reviews_of(split)
+    return [re.findall(r"[a-z0-9]+(?:'[a-z]+)*", text) for text in texts], labels
 
 
 @cache

@@ -40,8 +40,6 @@ from transpike.passes import FoldBatchNorm, apply
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from zoo import ANALOGUE, FEATURES, ZOO
 
-sys.modules["coverage"] = None  # type: ignore[assignment]  # or numba takes this file for the package of that name
-
 FOLDED, CONVERTED = 1e-4, 0.05  # relative errors that count as equal
 VARIED = 1e-3  # how far answers differ from sample to sample, relative to the largest; else a comparison would say nothing
 SUBJECTS = {**{name: row.make for name, row in ARCHITECTURES.items()}, **ZOO, **FEATURES, **ANALOGUE}
@@ -177,7 +175,6 @@ def main() -> None:
     parser.add_argument("--document", type=Path, help="where to write the table as a page")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
-    sys.modules["coverage"] = None  # numba, once it is needed, looks for a package of this name and would find this file
     rows = Rows(arguments.recipe, arguments.again)
     for name in SUBJECTS:
         if name in rows.rows or not any(fnmatch(name, pattern) for pattern in arguments.only):

@@ -2,6 +2,7 @@
 
     python benchmarks/modern_networks.py train [--models "vision transformer" ...]     # minutes each; what is there is kept
     python benchmarks/modern_networks.py convert [--images 2000] [--recipes hybrid differential] [--steps 1 2 4 8 13 16]
+    python benchmarks/modern_networks.py cost [--recipes hybrid differential] [--steps 4]  # processor time, in passes
 
 The transformers are those of section 4.4 of a thesis on conversion. Weights are kept under benchmarks/out/modern/. The epoch
 of the review transformer is chosen on 500 training reviews. Calibration: 500 training samples. Needs TRANSPIKE_DATA.
@@ -10,6 +11,8 @@ of the review transformer is chosen on 500 training reviews. Calibration: 500 tr
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import statistics
 import time
 
 import torch
@@ -17,14 +20,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import transpike as tp
-from datasets import mnist, reviews
+from datasets import IDS, mnist, reviews
 from keeping import CALIBRATION, Data, accuracy, kept
 from modern_models import MODELS, WORDS
 from reviews import parts
 from tables import OUT, keep, show
+from transpike.network import forward
 
 EPOCHS = {"review transformer": 12, "vision transformer": 8}
 OTHERS = 3
+REPETITIONS = 11
 STEPS = (1, 2, 4, 8, 13, 16)
 
 
@@ -98,15 +103,40 @@ def rows_of(name: str, recipe: str, steps: list[int], images: int) -> list[dict]
             row = {"network": name, "recipe": recipe, "T": point.time_steps, "ANN %": f"{100 * report.reference_accuracy:.2f}"}
             row |= {"SNN %": f"{100 * point.accuracy:.2f}", "loss": f"{100 * (report.reference_accuracy - point.accuracy):.2f}"}
             row |= {"same %": f"{100 * report.agreement[point.time_steps - 1]:.2f}"}
+            shares = report.shares  # of the operations by the last step
+            row |= {"binary/graded/analogue %": "/".join(f"{100 * part:.1f}" for part in dataclasses.astuple(shares))}
             row |= {"spikes/neuron": f"{point.spikes_per_neuron:.2f}", "seconds": round(seconds)}
             rows.append(row)
             print(row, flush=True)
     return rows
 
 
+def cost_of(name: str, recipe: str, steps: int) -> dict:
+    """Processor time of T steps of an untrained network, in T passes of its ANN on the same samples: medians, in turns."""
+    torch.manual_seed(0)
+    model = MODELS[name]().eval()
+    words = name == "review transformer"
+    x = torch.randint(2, IDS, (64, WORDS)) if words else torch.rand(64, 1, 28, 28)
+    network = tp.convert(model, x, recipe)
+    analogue, some = network.analogue(), x[:32]
+    ways = {"ANN": lambda: forward(analogue, [some]), "SNN": lambda: tp.simulate(network, some, steps)}
+    times: dict[str, list[float]] = {way: [] for way in ways}
+    for turn in range(REPETITIONS + 1):
+        for way, call in ways.items():
+            started = time.process_time()
+            call()
+            if turn:  # the first compiles
+                times[way].append(time.process_time() - started)
+    ann, snn = (statistics.median(values) for values in times.values())
+    row = {"network": name, "recipe": recipe, "T": steps, "ANN ms": round(1e3 * ann, 1), "SNN ms": round(1e3 * snn, 1)}
+    row |= {"passes / T": f"{snn / ann / steps:.2f}"}
+    print(row, flush=True)
+    return row
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("train", "convert"))
+    parser.add_argument("what", choices=("train", "convert", "cost"))
     parser.add_argument("--models", nargs="+", default=list(MODELS), choices=MODELS)
     parser.add_argument("--recipes", nargs="+", default=["hybrid", "differential"])
     parser.add_argument("--steps", nargs="+", type=int, default=list(STEPS))
@@ -118,6 +148,12 @@ if __name__ == "__main__":
         ]
         show("Trained networks", found)
         keep("modern-trained", {"rows": found})
+    elif given.what == "cost":
+        torch.set_num_threads(1)
+        some = min(given.steps, key=lambda steps: abs(steps - 4))
+        found = [cost_of(name, recipe, some) for name in given.models for recipe in given.recipes]
+        show("Processor time, batches of 32", found)
+        keep("modern-cost", {"rows": found})
     else:
         found = [
             row for name in given.models for recipe in given.recipes for row in rows_of(name, recipe, given.steps, given.images)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 OUT = Path(__file__).parent / "out"
+sys.modules.setdefault("coverage", None)  # type: ignore[arg-type]  # or numba finds coverage.py here
 
 
 def show(title: str, rows: list[dict]) -> None:

@@ -35,8 +35,8 @@ from transpike.parts import Op, Trait
 from transpike.passes import ActOnValues, apply
 from transpike.passes.functions import RULED
 from transpike.simulation import Record, counting_nodes
-from transpike.simulation.engines import LayerwiseEngine, StepwiseEngine
-from zoo import ANALOGUE
+from transpike.simulation.engines import DecodedEngine, LayerwiseEngine, StepwiseEngine, Task, engine_for
+from zoo import ANALOGUE, ZOO
 
 seeds = st.integers(0, 10_000)
 FEATURES = torch.linspace(0.5, 1.5, 4, dtype=torch.float64)
@@ -287,6 +287,40 @@ def test_engines_agree_with_the_reference(name, recipe):
         for node, train in spikes.items():
             assert torch.equal(found.spikes[node], torch.from_numpy(train)), node
         torch.testing.assert_close(found.outputs, torch.from_numpy(outputs["output"]), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("stretch", [None, 2])
+@pytest.mark.parametrize(("name", "recipe"), [*((name, "differential") for name in NETS), ("transformer", "dcgs")])
+def test_values_that_streams_stand_for_give_the_same_spikes(name, recipe, stretch):
+    """What neurons receive is then no sum of changes: in float64 the same but for the last bits, so that no spike moves."""
+    inputs, network = converted(name, recipe) if recipe == "differential" else relu_network()
+    neurons = [node.name for node in network.having(DifferenceNeuron)]
+    record = Record(potentials=neurons, counts=neurons)
+    engines = (DecodedEngine(LayerwiseEngine(stretch=stretch)), StepwiseEngine())
+    found, wanted = (tp.simulate(network, few(inputs), 7, record=record, engine=engine) for engine in engines)
+    torch.testing.assert_close(found.outputs, wanted.outputs, rtol=0, atol=1e-9)
+    for node in neurons:
+        assert torch.equal(found.counts[node], wanted.counts[node])
+        torch.testing.assert_close(found.potentials[node], wanted.potentials[node], rtol=0, atol=1e-8)
+
+
+@functools.cache
+def relu_network():
+    """A residual network of ReLUs under recipe dcgs: its neurons never send more back than they sent."""
+    model, samples = ZOO["resnet"]()
+    return (samples.double(),), tp.convert(model.double(), samples.double(), "dcgs")
+
+
+def test_the_engine_of_values_says_what_it_cannot_do():
+    _, network = converted("transformer", "differential")
+    spikes = Record(spikes=counting_nodes(network)[:1])
+    assert "not those of single steps" in DecodedEngine().refusal(Task(network, 4, spikes))
+    assert DecodedEngine().refusal(Task(network, 4)) is None
+    assert engine_for(Task(network, 4)).name == "decoded"
+    assert "coded differentially" in DecodedEngine().refusal(Task(converted("transformer", "hybrid")[1], 4))
+    layers = (nn.Conv2d(2, 4, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3))
+    pools = tp.convert(nn.Sequential(*layers).eval(), torch.randn(40, 2, 8, 8), "dcgs")
+    assert "DifferenceMaxPool has no form on values" in DecodedEngine().refusal(Task(pools, 4))
 
 
 @pytest.mark.parametrize("recipe", ["differential", "hybrid"])

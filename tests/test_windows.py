@@ -22,6 +22,7 @@ from transpike.neurons import (
     EvenFiring,
     FewSpike,
     FirstSpikeTime,
+    GatedFewSpike,
     GeometricPhase,
     Late,
     Phase,
@@ -79,7 +80,8 @@ def steps_of(kind):
 
 
 def test_every_kind_is_tested():
-    assert {*MAKERS, Population, BinaryValue} == set(WINDOWED)  # the last two: tests/test_populations.py
+    elsewhere = {Population, BinaryValue, GatedFewSpike}  # tests/test_populations.py, tests/test_few_spikes.py
+    assert {*MAKERS, *elsewhere} == set(WINDOWED)
     assert set(MAKERS) == set(KINDS)
 
 

@@ -7,11 +7,13 @@ from transpike import datasets as datasets
 from transpike import export as export
 from transpike import training as training
 from transpike.analysis import Diagnosis as Diagnosis
+from transpike.analysis import Perplexity as Perplexity
 from transpike.analysis import Report as Report
 from transpike.analysis import diagnose as diagnose
 from transpike.analysis import draw_populations as draw_populations
 from transpike.analysis import evaluate as evaluate
 from transpike.analysis import faulty as faulty
+from transpike.analysis import perplexity as perplexity
 from transpike.analysis import tolerance as tolerance
 from transpike.conversion import convert as convert
 from transpike.data import Batch as Batch
@@ -35,6 +37,7 @@ from transpike.simulation import Record as Record
 from transpike.simulation import Recording as Recording
 from transpike.simulation import Stream as Stream
 from transpike.simulation import density as density
+from transpike.simulation import generate as generate
 from transpike.simulation import simulate as simulate
 
 __version__ = "0.1.0"

@@ -58,15 +58,15 @@ def convert(
 ) -> Network:
     """Return the spiking network of a trained `model`: a module, a program of torch.export, or a model of Keras on PyTorch.
 
-    `samples` calibrate the thresholds: a tensor [n, ...], a tuple of inputs, or an iterable of batches such as a
-    DataLoader; labels in it are ignored. Of models whose inputs all have defaults the first alone is taken for one; a `Batch`
-    says which tensors are inputs. `time_steps` is what the network will run for: some recipes need it; codes with a
-    window of their own do not. Recipe "auto" takes the one that comes closest to the ANN within these steps, among those with
-    binary spikes unless `graded`; see `transpike.choice`. With `exact` all sums of the network are exact, so that it sends the
-    same spikes on every engine, batch size and device (see `passes.SnapToGrid`). `watch(what, total)` is called whenever
-    samples are read (`total` is None where nobody knows how many) or layers corrected, and returns what is called with how
-    many more are done. Nothing is trained and the model is not changed. Raises ArgumentError, DataError, CaptureError or
-    ConversionError with the reason; warns if there are few samples.
+    `samples` calibrate the thresholds: a tensor [n, ...], a tuple of inputs, or an iterable of batches such as a DataLoader;
+    labels in it are ignored. Of models whose inputs all have defaults the first is one, and what masks it, in its shape and
+    of 0 and 1 alone; a `Batch` says which tensors are inputs. `time_steps` is what the network will run for: some recipes
+    need it; codes with a window of their own do not. Recipe "auto" takes the one that comes closest to the ANN within these
+    steps, among those with binary spikes unless `graded`; see `transpike.choice`. With `exact` all sums of the network are
+    exact, so that it sends the same spikes on every engine, batch size and device (see `passes.SnapToGrid`). `watch(what,
+    total)` is called whenever samples are read (`total` is None where nobody knows how many) or layers corrected, and returns
+    what is called with how many more are done. Nothing is trained and the model is not changed. Raises ArgumentError,
+    DataError, CaptureError or ConversionError with the reason; warns if there are few samples.
 
     >>> import torch
     >>> model = torch.nn.Sequential(torch.nn.Linear(4, 8), torch.nn.ReLU(), torch.nn.Linear(8, 3)).eval()
@@ -80,9 +80,9 @@ def convert(
     if recipe == AUTO:
         given = Samples(time_steps=time_steps).steps_for('recipe="auto"')
         convert_with = functools.partial(convert_again, model, time_steps=given, exact=exact, watch=watch)
-        return automatic(convert_with, model, samples, count_inputs(model), given, graded=graded)
+        return automatic(convert_with, model, samples, count_inputs(model, samples), given, graded=graded)
     chosen = find_recipe(recipe)
-    network = capture(model, first_inputs(samples, count_inputs(model)))
+    network = capture(model, first_inputs(samples, count_inputs(model, samples)))
     stream = CalibrationSamples(samples, len(network.inputs), network, watch)
     passes = (*chosen.passes, SnapToGrid()) if exact else chosen.passes
     network = apply(passes, network, Samples(stream, steps_of(chosen, time_steps), watch))

@@ -96,6 +96,16 @@ def known_length(samples: Any) -> int | None:
     return length if isinstance(length, int) else None
 
 
+def first_values(samples: Any) -> tuple[Any, ...]:
+    """Return the inputs, and perhaps the labels, of the first batch of `samples`, as tensors where they are arrays."""
+    if isinstance(samples, Iterable) and not isinstance(samples, Batch | Tensor | np.ndarray | Iterator):
+        alone = isinstance(samples, tuple) and samples and not isinstance(samples[0], tuple)
+        samples = samples if alone else next(iter(samples), ())
+    if isinstance(samples, Batch):
+        return samples.inputs
+    return tuple(torch.from_numpy(value) if isinstance(value, np.ndarray) else value for value in parts_of(samples))
+
+
 def whole(batch: Batch) -> Iterator[Batch]:
     """Cut one data set that is wholly in memory into batches."""
     for start in range(0, len(batch), WHOLE_BATCH):

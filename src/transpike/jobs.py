@@ -106,7 +106,7 @@ class Inspection:
 FATES = {
     Trait.LINEAR: "stays as it is: linear",
     Trait.ACTIVATION: "acts on the decoded answer; inside by recipes few-spike, hybrid and differential",
-    Trait.COUPLED: "acts on the decoded answer; inside by recipes hybrid and differential",
+    Trait.COUPLED: "acts on the decoded answer; inside by recipes few-spike, hybrid and differential",
     Trait.DISCRETE: "computed once, before any neuron",
     Trait.STATIC: "input or constant",
 }

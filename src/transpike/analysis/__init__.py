@@ -7,6 +7,7 @@ from transpike.analysis.causes import diagnose
 from transpike.analysis.diagnosis import Diagnosis, LayerLoss
 from transpike.analysis.draws import Drawn, Draws, draw_populations
 from transpike.analysis.evaluation import evaluate
+from transpike.analysis.language import Perplexity, perplexity
 from transpike.analysis.measures import MEASURES
 from transpike.analysis.metric import Measured, Metric
 from transpike.analysis.report import Checkpoint, Exits, Layer, Raster, Report, Turns
@@ -23,6 +24,7 @@ __all__ = [
     "LayerLoss",
     "Measured",
     "Metric",
+    "Perplexity",
     "Raster",
     "Report",
     "Tolerance",
@@ -31,5 +33,6 @@ __all__ = [
     "draw_populations",
     "evaluate",
     "faulty",
+    "perplexity",
     "tolerance",
 ]

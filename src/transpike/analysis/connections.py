@@ -14,7 +14,7 @@ from torch import Tensor
 from transpike.network import Network, shapes
 from transpike.network.grammar import Carried, carried
 from transpike.network.loops import elements, loops
-from transpike.neurons import FunctionOfSignals, WinnerTakeAll
+from transpike.neurons import FunctionOfSignals, SpikeProduct, WinnerTakeAll
 from transpike.ops import (
     AdaptiveAveragePool,
     AdaptiveMaxPool,
@@ -75,7 +75,7 @@ class Backwards:
         for name in reversed(list(self.network.nodes)):
             node = self.network.nodes[name]
             for i, source in enumerate(node.inputs):
-                if self.kinds[source] is Carried.SPIKES:
+                if self.kinds[source] is Carried.SPIKES and not isinstance(node.op, SpikeProduct):  # pairs: `coincidences`
                     pulled = self.pulled(name, i, self.arrivals(name, found))
                     found[source] = found.get(source, torch.zeros(())) + pulled
         return found

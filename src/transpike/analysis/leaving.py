@@ -47,7 +47,7 @@ class Leaver:
         assert isinstance(rule, EarlyExit)
         counts = tally["exit.steps"]
         mean = float((counts * torch.arange(len(counts))).sum()) / tally.samples
-        sums = ((name, f"exit.operations.{name}") for name in self.work.fan_out)
+        sums = ((name, f"exit.operations.{name}") for name in self.work.causes)
         costs = {name: float(tally.mean(key)) for name, key in sums if key in tally.sums}
         accumulates = sum(value * accumulates_of(self.network.nodes[name].op) for name, value in costs.items())
         firing = [node.name for node in self.network.having(Neuron) if node.name in costs]

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from transpike.analysis.coincidences import Meetings, meetings
 from transpike.analysis.connections import WITH_WEIGHTS, connections, fan_outs
 from transpike.analysis.energy import Energy, energies
 from transpike.network import Network, shapes
 from transpike.network.grammar import READ_OUT_ONLY, Carried, carried, trait
 from transpike.network.loops import elements
-from transpike.neurons import CountProduct, FunctionOfSignals, Neuron, TemporalMaxPool
+from transpike.neurons import CountProduct, FunctionOfSignals, Neuron, SpikeProduct, TemporalMaxPool
 from transpike.ops import MatMul, Multiply, TransposedConvolution
 from transpike.parts import Stateful
 
@@ -29,7 +30,8 @@ class Work:
     are the nodes that compute a function of signals, which no spikes do, `function_values` how many values that gives per
     step, and `ann_functions` how many the ANN computes, those that never change included. `products` are those of them that
     multiply two numbers, with `multiplications` per step; in those of `count_products` each spike adds the other factor once
-    instead. `graded` are the nodes whose spikes carry more than one bit.
+    instead. `graded` are the nodes whose spikes carry more than one bit. `meetings` counts the pairs of spikes that meet in
+    products of spikes, each of which is an accumulate too.
     """
 
     ann_macs: int
@@ -45,6 +47,12 @@ class Work:
     function_values: int = 0
     ann_functions: int = 0
     graded: frozenset[str] = frozenset()
+    meetings: Meetings | None = None
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """The nodes that cause synaptic operations: what spikes, and products in which spikes meet."""
+        return (*self.fan_out, *(self.meetings.products if self.meetings else ()))
 
     def energy(self, accumulates: float, time_steps: float) -> tuple[Energy, ...]:
         """Return the energy per sample after some steps with so many accumulates: a value of a function costs as one MAC."""
@@ -91,6 +99,7 @@ def count_work(network: Network) -> Work:
         multiplications=sum(math.prod(sizes[name]) * times.get(name, 1) for name in products),
         count_products=counts,
         graded=graded_nodes(network),
+        meetings=meetings(network),
     )
 
 
@@ -102,7 +111,8 @@ def count_functions(
     Products of matrices are counted by their multiply-accumulates instead, and what follows the decoded answer not at all.
     """
     every = {name: math.prod(sizes[name]) * times.get(name, 1) for name in network.nodes}
-    found = [node for node in network.having(FunctionOfSignals) if not isinstance(node.op, CountProduct)]
+    found = [node for node in network.having(FunctionOfSignals) if not isinstance(node.op, CountProduct | SpikeProduct)]
+    met = [node for node in network.having(SpikeProduct) if not isinstance(node.op.analogue(), MatMul)]
     moving = [node for node in found if not isinstance(node.op.analogue(), MatMul)]
     still = [
         name
@@ -110,7 +120,8 @@ def count_functions(
         if kinds[name] is Carried.STATIC and trait(node.op) in READ_OUT_ONLY and not isinstance(node.op, Stateful | MatMul)
     ]
     each_step = sum(every[node.name] for node in moving)
-    return tuple(node.name for node in found), each_step, each_step + sum(every[n] for n in still)
+    in_ann = each_step + sum(every[name] for name in still) + sum(every[node.name] for node in met)
+    return tuple(node.name for node in found), each_step, in_ann
 
 
 def graded_nodes(network: Network) -> frozenset[str]:

@@ -21,6 +21,7 @@ SPIKING_LEVELS = {
     "spiking": "spikes alone between the first weights and the answer",
     "hybrid": "spikes between functions of numbers, which act on means up to now or on single steps",
     "differential": "graded spikes before all weights, functions of decoded values in between, which send changes",
+    "few-spike": "functions of one value are fitted neurons, products add where two spikes meet; the rest acts on values",
 }
 
 
@@ -146,7 +147,9 @@ class Report:
     exits: Exits | None = None  # of a network whose samples end early; all else is of the whole run
     turns: Turns | None = None  # of a sequential network, whose time steps are those of one window
     members: int = 1  # the most neurons that stand for one value together
-    level: str = "spiking"  # or "hybrid", "differential", by how functions of signals are computed; see `SPIKING_LEVELS`
+    level: str = (
+        "spiking"  # or "hybrid", "differential", "few-spike", by how functions of signals are computed; see `SPIKING_LEVELS`
+    )
     functions: int = 0  # nodes that compute a function of signals at every step
     function_values: int = 0  # how many values that gives per step
     card: Card | None = None  # energy under several models; reports of older versions have none

@@ -15,7 +15,7 @@ from transpike.analysis.tally import Tally, checkpoints
 from transpike.codings import InputCode
 from transpike.network import Network, Node
 from transpike.network.turns import held, round_trips_of, sequential, turns, window
-from transpike.neurons import Announcement, DifferenceFunction, FunctionOfSignals, Neuron
+from transpike.neurons import Announcement, DifferenceFunction, FunctionOfSignals, GatedFewSpike, Neuron, SpikeProduct
 from transpike.ops import Convolution, Linear, TransposedConvolution
 from transpike.parts import Method, Op
 
@@ -69,6 +69,8 @@ def spiking_level(network: Network) -> str:
     """Return which of SPIKING_LEVELS a network has."""
     if network.having(DifferenceFunction):
         return "differential"
+    if network.having(SpikeProduct, GatedFewSpike):
+        return "few-spike"
     return "hybrid" if network.having(FunctionOfSignals) or not network.having(Neuron) else "spiking"
 
 
@@ -82,12 +84,12 @@ def card(network: Network, work: Work, tally: Tally, time_steps: int, neurons: i
 
 def activity(network: Network, work: Work, tally: Tally, step: int) -> Activity:
     """Return what each node did until a step, per sample."""
-    names = [name for name in work.fan_out if f"{step}.operations.{name}" in tally.sums]
+    names = [name for name in work.causes if f"{step}.operations.{name}" in tally.sums]
     operations = {name: float(tally.mean(f"{step}.operations.{name}")) for name in names}
-    spikes = {name: float(tally.mean(f"{step}.spikes.{name}")) for name in names}
+    spikes = {name: float(tally.mean(f"{step}.spikes.{name}")) for name in names if name in work.fan_out}
     firing = {node.name for node in network.having(*SENDING)}
     accumulates = {name: count * accumulates_of(network.nodes[name].op) for name, count in operations.items()}
-    return Activity(step, operations, accumulates, spikes, sum(spikes[name] for name in names if name in firing))
+    return Activity(step, operations, accumulates, spikes, sum(count for name, count in spikes.items() if name in firing))
 
 
 def taking_turns(network: Network, time_steps: int) -> Turns | None:
@@ -158,7 +160,7 @@ def checkpoint(
     network: Network, work: Work, tally: Tally, step: int, accuracy: tuple[float, ...] | None, neurons: int
 ) -> Checkpoint:
     """Return where things stand after `step` steps, per sample."""
-    names = [name for name in work.fan_out if f"{step}.operations.{name}" in tally.sums]
+    names = [name for name in work.causes if f"{step}.operations.{name}" in tally.sums]
     per_node = {name: float(tally.mean(f"{step}.operations.{name}")) for name in names}
     operations = sum(per_node.values())
     accumulates = sum(value * accumulates_of(network.nodes[name].op) for name, value in per_node.items())

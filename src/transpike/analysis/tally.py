@@ -97,7 +97,8 @@ def measured(counts: Mapping[str, Tensor], work: Work) -> dict[str, float]:
     """Return the spikes and the synaptic operations of each node, summed over a block, under the names of their sums."""
     units = {name: count.sum(0).double().cpu() for name, count in counts.items()}  # whole numbers, exact in any float
     spikes = {f"spikes.{name}": float(unit.sum()) for name, unit in units.items()}
-    return spikes | {f"operations.{name}": value for name, value in synaptic_operations(units, work).items()}
+    met = work.meetings(counts) if work.meetings else {}
+    return spikes | {f"operations.{name}": value for name, value in (synaptic_operations(units, work) | met).items()}
 
 
 def add_operations(tally: Tally, sums: Mapping[str, float], step: int) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import copy
 import inspect
+import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +16,7 @@ from transpike.capture.channels import channels_first
 from transpike.capture.exported import Reader, export
 from transpike.capture.models import as_module as as_module
 from transpike.capture.models import named as named
-from transpike.data import check_finite
+from transpike.data import check_finite, first_values
 from transpike.errors import ArgumentError, CaptureError, DataError
 from transpike.network import Network, forward
 from transpike.ops import QUANTISED
@@ -71,11 +73,25 @@ def traceable(inputs: Sequence[Tensor]) -> list[Tensor]:
     return [tensor.repeat(2, *[1] * (tensor.ndim - 1)) if len(tensor) == 1 else tensor for tensor in samples]
 
 
-def count_inputs(model: nn.Module) -> int:
-    """Return how many inputs `model.forward` requires."""
+def count_inputs(model: nn.Module, samples: Any = None) -> int:
+    """Return how many inputs `model.forward` requires.
+
+    Where all of its inputs have defaults: how many of the first values of `samples` are inputs, the first and whatever masks
+    it, which has its shape and holds 0 and 1 alone. Labels have one value for each sample.
+    """
     parameters = inspect.signature(model.forward).parameters.values()
     required = [p for p in parameters if p.default is p.empty and p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return max(1, len(required))
+    if required or samples is None:
+        return max(1, len(required))
+    first, *others = first_values(samples) or (None,)
+    masks = itertools.takewhile(lambda value: is_mask(value, first), others)
+    return 1 + len(list(masks))
+
+
+def is_mask(value: Any, of: Any) -> bool:
+    """Whether a value hides parts of another: it has the same shape, of two axes or more, and holds 0 and 1 alone."""
+    both = isinstance(value, Tensor) and isinstance(of, Tensor)
+    return both and value.ndim > 1 and value.shape == of.shape and bool(((value == 0) | (value == 1)).all())
 
 
 def check_model(given: nn.Module | ExportedProgram) -> nn.Module:

@@ -10,7 +10,7 @@ import typer
 
 from transpike import __version__, jobs
 from transpike.analysis import MEASURES
-from transpike.cli import breaking, encodings, exchange, finding, planning, racing, show, silicon, trying
+from transpike.cli import breaking, encodings, exchange, finding, planning, racing, show, silicon, trying, writing
 from transpike.cli.arguments import (
     SETTINGS,
     Data,
@@ -229,6 +229,7 @@ app.command()(planning.predict)
 app.command()(planning.populations)
 app.command()(planning.search)
 app.command()(planning.hasten)
+app.command()(writing.perplexity)
 app.command()(racing.bench)
 app.command()(encodings.codings)
 app.command()(trying.neuron)

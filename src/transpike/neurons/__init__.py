@@ -26,6 +26,7 @@ from transpike.neurons.faults import (
 from transpike.neurons.few_spike import FewSpike
 from transpike.neurons.first_spikes import Announcement, CorrectiveFirstSpike, FirstSpike, PatientFirstSpike, Pulse
 from transpike.neurons.functions import FUNCTIONS, DifferenceFunction, FunctionOfSignals, MeanFunction, StepFunction
+from transpike.neurons.gated_few_spike import GatedFewSpike
 from transpike.neurons.geometric import GeometricPhase
 from transpike.neurons.integer import IntegerIntegrateAndFire, Saturating, Wrapping
 from transpike.neurons.integrate_and_fire import IntegrateAndFire
@@ -38,7 +39,7 @@ from transpike.neurons.max_pool import AccumulatedMaxPool, GatedMaxPool, StepMax
 from transpike.neurons.multi_threshold import MultiThreshold
 from transpike.neurons.phase import FirstSpikeTime, Phase, PulsePhase, RampedPhase
 from transpike.neurons.population import Population
-from transpike.neurons.product import CountProduct, Levels
+from transpike.neurons.product import CountProduct, Levels, SpikeProduct
 from transpike.neurons.refractory import Refractory
 from transpike.neurons.reset_to_zero import ResetToZero
 from transpike.neurons.restarting import OffsetCalibrated, ResidualSilenced
@@ -76,6 +77,7 @@ WINDOWED: tuple[type[Windowed], ...] = (
     SignedDigits,
     GeometricPhase,
     FewSpike,
+    GatedFewSpike,
     Population,
     BinaryValue,
 )
@@ -96,6 +98,7 @@ NEURONS: tuple[type[Stateful], ...] = (
     Pulse,
     Announcement,
     CountProduct,
+    SpikeProduct,
 )
 CELLS: tuple[type[Op], ...] = (LeakyCell, Levels, *FAULTS)  # what neurons are made of
 
@@ -137,6 +140,7 @@ __all__ = [
     "FirstSpikeTime",
     "FirstToMargin",
     "FunctionOfSignals",
+    "GatedFewSpike",
     "GatedMaxPool",
     "GeometricPhase",
     "Graded",
@@ -168,6 +172,7 @@ __all__ = [
     "Saturating",
     "SignedDigits",
     "SignedGraded",
+    "SpikeProduct",
     "StepFunction",
     "StepMaxPool",
     "TemporalMaxPool",

@@ -80,17 +80,17 @@ class DifferenceNeuron(Neuron):
             for value in (state.potential, state.total):
                 value.mul_(state.steps).div_(state.steps - 1)  # in this order, so that whole results are exact
         state.potential.add_(x)
-        sent = self.spikes(state)
+        sent = self.spikes(state, state.total)
         state.potential.sub_(sent)
         state.total.add_(sent)
         return sent
 
-    def spikes(self, state: Estimate) -> Tensor:
-        """Return what each neuron sends, given its potential and what it sent before."""
+    def spikes(self, state: Estimate, total: Tensor) -> Tensor:
+        """Return what each neuron sends, given its potential and `total`, what it sent before, and count that."""
         wanted = state.potential / (NEAREST * state.threshold)
         size = wanted.abs()
         if not self.signed:
-            allowed = (state.total / state.threshold).mul_(1 + SLACK).clamp_(min=0)
+            allowed = (total / state.threshold).mul_(1 + SLACK).clamp_(min=0)
             size = torch.where(wanted > 0, size, torch.minimum(size, allowed))
         sent = largest_level(size, self.levels)
         state.count.add_(sent != 0)

@@ -50,3 +50,14 @@ class CountProduct(MeanFunction):
         u, v = self.first.worth(a), self.second.worth(b)
         alone = self.first.base * self.second.base + self.first.base * v * b + self.second.base * u * a
         return (alone + u * v * (a * b)).to(one.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class SpikeProduct(MeanFunction):
+    """Products of two signals in codes whose slots have a worth: where two spikes meet, a number is added.
+
+    With a = sum over i of g_i s_i and b = sum over j of h_j z_j over the slots: a b = sum over i, j of (g_i h_j) s_i z_j, where
+    g_i h_j is known beforehand and s_i z_j is 1 if both have fired. So a product of the decoded values, exactly, takes as many
+    accumulates as pairs of spikes meet, and no multiplier; of matrices alike, summed over the axis that they share.
+    Source: MBE neurons (AAAI 2026), products of spike trains.
+    """

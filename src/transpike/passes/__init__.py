@@ -47,6 +47,7 @@ from transpike.passes.relays import InsertRelays
 from transpike.passes.restarts import CalibrateOffsets, SilenceByResidual
 from transpike.passes.settle import AfterFirstSpikes, AfterShare, AfterSteps, ClampVoltage, DelayReadOut
 from transpike.passes.snap_to_grid import SnapToGrid
+from transpike.passes.spike_products import MultiplySpikes
 from transpike.passes.split_signed import SplitSigned
 from transpike.passes.thresholds import (
     MMSE,
@@ -64,6 +65,7 @@ from transpike.passes.thresholds import (
     WithMargin,
 )
 from transpike.passes.trained_thresholds import UseTrainedThresholds
+from transpike.passes.write_out import WriteOut
 
 __all__ = [
     "FAULT_PASSES",
@@ -112,6 +114,7 @@ __all__ = [
     "MaxPoolForm",
     "MultiplyCounts",
     "MultiplyMeans",
+    "MultiplySpikes",
     "NoisyWeights",
     "NormalThresholds",
     "NormaliseOutputs",
@@ -136,5 +139,6 @@ __all__ = [
     "UseTrainedThresholds",
     "WeightBound",
     "WithMargin",
+    "WriteOut",
     "apply",
 ]

@@ -35,6 +35,7 @@ from transpike.passes import (
     MaxPoolForm,
     MultiplyCounts,
     MultiplyMeans,
+    MultiplySpikes,
     NormaliseOutputs,
     Pass,
     Percentile,
@@ -257,7 +258,7 @@ def with_window(step: Pass, steps: int) -> Pass:
 
 OUTPUT_STEPS = (CountSpikes, DecodeOutputs, NormaliseOutputs)
 MAX_POOL_FORMS = (AccumulateMaxPool, PoolEachStep, GateMaxPool, CompeteForMax)
-PRODUCTS = (MultiplyMeans, MultiplyCounts)
+PRODUCTS = (MultiplyMeans, MultiplyCounts, MultiplySpikes)
 PLACES = (PoolBeforeActivation, ActivateBeforePool)
 STRUCTURE: tuple[Pass, ...] = (FoldBatchNorm(), SplitSigned(), PoolBeforeActivation(), MultiplyMeans(), DecodeOutputs())
 LIMITS = "ReLU-like activations; softmax and sigmoid at the output only"

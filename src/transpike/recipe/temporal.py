@@ -13,6 +13,7 @@ from transpike.neurons import (
     FirstSpike,
     FirstSpikeTime,
     GeometricPhase,
+    MeanFunction,
     Neuron,
     PatientFirstSpike,
     Phase,
@@ -24,7 +25,9 @@ from transpike.parts import Method, Op
 from transpike.passes import (
     MMSE,
     AccumulateMaxPool,
+    ActOnValues,
     AnnounceSpikes,
+    ComputeOnce,
     CorrectLayers,
     DecodeOutputs,
     FewSpikeRelu,
@@ -33,7 +36,7 @@ from transpike.passes import (
     FoldBatchNorm,
     HoldPulses,
     InsertNeurons,
-    MultiplyMeans,
+    MultiplySpikes,
     Pass,
     Percentile,
     PoolBeforeActivation,
@@ -41,10 +44,13 @@ from transpike.passes import (
     SplitSigned,
     UseTrainedThresholds,
     WithMargin,
+    WriteOut,
 )
 from transpike.passes.corrections import FitHeight, MatchCurrent, RidgeWeights
 from transpike.passes.thresholds import Threshold
 from transpike.recipe.base import LIMITS, STRUCTURE, Recipe
+
+RANGES = 16  # into which few-spike neurons divide the inputs of a function: errors of 1 % at most, see `gated`
 
 
 def in_windows(
@@ -160,20 +166,24 @@ TEMPORAL = (
     Recipe(
         Method(
             "few-spike",
-            "Few-spike neurons of eight slots: bits for ReLUs, programs fitted to other activations",
-            "Stoeckl and Maass 2021",
+            "Few-spike neurons of eight slots: bits for ReLUs, fitted programs for other functions, into which norms, softmax "
+            "and attention are written out; products spike by spike",
+            "Stoeckl and Maass 2021 (few-spike neurons); MBE neurons (AAAI 2026: softmax, norms, products); LAS (gates)",
             schedule="sequential",
-            limits="pointwise activations; softmax at the output only",
+            limits="the largest value of a softmax is found on values",
         ),
         (
             FoldBatchNorm(),
             SplitSigned(),
+            WriteOut(),
             PoolBeforeActivation(),
-            FitFewSpikes(8),
-            MultiplyMeans(),
+            FitFewSpikes(8, RANGES),
+            ActOnValues(MeanFunction),
+            MultiplySpikes(),
             DecodeOutputs(),
             InsertNeurons(MMSE(), 0.5, FewSpikeRelu(8)),
             AccumulateMaxPool(),
+            ComputeOnce(),
         ),
     ),
     Recipe(

@@ -102,7 +102,7 @@ def search(
     positive_whole("trials", trials)
     model = check_model(model)
     chip = None if bounds.chip is None else find_chip(bounds.chip)
-    subject = Subject(model, *parted(samples, count_inputs(model), held_out, seed), chip)
+    subject = Subject(model, *parted(samples, count_inputs(model, samples), held_out, seed), chip)
     space = Space(
         {name: takes_percentile(row) for name, row in candidates(recipes, bounds).items()},
         checked_percentiles(percentiles),

@@ -75,7 +75,7 @@ def percentile_by_noise(
     if not percentiles:
         raise ArgumentError("percentiles must hold at least one number.")
     model = check_model(model)
-    base, inputs = find_recipe(recipe), count_inputs(model)
+    base, inputs = find_recipe(recipe), count_inputs(model, samples)
     if limits is not None and inputs > 1:
         raise ArgumentError(f"limits describe one input, but the model takes {inputs}: leave them to the samples.")
     noise = Batch(uniform(extremes(samples, inputs, limits), count, seed))

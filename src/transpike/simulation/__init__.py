@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from transpike.simulation.engines import AUTO, ENGINES, Engine, StoppingEngine, Task
+from transpike.simulation.generation import generate
 from transpike.simulation.recording import Block, Record, Recording, Snapshots, counting_nodes
 from transpike.simulation.repeated import Density, density
 from transpike.simulation.run import blocks, simulate
@@ -23,5 +24,6 @@ __all__ = [
     "blocks",
     "counting_nodes",
     "density",
+    "generate",
     "simulate",
 ]

@@ -9,12 +9,13 @@ from itertools import chain
 import torch
 from torch import Tensor
 
-from transpike.codings import BiasOnce
+from transpike.codings import BiasOnce, DifferenceInput
 from transpike.network import Network, Node
 from transpike.neurons import FunctionOfSignals
 from transpike.neurons.functions import Decoded
 from transpike.ops import Add, Convolution, Input, Linear
 from transpike.parts import Stateful
+from transpike.simulation.functions import computed
 from transpike.simulation.playing import IMAGES, Player, player
 from transpike.simulation.stages import Stage, Stages
 from transpike.simulation.stepper import channels_last
@@ -75,6 +76,8 @@ class Layers:
                 value = self.computed(stage.name, op, steps)
             elif isinstance(op, BiasOnce):
                 value = self.biased(stage.name, op, steps)
+            elif isinstance(op, DifferenceInput) and self.network.nodes[stage.name].inputs[0] in self.stages.static:
+                value = self.entered(self.static[self.network.nodes[stage.name].inputs[0]], steps)
             elif isinstance(op, Stateful):
                 value = self.play(stage, steps, observer)
             else:
@@ -102,7 +105,14 @@ class Layers:
         """Return what a function of signals sends [time, batch, ...], for the whole stretch at once."""
         state = self.functions.setdefault(name, Decoded())
         sources = self.network.nodes[name].inputs
-        return op.stretch(state, [self.value(source, 0, steps) for source in sources], steps)
+        return computed(op, state, [self.value(source, 0, steps) for source in sources], steps)
+
+    def entered(self, x: Tensor, steps: int) -> Tensor:
+        """Return a value that never changes as a differential stream [time, batch, ...]: sent once, at the very first step."""
+        value = x.new_zeros((steps, *x.shape))
+        if self.steps == 0:
+            value[0] = x
+        return value
 
     def biased(self, name: str, op: BiasOnce, steps: int) -> Tensor:
         """Return a value [time, batch, ...] with a bias at the very first step; later ones pass by as they are."""

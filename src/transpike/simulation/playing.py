@@ -13,6 +13,7 @@ from transpike.neurons import Neuron
 from transpike.neurons.base import Membrane, row
 from transpike.neurons.differential import DifferenceNeuron
 from transpike.parts import State, Stateful, full_map
+from transpike.simulation.decoded import Follower
 from transpike.simulation.scan import Rule, implementation, rule_of
 from transpike.simulation.scan.plain import scan as plain
 from transpike.simulation.stepper import channels_last
@@ -50,7 +51,12 @@ def player(op: Stateful, x: Tensor, first_sample: int) -> Player:
 
 def compiles_differences(op: Stateful, x: Tensor) -> bool:
     """Whether there are compiled loops for difference neurons of this kind on this device."""
-    return type(op) is DifferenceNeuron and x.device.type == "cpu" and x.dtype in SCANNED and implementation("cpu") is not plain
+    return (
+        type(op) in {DifferenceNeuron, Follower}
+        and x.device.type == "cpu"
+        and x.dtype in SCANNED
+        and implementation("cpu") is not plain
+    )
 
 
 class Stepped:
@@ -76,8 +82,8 @@ class Stepped:
 class Differences:
     """Difference neurons, in compiled loops; images stay channels-last, attention heads as they are."""
 
-    def __init__(self, op: DifferenceNeuron, x: Tensor) -> None:
-        self.op = op
+    def __init__(self, op: DifferenceNeuron | Follower, x: Tensor) -> None:
+        self.neuron, self.follows = (op.neuron, True) if isinstance(op, Follower) else (op, False)
         self.images = x.ndim == IMAGES and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
         self.state = op.start(x if self.images else x.contiguous())
         self.threshold, self.potential, self.total, self.count = (
@@ -90,8 +96,9 @@ class Differences:
         return flat(x) if self.images else x.reshape(len(x), -1)
 
     def play(self, tiles: Iterable[Tensor], steps: int, stops: Collection[int], look: Callable[[int], None]) -> Tensor:
-        from transpike.simulation.scan.compiled import scan_differences  # which needs numba
+        from transpike.simulation.scan.differences import scan_differences, scan_followers  # which need numba
 
+        scan = scan_followers if self.follows else scan_differences
         like = self.state.potential
         sent = room(like, steps) if self.images else like.new_empty((steps, *like.shape))
         trains = self.flat(sent)
@@ -103,7 +110,7 @@ class Differences:
             for last in sorted({step for step in stops if begin < step < end} | {end}):
                 received = currents if len(currents) == 1 else currents[first - begin : last - begin]
                 kept = (self.threshold, self.potential, self.total, self.count)
-                scan_differences(received, *kept, trains[first:last], self.op, self.state.steps)
+                scan(received, *kept, trains[first:last], self.neuron, self.state.steps)
                 self.state.steps += last - first
                 if last in stops:
                     look(last)

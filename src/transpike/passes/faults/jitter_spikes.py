@@ -10,7 +10,7 @@ import torch
 from transpike.errors import ConversionError
 from transpike.network import Network, Node
 from transpike.network.grammar import place
-from transpike.neurons import Late, Neuron, Population
+from transpike.neurons import GatedFewSpike, Late, Neuron, Population
 from transpike.passes.faults.base import FaultPass, on_neurons, on_spikes, root_of
 
 
@@ -34,5 +34,10 @@ class JitterSpikes(FaultPass):
             raise ConversionError(
                 f"The members of the population {place(node)} fire in a single step, in which no spike is early or late: "
                 "jitter is for codes in which time counts."
+            )
+        if isinstance(root_of(op), GatedFewSpike):
+            raise ConversionError(
+                f"The spikes of {place(node)} are worth what the neuron that sent them is fitted to, slot by slot: there is no "
+                "rule for those that arrive in another slot. Take a recipe such as phase-binary, or ReLUs alone."
             )
         return on_spikes(node, op, Late(float(self.level)), self.seed, line)

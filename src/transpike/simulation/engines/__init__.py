@@ -6,6 +6,7 @@ import functools
 import warnings
 
 from transpike.errors import ArgumentError, SlowEngineWarning, choose
+from transpike.simulation.engines.decoded import DecodedEngine
 from transpike.simulation.engines.event import HOW_TO, EventEngine, library
 from transpike.simulation.engines.layerwise import LayerwiseEngine
 from transpike.simulation.engines.stepwise import StepwiseEngine
@@ -15,7 +16,14 @@ from transpike.simulation.task import Engine, Runner, Task
 
 AUTO = "auto"
 # The faster before the slower; the one that stops samples before all that would run them to the end.
-ENGINES: tuple[Engine, ...] = (WindowEngine(), StoppingEngine(), EventEngine(), LayerwiseEngine(), StepwiseEngine())
+ENGINES: tuple[Engine, ...] = (
+    WindowEngine(),
+    StoppingEngine(),
+    EventEngine(),
+    DecodedEngine(),
+    LayerwiseEngine(),
+    StepwiseEngine(),
+)
 
 
 def engine_for(task: Task, wanted: str | Engine = AUTO) -> Engine:
@@ -46,6 +54,7 @@ def say_once(picked: Engine) -> None:
 __all__ = [
     "AUTO",
     "ENGINES",
+    "DecodedEngine",
     "Engine",
     "EventEngine",
     "LayerwiseEngine",

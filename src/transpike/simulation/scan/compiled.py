@@ -13,11 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from transpike.neurons.differential import EXPONENTS, NEAREST, SLACK, DifferenceNeuron
-
 Floats = npt.NDArray[Any]
 BLOCK = 2048  # neurons: their potentials, counts, thresholds and currents of one step take 32 KB in float32
-FEWER = 512  # difference neurons, which have more arrays
 PIECE = 1 << 18  # updates that are worth a thread
 
 
@@ -135,101 +132,6 @@ def signed(
             if accumulated is not None:
                 gather(accumulated[first:last], s)
         first = last
-
-
-@compiled
-def scale(values: Floats, by: Any, over: Any) -> None:
-    """Multiply and then divide all values."""
-    for i in range(values.shape[0]):
-        values[i] = values[i] * by / over
-
-
-@compiled
-def receive(v: Floats, x: Floats, near: Floats, size: Floats) -> None:
-    """Add the current of a step, and write how many levels the potentials are worth."""
-    for i in range(v.shape[0]):
-        v[i] += x[i]
-    for i in range(v.shape[0]):
-        size[i] = abs(v[i] / near[i])
-
-
-@compiled
-def hold(size: Floats, v: Floats, total: Floats, height: Floats, more: Any) -> None:
-    """Let neurons below 0 send at most what they sent before."""
-    for i in range(v.shape[0]):
-        allowed = total[i] / height[i] * more
-        allowed = allowed if allowed > 0 else allowed * 0
-        least = min(allowed, size[i])
-        size[i] = size[i] if v[i] > 0 else least
-
-
-@compiled
-def differences(
-    current: Floats,
-    threshold: Floats,
-    limit: Floats,
-    potential: Floats,
-    total: Floats,
-    count: Floats,
-    sent: Floats,
-    bits: npt.NDArray[Any],
-    exponent: Any,
-    smallest: float,
-    slack: float,
-    signed_output: bool,
-    steps: int,
-    begin: int,
-    end: int,
-) -> None:
-    """Step the difference neurons `begin` to `end`, after so many steps; `bits` is the memory of `sent`, as whole numbers."""
-    kind = potential.dtype.type
-    one, zero, least, more = kind(1), kind(0), kind(smallest), kind(slack)
-    size = threshold.shape[0]
-    first = begin
-    while first < end:
-        low = first % size
-        high = min(low + FEWER, size, low + end - first)
-        last = first + high - low
-        v, c, n = potential[first:last], total[first:last], count[first:last]
-        height, near = threshold[low:high], limit[low:high]
-        for t in range(sent.shape[0]):
-            x, s, b = current[t if current.shape[0] > 1 else 0, first:last], sent[t, first:last], bits[t, first:last]
-            if steps + t > 0:
-                scale(v, kind(steps + t + 1), kind(steps + t))
-                scale(c, kind(steps + t + 1), kind(steps + t))
-            receive(v, x, near, s)
-            if not signed_output:
-                hold(s, v, c, height, more)
-            for i in range(v.shape[0]):
-                b[i] = b[i] & exponent
-            for i in range(v.shape[0]):
-                level = min(one, s[i])
-                level = level if level >= least else zero
-                s[i] = level * height[i] if v[i] > zero else -level * height[i]
-            for i in range(v.shape[0]):
-                v[i] -= s[i]
-                c[i] += s[i]
-            for i in range(v.shape[0]):
-                n[i] += one if s[i] != zero else zero
-        first = last
-
-
-def scan_differences(
-    current: Tensor,
-    threshold: Tensor,
-    potential: Tensor,
-    total: Tensor,
-    count: Tensor,
-    sent: Tensor,
-    op: DifferenceNeuron,
-    steps: int,
-) -> None:
-    """Step difference neurons in compiled loops, as `DifferenceNeuron.step` does; `steps` are those before."""
-    whole, exponent = EXPONENTS[sent.dtype]
-    given = [array(part) for part in (current, threshold, NEAREST * threshold, potential, total, count, sent)]
-    bits = sent.view(whole).numpy()
-    rest = (bits, bits.dtype.type(exponent), 2.0 ** (1 - op.levels), 1 + SLACK, op.signed, steps)
-    in_pieces(differences, (*given, *rest), len(potential), len(sent))
 
 
 def scan(

@@ -1,0 +1,222 @@
+"""Difference neurons on CPUs, compiled by numba: as they read streams, and as they read what streams stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy.typing as npt
+from torch import Tensor
+
+from transpike.neurons.differential import EXPONENTS, NEAREST, SLACK, DifferenceNeuron
+from transpike.simulation.scan.compiled import BLOCK, Floats, array, compiled, in_pieces
+
+
+@compiled
+def scale(values: Floats, by: Any, over: Any) -> None:
+    """Multiply and then divide all values."""
+    for i in range(values.shape[0]):
+        values[i] = values[i] * by / over
+
+
+@compiled
+def receive(v: Floats, x: Floats, near: Floats, size: Floats, by: Any, over: Any) -> None:
+    """Scale the potentials, add the current of a step, and write how many levels they are worth."""
+    for i in range(v.shape[0]):
+        m = v[i] * by / over + x[i]
+        v[i] = m
+        size[i] = abs(m / near[i])
+
+
+@compiled
+def owe(v: Floats, x: Floats, rate: Floats, near: Floats, size: Floats, step: Any) -> None:
+    """Write what the neurons still owe after what they have sent, and how many levels that is worth."""
+    for i in range(v.shape[0]):
+        m = (x[i] - rate[i]) * step
+        v[i] = m
+        size[i] = abs(m / near[i])
+
+
+@compiled
+def hold(size: Floats, v: Floats, total: Floats, times: Any, height: Floats, more: Any) -> None:
+    """Let neurons below 0 send at most what they sent before."""
+    for i in range(v.shape[0]):
+        allowed = total[i] * times / height[i] * more
+        allowed = allowed if allowed > 0 else allowed * 0
+        least = min(allowed, size[i])
+        size[i] = size[i] if v[i] > 0 else least
+
+
+@compiled
+def whole_power(bits: npt.NDArray[Any], exponent: Any) -> None:
+    """Take their mantissas from numbers, so that the power of two below each is left."""
+    for i in range(bits.shape[0]):
+        bits[i] = bits[i] & exponent
+
+
+@compiled
+def level(v: Floats, size: Floats, height: Floats, least: Any) -> None:
+    """Write what is sent in place of the powers of two of the sizes, and take it from the potentials."""
+    one, zero = v.dtype.type(1), v.dtype.type(0)
+    for i in range(v.shape[0]):
+        found = min(one, size[i])
+        found = (found if found >= least else zero) * height[i]
+        found = found if v[i] > zero else -found
+        size[i] = found
+        v[i] -= found
+
+
+@compiled
+def add_scaled(total: Floats, sent: Floats, by: Any, over: Any) -> None:
+    """Scale the sum of what was sent, and add a step."""
+    for i in range(total.shape[0]):
+        total[i] = total[i] * by / over + sent[i]
+
+
+@compiled
+def note(count: Floats, sent: Floats) -> None:
+    """Count the spikes of a step."""
+    one, zero = count.dtype.type(1), count.dtype.type(0)
+    for i in range(count.shape[0]):
+        count[i] += one if sent[i] != zero else zero
+
+
+@compiled
+def stand_for(rate: Floats, sent: Floats, share: Any) -> None:
+    """Add what was sent to what that stands for, and write this in its place."""
+    for i in range(rate.shape[0]):
+        rate[i] += sent[i] * share
+        sent[i] = rate[i]
+
+
+@compiled
+def differences(
+    current: Floats,
+    threshold: Floats,
+    limit: Floats,
+    potential: Floats,
+    total: Floats,
+    count: Floats,
+    sent: Floats,
+    bits: npt.NDArray[Any],
+    exponent: Any,
+    smallest: float,
+    slack: float,
+    signed_output: bool,
+    steps: int,
+    begin: int,
+    end: int,
+) -> None:
+    """Step the difference neurons `begin` to `end`, after so many steps; `bits` is the memory of `sent`, as whole numbers."""
+    kind = potential.dtype.type
+    least, more, one = kind(smallest), kind(slack), kind(1)
+    size = threshold.shape[0]
+    first = begin
+    while first < end:
+        low = first % size
+        high = min(low + BLOCK, size, low + end - first)
+        last = first + high - low
+        v, c, n = potential[first:last], total[first:last], count[first:last]
+        height, near = threshold[low:high], limit[low:high]
+        for t in range(sent.shape[0]):
+            x, s, b = current[t if current.shape[0] > 1 else 0, first:last], sent[t, first:last], bits[t, first:last]
+            by, over = kind(steps + t + 1), kind(max(1, steps + t))  # 1 / 1 at the first step
+            receive(v, x, near, s, by, over)
+            if not signed_output:
+                scale(c, by, over)
+                hold(s, v, c, one, height, more)
+                by, over = one, one
+            whole_power(b, exponent)
+            level(v, s, height, least)
+            add_scaled(c, s, by, over)
+            note(n, s)
+        first = last
+
+
+@compiled
+def followers(
+    value: Floats,
+    threshold: Floats,
+    limit: Floats,
+    potential: Floats,
+    rate: Floats,
+    count: Floats,
+    sent: Floats,
+    bits: npt.NDArray[Any],
+    exponent: Any,
+    smallest: float,
+    slack: float,
+    signed_output: bool,
+    steps: int,
+    begin: int,
+    end: int,
+) -> None:
+    """Do the same for neurons that are given what their inputs stand for; `sent` is what their spikes stand for so far."""
+    kind = potential.dtype.type
+    least, more = kind(smallest), kind(slack)
+    size = threshold.shape[0]
+    first = begin
+    while first < end:
+        low = first % size
+        high = min(low + BLOCK, size, low + end - first)
+        last = first + high - low
+        v, r, n = potential[first:last], rate[first:last], count[first:last]
+        height, near = threshold[low:high], limit[low:high]
+        for t in range(sent.shape[0]):
+            x, s, b = value[t if value.shape[0] > 1 else 0, first:last], sent[t, first:last], bits[t, first:last]
+            step = kind(steps + t + 1)
+            owe(v, x, r, near, s, step)
+            if not signed_output:
+                hold(s, v, r, step, height, more)
+            whole_power(b, exponent)
+            level(v, s, height, least)
+            note(n, s)
+            stand_for(r, s, kind(1.0 / (steps + t + 1)))
+        first = last
+
+
+def scan_differences(
+    current: Tensor,
+    threshold: Tensor,
+    potential: Tensor,
+    total: Tensor,
+    count: Tensor,
+    sent: Tensor,
+    op: DifferenceNeuron,
+    steps: int,
+) -> None:
+    """Step difference neurons in compiled loops, as `DifferenceNeuron.step` does; `steps` are those before."""
+    scanned(differences, current, threshold, potential, total, count, sent, op, steps)
+
+
+def scan_followers(
+    value: Tensor,
+    threshold: Tensor,
+    potential: Tensor,
+    rate: Tensor,
+    count: Tensor,
+    sent: Tensor,
+    op: DifferenceNeuron,
+    steps: int,
+) -> None:
+    """Step neurons that read and give values in compiled loops, as `Follower.step` does."""
+    scanned(followers, value, threshold, potential, rate, count, sent, op, steps)
+
+
+def scanned(
+    loop: Callable[..., None],
+    current: Tensor,
+    threshold: Tensor,
+    potential: Tensor,
+    total: Tensor,
+    count: Tensor,
+    sent: Tensor,
+    op: DifferenceNeuron,
+    steps: int,
+) -> None:
+    """Run compiled loops over all neurons."""
+    whole, exponent = EXPONENTS[sent.dtype]
+    given = [array(part) for part in (current, threshold, NEAREST * threshold, potential, total, count, sent)]
+    bits = sent.view(whole).numpy()
+    rest = (bits, bits.dtype.type(exponent), 2.0 ** (1 - op.levels), 1 + SLACK, op.signed, steps)
+    in_pieces(loop, (*given, *rest), len(potential), len(sent))
