@@ -45,10 +45,11 @@ def measure(network: Network, samples: Batch, reference: Tensor, time_steps: int
     sizes: dict[str, int] = {}
     for part in blocks(network, iter([samples]), time_steps):
         parts.append(next(iter(part.outputs.values()))[-1].cpu())
-        for name in sending & part.totals.keys():
-            spikes[name] += float(part.totals[name].double().sum()) / len(samples)
-        operations += sum(synaptic_operations(part.totals, work).values())
-        sizes = {name: count[0].numel() * members[name] for name, count in part.totals.items() if name in members}
+        totals = dict(part.totals)
+        for name in sending & totals.keys():
+            spikes[name] += float(totals[name].double().sum()) / len(samples)
+        operations += sum(synaptic_operations(totals, work).values())
+        sizes = {name: count[0].numel() * members[name] for name, count in totals.items() if name in members}
     scores = torch.cat(parts)
     energy = work.energy(operations / len(samples), time_steps)[0]
     labels = samples.labels
