@@ -13,7 +13,6 @@ labels. Finished rows are kept and not measured again. Needs TRANSPIKE_DATA.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
 from functools import partial
@@ -25,7 +24,7 @@ import drawn_cells
 import transpike as tp
 from datasets import reviews
 from reviews import parts, trained
-from tables import OUT, show
+from tables import Rows, show
 from transpike.network import Network
 from transpike.neurons import Population
 from transpike.passes import (
@@ -41,7 +40,6 @@ from transpike.recipe import Recipe
 from transpike.simulation.sequential import run_windows
 
 CALIBRATION = 500
-TOGETHER = 10  # draws side by side
 CHIPS = 20
 PARTS = ("input_gate", "output_gate", "forget_gate", "cell_output", "candidate")  # in the thesis's order
 SIZES = (1, 10, 100, 1000, 10000)
@@ -55,32 +53,6 @@ THESIS_GATES = {  # table 5.1: mean accuracy and deviation, of an ANN with 89.8
 THESIS_SIZES = {"input_gate": 200, "output_gate": 200, "forget_gate": 1000, "cell_output": 2000, "candidate": 10000}
 SHARED = {"input_gate": 2000, "output_gate": 2000, "forget_gate": 5400, "cell_output": 4000, "candidate": 4000}  # 25,400
 SINGLE = {"input_gate": 3000, "output_gate": 3000, "forget_gate": 9400, "cell_output": 5000, "candidate": 5000}  # 25,400
-
-
-class Rows:
-    """Finished rows by key, kept in a file."""
-
-    def __init__(self, name: str):
-        self.path = OUT / f"recurrent-{name}.json"
-        self.rows: dict[str, dict] = json.loads(self.path.read_text()) if self.path.exists() else {}
-
-    def get(self, key: str, make: Callable[[], dict]) -> dict:
-        """The row of a key, measured now if it has not been."""
-        if key not in self.rows:
-            self.rows[key] = make()
-            self.path.parent.mkdir(exist_ok=True)
-            self.path.write_text(json.dumps(self.rows, indent=1))
-            print(key, self.rows[key], flush=True)
-        return self.rows[key]
-
-    def each(self, keys: list[str], make: Callable[[list[str]], list[dict]]) -> list[dict]:
-        """The rows of some keys, those that are missing measured side by side, some at a time."""
-        missing = [key for key in keys if key not in self.rows]
-        for start in range(0, len(missing), TOGETHER):
-            some = missing[start : start + TOGETHER]
-            for key, row in zip(some, make(some), strict=True):
-                self.get(key, lambda row=row: row)
-        return [self.rows[key] for key in keys]
 
 
 def patterns(sizes: dict[str, int], factor: float = 1) -> dict[str, int]:
@@ -138,7 +110,7 @@ def ann(name: str, ids: Tensor) -> Tensor:
 def gates(count: int, draws: int) -> None:
     ids, labels = reviews("test", count)
     base = converted("lstm", tp.recipes["population-normal"].with_population(1))
-    kept, rows = Rows(f"gates-{count}"), []
+    kept, rows = Rows(f"recurrent-gates-{count}"), []
     reference = percent(ann("lstm", ids) == labels)
     for part in PARTS:
         for size, thesis in zip(SIZES, THESIS_GATES[part].split(), strict=True):
@@ -186,7 +158,7 @@ def made(name: str, recipe: Recipe, ids: Tensor, labels: Tensor, reference: Tens
 
 def cell(count: int, draws: int) -> None:
     ids, labels = reviews("test", count)
-    kept, rows, reference = Rows(f"cell-{count}"), [], ann("lstm", ids)
+    kept, rows, reference = Rows(f"recurrent-cell-{count}"), [], ann("lstm", ids)
     exact = percent(reference == labels)
 
     def add(title: str, per_cell: int, found: list[dict]) -> None:
@@ -238,7 +210,7 @@ def on_chip(seed: int, fitted: bool) -> Recipe:
 
 def codes(names: list[str], count: int) -> None:
     ids, labels = reviews("test", count)
-    kept, rows = Rows(f"codes-{count}"), []
+    kept, rows = Rows(f"recurrent-codes-{count}"), []
     for code, windows in (("few-spike", (3, 4, 6, 8)), ("binary-value", (2, 3, 4, 5, 6, 8))):
         for name in names:
             for window in windows:
@@ -269,7 +241,7 @@ def coded(code: str, name: str, window: int, ids: Tensor, labels: Tensor) -> dic
 
 def relays(count: int, names: list[str]) -> None:
     ids, labels = reviews("test", count)
-    kept, rows = Rows(f"relays-{count}"), []
+    kept, rows = Rows(f"recurrent-relays-{count}"), []
     quantile = tp.recipes["population-quantile"]
     for title, recipe in (
         ("quantile, 1,000 each", quantile.with_population(1000)),
@@ -309,7 +281,7 @@ def worked(name: str, recipe: Recipe, ids: Tensor, labels: Tensor) -> dict:
 
 def curve(count: int, draws: int) -> None:
     ids, labels = reviews("test", count)
-    kept, rows, reference = Rows(f"curve-{count}"), [], ann("normal", ids)
+    kept, rows, reference = Rows(f"recurrent-curve-{count}"), [], ann("normal", ids)
     exact = percent(reference == labels)
     normal, quantile = tp.recipes["population-normal"], tp.recipes["population-quantile"]
     for title, recipe, each in (

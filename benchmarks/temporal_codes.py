@@ -12,7 +12,8 @@ Calibration: 1,000 training samples without labels. Needs TRANSPIKE_DATA.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ from keeping import kept
 from max_pool import trained
 from models import lenet, nine_layers, trained_resnet
 from spoken_digits import BANDS, FRAMES, Design, disturbed, test_part, training_part
-from tables import OUT, draw, keep, show
+from tables import OUT, Rows, draw, keep, show
 from transpike.calibration import Samples
 from transpike.neurons import AccumulatedMaxPool, Announcement, Neuron
 from transpike.passes import ActivateBeforePool, JitterSpikes, PoolBeforeActivation
@@ -84,25 +85,43 @@ def relayed(model: nn.Module, recipe: Recipe, calibration: Tensor, images: Tenso
 
 
 def run_mnist(images: int) -> None:
+    """Finished rows are kept and not measured again, so that this can be interrupted."""
     data, test = mnist("train", 60_000), mnist("t10k", images)
     calibration = data[0][:1000]
-    rows = []
+    done, rows = Rows(f"temporal-mnist-{images}"), []
     for name, make in (("LeNet-5", lenet), ("9-layer CNN", nine_layers)):
-        torch.manual_seed(0)
-        model = trained(make(), *data, 3)
-        clamped = prepare(model, calibration, ClampedReLU(0.1))
-        batches = list(zip(data[0][:20_000].split(128), data[1][:20_000].split(128), strict=True))
-        clamped = train(clamped, batches, Settings(epochs=2, learning_rate=0.01)).model.eval()
-        for chosen in ("ttfs-base", "ttfs-dynamic", "ttfs-corrective", "phase", "phase:255", *IN_WINDOWS[1:], "ttfs-exact"):
-            recipe = recipe_of(chosen)
-            spikes, size = relayed(model, recipe, calibration, test[0][:1000])
-            counted = {"with pools": round(spikes), "of": size, "per neuron": f"{spikes / size:.3f}"}
-            rows.append({"network": name} | row_of(model, recipe, calibration, test) | counted)
-            print(rows[-1], flush=True)
-        rows.append({"network": name} | row_of(clamped, tp.recipes["ttfs-clamped"], calibration, test))
-        print(rows[-1], flush=True)
+        model, clamped = digit_models(name, make, data)
+        for chosen in (*IN_WINDOWS, "phase:255", "ttfs-exact", "ttfs-base", "ttfs-dynamic", "ttfs-corrective"):
+            row = partial(row_with_pools, model, recipe_of(chosen), calibration, test)
+            rows.append({"network": name} | done.get(f"{name} {chosen}", row))
+        row = partial(row_of, clamped, tp.recipes["ttfs-clamped"], calibration, test)
+        rows.append({"network": name} | done.get(f"{name} ttfs-clamped", row))
     show(f"MNIST, {len(test[0])} test images", rows)
-    keep("temporal-mnist", {"rows": rows})
+
+
+def digit_models(name: str, make: Callable[[], nn.Module], data: tuple[Tensor, Tensor]) -> tuple[nn.Module, nn.Module]:
+    """A network trained for three epochs, and the same after two more with clamped activations."""
+
+    def plain() -> nn.Module:
+        torch.manual_seed(0)
+        return trained(make(), *data, 3)
+
+    folder = OUT / "temporal"
+    model = kept(folder / f"{name}.safetensors", make(), plain)
+    clamped = prepare(model, data[0][:1000], ClampedReLU(0.1))
+
+    def trained_clamped() -> nn.Module:
+        batches = list(zip(data[0][:20_000].split(128), data[1][:20_000].split(128), strict=True))
+        return train(clamped, batches, Settings(epochs=2, learning_rate=0.01)).model
+
+    return model, kept(folder / f"{name}-clamped.safetensors", clamped, trained_clamped)
+
+
+def row_with_pools(model: nn.Module, recipe: Recipe, calibration: Tensor, test: tuple[Tensor, Tensor]) -> dict:
+    """One row with the spikes as the thesis counts them."""
+    spikes, size = relayed(model, recipe, calibration, test[0][:1000])
+    counted = {"with pools": round(spikes), "of": size, "per neuron": f"{spikes / size:.3f}"}
+    return row_of(model, recipe, calibration, test) | counted
 
 
 def recipe_of(text: str) -> Recipe:
