@@ -86,7 +86,7 @@ def answers(networks: Sequence[Network], ids: Tensor) -> Tensor:
             for state in (h, c):
                 state[:, :, begun:active] = state[:, :, :1]
             begun = active
-        current = recurrent @ h[:, :, :active] + words[reviews.ids[:active, word]].T
+        current = recurrent @ h[:, :, :active] + words[reviews.ids[:active, word]].T.contiguous()
         if bias is not None:
             current += bias[:, None]
         step(parts, current, h[:, :, :active], c[:, :, :active])
