@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 import numpy as np
@@ -272,20 +271,6 @@ def test_only_codes_in_windows_jitter():
         JitterSpikes(1.0)(tp.convert(model, samples), samples)
     with pytest.raises(ArgumentError, match="sigma"):
         JitterSpikes(-1.0)
-
-
-@given(values=st.lists(st.floats(-1, 2), min_size=1, max_size=20), smallest=st.floats(0, 0.5))
-def test_late_spikes_can_be_left_out(values, smallest):
-    """What is sent is exact and comes before the ramp stops; what is not is below the smallest value."""
-    op = FirstSpikeTime(torch.tensor(2.0).double(), torch.zeros(()), Relu(), smallest=smallest)
-    current = torch.tensor(values, dtype=torch.float64)
-    message = op.encoded(current, 1)
-    sent = message > 0
-    assert torch.equal(op.value(message, 1)[sent], current[sent])
-    assert (current[~sent] < max(2 * smallest, torch.finfo(current.dtype).tiny)).all()
-    assert (op.times(message, 1)[sent] <= 1 - smallest + 1e-12).all()
-    assert (op.transmitting(current.clamp(max=2), message, 1, 1)[~sent] <= 2 + 1e-12).all()
-    assert op.with_window(10).smallest == max(1, math.ceil(10 * smallest))
 
 
 def test_corrected_codes_keep_their_window():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -95,32 +94,26 @@ class FirstSpikeTime(Windowed):
     time is a real number within the window, which counts as one step: nothing is quantised. The message is the share of the
     window that is left.
     Source: Stanojevic et al. 2023 (exact mapping from ReLU networks to single-spike networks), with slope 1 and ramps that
-    start together. With `smallest` above 0 the ramp stops that share of the window before its end, so that the last spikes,
-    of values below `smallest` thresholds, are not sent: this project.
+    start together.
     """
 
     single: ClassVar[bool] = True
-
-    smallest: float = 0.0
 
     @property
     def own_window(self) -> int:
         return 1
 
     def with_window(self, steps: int) -> RampedPhase:
-        levels = positive_whole("window", steps)
-        least = max(1, math.ceil(self.smallest * levels))
-        return RampedPhase(self.threshold, self.initial, self.activation, levels=levels, smallest=least)
+        return RampedPhase(self.threshold, self.initial, self.activation, levels=positive_whole("window", steps))
 
     def slots(self, time_steps: int) -> Tensor:
         return torch.ones(time_steps, dtype=torch.float64)
 
     def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:  # noqa: ARG002 - one window
-        share = (self.with_bias(mean_current) / self.threshold).clamp(0, 1)
-        return share if self.smallest <= 0 else share.masked_fill(share < self.smallest, 0)
+        return (self.with_bias(mean_current) / self.threshold).clamp(0, 1)
 
     def postponed(self, message: Tensor, by: Tensor) -> Tensor:
-        return (message - by).clamp(max(self.smallest, torch.finfo(message.dtype).tiny), 1)
+        return (message - by).clamp(torch.finfo(message.dtype).tiny, 1)
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:  # noqa: ARG002
         return (message > 0).to(message.dtype)
@@ -132,4 +125,4 @@ class FirstSpikeTime(Windowed):
         return (1 - message).masked_fill(message == 0, torch.inf)
 
     def transmitting(self, integrated: Tensor, message: Tensor, step: int, time_steps: int) -> Tensor:  # noqa: ARG002
-        return (integrated + self.threshold * (1 - self.smallest)).masked_fill(message > 0, 0)
+        return (integrated + self.threshold).masked_fill(message > 0, 0)

@@ -146,13 +146,6 @@ TEMPORAL = (
         WithMargin(Percentile(100), 1.5),
     ),
     in_windows(
-        "ttfs-sparse",
-        "ttfs-exact without the last spikes, whose values are below 0.0025 thresholds",
-        "this project, on Stanojevic et al. 2023 (exact mapping)",
-        partial(FirstSpikeTime, smallest=0.0025),
-        WithMargin(Percentile(100), 1.5),
-    ),
-    in_windows(
         "phase-binary",
         "Spikes are the five bits of a value",
         "Kim et al. 2018 (weighted spikes); Stoeckl and Maass 2021",
