@@ -4,7 +4,7 @@
     python benchmarks/recurrent.py cell [--reviews 1000 --draws 50]     # all of them, every kind of population: table 5.2
     python benchmarks/recurrent.py codes [--cells lstm gru elman]       # codes in windows: steps and spikes per word
     python benchmarks/recurrent.py relays [--reviews 1000]              # recurrent weights that read spikes instead of numbers
-    python benchmarks/recurrent.py curve                                # an LSTM trained with the curve of the populations
+    python benchmarks/recurrent.py curve [--reviews 5000 --draws 20]    # an LSTM trained with the curve of the populations
 
 The networks are those of benchmarks/reviews.py, trained if they are not there. Calibration: 500 training reviews without
 labels. Finished rows are kept and not measured again. Needs TRANSPIKE_DATA.
@@ -13,7 +13,6 @@ labels. Finished rows are kept and not measured again. Needs TRANSPIKE_DATA.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatch
 from functools import partial
@@ -21,10 +20,11 @@ from functools import partial
 import torch
 from torch import Tensor
 
+import drawn_cells
 import transpike as tp
 from datasets import reviews
 from reviews import parts, trained
-from tables import OUT, show
+from tables import Rows, show
 from transpike.network import Network
 from transpike.neurons import Population
 from transpike.passes import (
@@ -40,6 +40,7 @@ from transpike.recipe import Recipe
 from transpike.simulation.sequential import run_windows
 
 CALIBRATION = 500
+CHIPS = 20
 PARTS = ("input_gate", "output_gate", "forget_gate", "cell_output", "candidate")  # in the thesis's order
 SIZES = (1, 10, 100, 1000, 10000)
 THESIS_GATES = {  # table 5.1: mean accuracy and deviation, of an ANN with 89.8
@@ -52,23 +53,6 @@ THESIS_GATES = {  # table 5.1: mean accuracy and deviation, of an ANN with 89.8
 THESIS_SIZES = {"input_gate": 200, "output_gate": 200, "forget_gate": 1000, "cell_output": 2000, "candidate": 10000}
 SHARED = {"input_gate": 2000, "output_gate": 2000, "forget_gate": 5400, "cell_output": 4000, "candidate": 4000}  # 25,400
 SINGLE = {"input_gate": 3000, "output_gate": 3000, "forget_gate": 9400, "cell_output": 5000, "candidate": 5000}  # 25,400
-
-
-class Rows:
-    """Finished rows by key, kept in a file."""
-
-    def __init__(self, name: str):
-        self.path = OUT / f"recurrent-{name}.json"
-        self.rows: dict[str, dict] = json.loads(self.path.read_text()) if self.path.exists() else {}
-
-    def get(self, key: str, make: Callable[[], dict]) -> dict:
-        """The row of a key, measured now if it has not been."""
-        if key not in self.rows:
-            self.rows[key] = make()
-            self.path.parent.mkdir(exist_ok=True)
-            self.path.write_text(json.dumps(self.rows, indent=1))
-            print(key, self.rows[key], flush=True)
-        return self.rows[key]
 
 
 def patterns(sizes: dict[str, int], factor: float = 1) -> dict[str, int]:
@@ -126,18 +110,19 @@ def ann(name: str, ids: Tensor) -> Tensor:
 def gates(count: int, draws: int) -> None:
     ids, labels = reviews("test", count)
     base = converted("lstm", tp.recipes["population-normal"].with_population(1))
-    kept, rows = Rows(f"gates-{count}"), []
+    kept, rows = Rows(f"recurrent-gates-{count}"), []
     reference = percent(ann("lstm", ids) == labels)
     for part in PARTS:
         for size, thesis in zip(SIZES, THESIS_GATES[part].split(), strict=True):
-            make = partial(gate_alone, base, part, size, ids, labels)
-            found = [kept.get(f"{part} {size} {seed}", partial(make, seed))["accuracy"] for seed in range(draws)]
+            draw = partial(drawn, base, part=f"*.{part}", size=size)
+            found = kept.each([f"{part} {size} {seed}" for seed in range(draws)], partial(redrawn, draw, ids, labels))
+            accuracies = [row["accuracy"] for row in found]
             rows.append(
                 {
                     "part": part,
                     "neurons": size,
-                    **spread(found),
-                    "loss": round(reference - sum(found) / len(found), 2),
+                    **spread(accuracies),
+                    "loss": round(reference - sum(accuracies) / len(accuracies), 2),
                     "thesis (89.8)": thesis,
                 }
             )
@@ -149,13 +134,22 @@ def measured(network: Network, ids: Tensor, labels: Tensor, reference: Tensor) -
     return {"accuracy": percent(found == labels), "same": percent(found == reference)}
 
 
-def gate_alone(base: Network, part: str, size: int, ids: Tensor, labels: Tensor, seed: int) -> dict:
-    """The accuracy with one draw for one gate, the others as in the ANN."""
-    return {"accuracy": percent(answers(drawn(base, NormalThresholds(seed), f"*.{part}", size), ids) == labels)}
+def redrawn(
+    draw: Callable[[PopulationThresholds], Network],
+    ids: Tensor,
+    labels: Tensor,
+    keys: list[str],
+    reference: Tensor | None = None,
+) -> list[dict]:
+    """The accuracies of some draws, whose seeds are the ends of the keys."""
+    return compared([draw(NormalThresholds(int(key.split()[-1]))) for key in keys], ids, labels, reference)
 
 
-def redrawn(base: Network, ids: Tensor, labels: Tensor, reference: Tensor, seed: int) -> dict:
-    return measured(drawn(base, NormalThresholds(seed)), ids, labels, reference)
+def compared(networks: list[Network], ids: Tensor, labels: Tensor, reference: Tensor | None) -> list[dict]:
+    found = drawn_cells.answers(networks, ids)
+    if reference is None:
+        return [{"accuracy": percent(one == labels)} for one in found]
+    return [{"accuracy": percent(one == labels), "same": percent(one == reference)} for one in found]
 
 
 def made(name: str, recipe: Recipe, ids: Tensor, labels: Tensor, reference: Tensor) -> dict:
@@ -164,7 +158,7 @@ def made(name: str, recipe: Recipe, ids: Tensor, labels: Tensor, reference: Tens
 
 def cell(count: int, draws: int) -> None:
     ids, labels = reviews("test", count)
-    kept, rows, reference = Rows(f"cell-{count}"), [], ann("lstm", ids)
+    kept, rows, reference = Rows(f"recurrent-cell-{count}"), [], ann("lstm", ids)
     exact = percent(reference == labels)
 
     def add(title: str, per_cell: int, found: list[dict]) -> None:
@@ -183,8 +177,8 @@ def cell(count: int, draws: int) -> None:
 
     for title, factor in (("thesis's sizes", 1.0), ("halved", 0.5), ("doubled", 2.0)):
         base = converted("lstm", tp.recipes["population-normal"].with_population(1, patterns(THESIS_SIZES, factor)))
-        make = partial(redrawn, base, ids, labels, reference)
-        found = [kept.get(f"normal {factor} {seed}", partial(make, seed)) for seed in range(draws)]
+        make = partial(redrawn, partial(drawn, base), ids, labels, reference=reference)
+        found = kept.each([f"normal {factor} {seed}" for seed in range(draws)], make)
         add(f"normal, {title}", round(25400 * factor), found)
     quantile = tp.recipes["population-quantile"]
     for title, recipe, size in (
@@ -195,14 +189,17 @@ def cell(count: int, draws: int) -> None:
         add(title, size, [kept.get(title, partial(made, "lstm", recipe, ids, labels, reference))])
     for fitted in (False, True):
         title = f"hardware, 10 % mismatch, 2 % dead, {'calibrated' if fitted else 'as designed'}"
-        chips = [
-            kept.get(f"chip {fitted} {seed}", partial(made, "lstm", on_chip(seed, fitted), ids, labels, reference))
-            for seed in range(min(draws, 5))
-        ]
-        add(title, 25400, chips)
+        keys = [f"chip {fitted} {seed}" for seed in range(min(draws, CHIPS))]
+        add(title, 25400, kept.each(keys, partial(chips, fitted, ids, labels, reference)))
     show(
         f"A whole LSTM as populations, {count} reviews, ANN {exact:.1f} (thesis: 89.8 -> 78.0±1.35, 77.7±2.99, 78.1±0.73)", rows
     )
+
+
+def chips(fitted: bool, ids: Tensor, labels: Tensor, reference: Tensor, keys: list[str]) -> list[dict]:
+    """The accuracies of one network on some chips, whose seeds are the ends of the keys."""
+    networks = [converted("lstm", on_chip(int(key.split()[-1]), fitted)) for key in keys]
+    return compared(networks, ids, labels, reference)
 
 
 def on_chip(seed: int, fitted: bool) -> Recipe:
@@ -213,7 +210,7 @@ def on_chip(seed: int, fitted: bool) -> Recipe:
 
 def codes(names: list[str], count: int) -> None:
     ids, labels = reviews("test", count)
-    kept, rows = Rows(f"codes-{count}"), []
+    kept, rows = Rows(f"recurrent-codes-{count}"), []
     for code, windows in (("few-spike", (3, 4, 6, 8)), ("binary-value", (2, 3, 4, 5, 6, 8))):
         for name in names:
             for window in windows:
@@ -244,7 +241,7 @@ def coded(code: str, name: str, window: int, ids: Tensor, labels: Tensor) -> dic
 
 def relays(count: int, names: list[str]) -> None:
     ids, labels = reviews("test", count)
-    kept, rows = Rows(f"relays-{count}"), []
+    kept, rows = Rows(f"recurrent-relays-{count}"), []
     quantile = tp.recipes["population-quantile"]
     for title, recipe in (
         ("quantile, 1,000 each", quantile.with_population(1000)),
@@ -282,17 +279,28 @@ def worked(name: str, recipe: Recipe, ids: Tensor, labels: Tensor) -> dict:
     }
 
 
-def curve(count: int) -> None:
+def curve(count: int, draws: int) -> None:
     ids, labels = reviews("test", count)
-    kept, rows, reference = Rows(f"curve-{count}"), [], ann("normal", ids)
-    for title, recipe in (
-        ("normal, thesis's sizes", tp.recipes["population-normal"].with_population(1, patterns(THESIS_SIZES))),
-        ("normal, 10,000 each", tp.recipes["population-normal"].with_population(10000)),
-        ("quantile, shared out", tp.recipes["population-quantile"].with_population(1, patterns(SHARED))),
+    kept, rows, reference = Rows(f"recurrent-curve-{count}"), [], ann("normal", ids)
+    exact = percent(reference == labels)
+    normal, quantile = tp.recipes["population-normal"], tp.recipes["population-quantile"]
+    for title, recipe, each in (
+        ("normal, 100 each", normal.with_population(100), draws),
+        ("normal, 1,000 each", normal.with_population(1000), draws),
+        ("normal, 10,000 each", normal.with_population(10000), draws),
+        ("normal, thesis's sizes", normal.with_population(1, patterns(THESIS_SIZES)), draws),
+        ("quantile, shared out", quantile.with_population(1, patterns(SHARED)), 1),
     ):
-        found = kept.get(title, partial(made, "normal", recipe, ids, labels, reference))
-        rows.append({"populations": title, "ANN": percent(reference == labels), **found})
-    show(f"An LSTM trained with the curve of a normal distribution, {count} reviews", rows)
+        base = converted("normal", recipe)
+        make = partial(redrawn, partial(drawn, base), ids, labels, reference=reference)
+        if each == 1:
+            make = lambda _, base=base: compared([base], ids, labels, reference)  # noqa: E731
+        found = kept.each([f"{title} {seed}" for seed in range(each)], make)
+        accuracies = [row["accuracy"] for row in found]
+        same = sum(row["same"] for row in found) / each
+        loss = round(exact - sum(accuracies) / each, 2)
+        rows.append({"populations": title, **spread(accuracies), "loss": loss, "same decision": round(same, 2), "draws": each})
+    show(f"An LSTM trained with the curve of a normal distribution, {count} reviews, ANN {exact:.2f}", rows)
 
 
 if __name__ == "__main__":
@@ -312,4 +320,4 @@ if __name__ == "__main__":
         case "relays":
             relays(chosen.reviews, [name for name in chosen.cells if name != "elman"])
         case "curve":
-            curve(chosen.reviews)
+            curve(chosen.reviews, chosen.draws)

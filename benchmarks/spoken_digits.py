@@ -3,6 +3,7 @@
     python benchmarks/spoken_digits.py train        # half a minute; again: the same weights
     python benchmarks/spoken_digits.py choose       # accuracy of some designs on training recordings that they did not see
     python benchmarks/spoken_digits.py convert [--recipes population-normal:10000]    # as spikes: accuracy, decisions, spikes
+    python benchmarks/spoken_digits.py convert --curve    # the same network trained with the curve of normal populations
 
 40 frames of 24 log-mel energies in [0, 1], one every 20 ms -> two convolutions over frames with ReLU -> GRU -> mean of its
 outputs -> 10 classes. Free Spoken Digit Dataset, six speakers; recordings 0 to 4 of each digit and speaker are the test part, 5
@@ -24,6 +25,7 @@ from torch.nn import functional as F
 from datasets import data_folder
 from keeping import RECIPES, Data, accuracy, conversions, exported, kept, layers_of, weights_in
 from tables import OUT, keep, show
+from transpike.training import prepare_populations
 
 RATE, WINDOW, HOP = 8000, 256, 160
 FRAMES, BANDS = 40, 24
@@ -42,6 +44,7 @@ class Design:
     speeds: tuple[float, ...] = (0.9, 1.0, 1.1)
     masked: int = 0
     rate: float = 4e-3
+    curve: bool = False  # of normally distributed thresholds, in place of sigmoid and tanh
 
 
 class DigitListener(nn.Module):
@@ -63,6 +66,12 @@ class DigitListener(nn.Module):
         """Classify [batch, frames, bands]."""
         outputs = self.gru(self.convolutions(frames.transpose(1, 2)).transpose(1, 2))[0]
         return self.linear(self.dropout(outputs[:, -1] if self.last else outputs.mean(1)))
+
+
+def designed(design: Design) -> nn.Module:
+    """Return the network of a design."""
+    model = DigitListener(design)
+    return prepare_populations(model) if design.curve else model
 
 
 def mel_bands() -> np.ndarray:
@@ -110,10 +119,10 @@ def disturbed(frames: Tensor, masked: int) -> Tensor:
     return (moved + 0.03 * torch.randn(moved.shape)).clamp(0, 1)
 
 
-def fitted(parts: list[Tensor], labels: Tensor, design: Design, seed: int = 0) -> DigitListener:
+def fitted(parts: list[Tensor], labels: Tensor, design: Design, seed: int = 0) -> nn.Module:
     """Train a network on recordings at several speeds."""
     torch.manual_seed(seed)
-    model = DigitListener(design).train()
+    model = designed(design).train()
     frames, labels = torch.cat(parts), labels.repeat(len(parts))
     optimiser = torch.optim.AdamW(model.parameters(), design.rate, weight_decay=0.01)
     steps = design.epochs * (len(frames) // 30)
@@ -135,16 +144,19 @@ def training_part(design: Design) -> tuple[list[Tensor], Tensor, Tensor]:
     return [at_speed([audio[row] for row in rows], speed) for speed in design.speeds], digits[rows], numbers[rows]
 
 
-def spoken_digits(*, anew: bool = False) -> tuple[DigitListener, Data, Data]:
-    """The trained model, the training recordings at their own speed and the test recordings."""
-    design = Design()
-    parts, digits, _ = training_part(design)
-    path = OUT / "spoken_digits" / "gru.safetensors"
-    model = kept(path, DigitListener(design), lambda: fitted(parts, digits, design), anew=anew)
+def test_part() -> Data:
+    """Features of the test recordings, and their digits."""
     audio, labels, numbers = recordings()
     rows = (numbers < 5).nonzero()[:, 0]
-    test = at_speed([audio[row] for row in rows], 1.0), labels[rows]
-    return model, (parts[design.speeds.index(1.0)], digits), test
+    return at_speed([audio[row] for row in rows], 1.0), labels[rows]
+
+
+def spoken_digits(design: Design, *, anew: bool = False) -> tuple[nn.Module, Data, Data]:
+    """The trained model, the training recordings at their own speed and the test recordings."""
+    parts, digits, _ = training_part(design)
+    path = OUT / "spoken_digits" / f"gru{'-curve' * design.curve}.safetensors"
+    model = kept(path, designed(design), lambda: fitted(parts, digits, design), anew=anew)
+    return model, (parts[design.speeds.index(1.0)], digits), test_part()
 
 
 def held_out(design: Design) -> list[float]:
@@ -182,7 +194,7 @@ def choose() -> None:
 
 def train() -> None:
     """Train the network, and say how accurate it is."""
-    model, training, test = spoken_digits(anew=True)
+    model, training, test = spoken_digits(Design(), anew=True)
     row = {"model": "convolutions and GRU", "weights": weights_in(model)}
     row |= {"train %": f"{accuracy(model, training):.2f}", "test %": f"{accuracy(model, test):.2f}"}
     show(f"Spoken digits, {len(test[0])} test recordings", [row])
@@ -190,14 +202,16 @@ def train() -> None:
     keep("spoken_digits", {"rows": [row], **about})
 
 
-def convert(recipes: list[str]) -> None:
+def convert(recipes: list[str], *, curve: bool) -> None:
     """Convert the network, and say what that costs on the test recordings."""
-    keep("spoken_digits-converted", {"rows": conversions("Spoken digits", *spoken_digits(), recipes)})
+    title, trained = "Spoken digits, trained with the curve" if curve else "Spoken digits", spoken_digits(Design(curve=curve))
+    keep(f"spoken_digits-converted{'-curve' * curve}", {"rows": conversions(title, *trained, recipes)})
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("train", "choose", "convert"))
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES))
+    parser.add_argument("--curve", action="store_true", help="Of convert: train with the curve of normal populations.")
     given = parser.parse_args()
-    {"train": train, "choose": choose, "convert": lambda: convert(given.recipes)}[given.what]()
+    {"train": train, "choose": choose, "convert": lambda: convert(given.recipes, curve=given.curve)}[given.what]()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 
 import pytest
@@ -12,13 +13,15 @@ from hypothesis import strategies as st
 import transpike as tp
 from random_networks import models
 from reference import evaluate
+from transpike.data import Batch
 from transpike.errors import ArgumentError
-from transpike.network import forward
-from transpike.neurons import AccumulatedMaxPool, EvenFiring, Integrator, sent_by
+from transpike.network import forward, value
+from transpike.neurons import AccumulatedMaxPool, EvenFiring, Integrator, Phase, sent_by
 from transpike.ops import Input, Relu
 from transpike.parts import Method
 from transpike.passes import AccumulateMaxPool, InsertNeurons, Percentile
 from transpike.recipe import STRUCTURE, Recipe
+from transpike.simulation import blocks
 from zoo import ZOO
 
 EVEN = Recipe(
@@ -137,3 +140,33 @@ def test_a_sequential_network_survives_saving(tmp_path):
     tp.save(network, tmp_path / "out")
     again = tp.load(tmp_path / "out")
     assert torch.equal(tp.simulate(again, samples, 5).outputs, tp.simulate(network, samples, 5).outputs)
+
+
+def test_the_shapes_of_a_network_are_found_once_and_forgotten_with_it(monkeypatch):
+    """They cost as much as a pass of a small network; a window of few samples should not pay for them each time."""
+    model, samples = ZOO["mlp"]()
+    network, calls = tp.convert(model, samples, EVEN, time_steps=4), []
+    real = value.found_shapes
+    monkeypatch.setattr(value, "found_shapes", lambda one: calls.append(1) or real(one))
+    for _ in range(3):
+        tp.simulate(network, samples[:2], 4)
+    assert len(calls) <= 1
+    known = id(network)
+    assert known in value.KNOWN
+    del network
+    gc.collect()
+    assert known not in value.KNOWN
+
+
+def test_spikes_and_sums_are_computed_only_when_they_are_asked_for(monkeypatch):
+    model, samples = ZOO["mlp"]()
+    network, asked = tp.convert(model, samples, "phase"), []
+    real = Phase.value
+    monkeypatch.setattr(Phase, "value", lambda self, *rest: asked.append(1) or real(self, *rest))
+    tp.simulate(network, samples[:2])
+    plain = len(asked)
+    (block,) = blocks(network, iter([Batch((samples[:2],))]), 31)
+    assert len(asked) == 2 * plain
+    for node in network.having(Phase):
+        assert block.sums[node.name].shape == block.totals[node.name].shape
+    assert len(asked) == 2 * plain + len(network.having(Phase))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import torch
@@ -65,8 +66,19 @@ def forward(
     return {key: values[name].expand(batch, *values[name].shape[1:]) for key, name in network.outputs.items()}
 
 
+KNOWN: dict[int, dict[str, tuple[int, ...]]] = {}  # shapes by the identity of networks that are still there
+
+
 def shapes(network: Network) -> dict[str, tuple[int, ...]]:
-    """Return the shape of one sample of every node's value, found without computing any."""
+    """Return the shape of one sample of every node's value, found without computing any, once for each network."""
+    if id(network) not in KNOWN:
+        KNOWN[id(network)] = found_shapes(network)
+        weakref.finalize(network, KNOWN.pop, id(network), None)
+    return dict(KNOWN[id(network)])
+
+
+def found_shapes(network: Network) -> dict[str, tuple[int, ...]]:
+    """Return the shape of one sample of every node's value."""
     found: dict[str, tuple[int, ...]] = {}
     whole = dataclasses.replace(network, nodes={name: counterpart(node) for name, node in network.nodes.items()})
     blank = whole.map_ops(lambda node: node.op.map_tensors(lambda tensor: tensor.to("meta")))

@@ -44,7 +44,7 @@ class BinaryPhase(Windowed):
 
     def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:  # noqa: ARG002 - as many levels as bits allow
         scaled = self.with_bias(mean_current) * self.most_levels / self.threshold + self.initial
-        return scaled.floor().clamp(0, self.most_levels)
+        return scaled.floor().clamp_(0, self.most_levels)
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return (message / 2 ** (time_steps - step)).floor_().remainder_(2)

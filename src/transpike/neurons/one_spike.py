@@ -39,7 +39,7 @@ class OneSpike(Windowed):
 
     def spikes(self, message: Tensor, time_steps: int, until: int | None = None) -> Tensor:
         last = 1 if until is None else time_steps + 1 - until
-        return (message >= max(1, last)).to(message.dtype)
+        return torch.ge(message, max(1, last), out=torch.empty_like(message))  # floats: faster than truth values
 
     def times(self, message: Tensor, time_steps: int) -> Tensor:
         return (time_steps + 1 - message).masked_fill(message == 0, torch.inf)

@@ -45,10 +45,11 @@ def measure(network: Network, samples: Batch, reference: Sequence[Tensor], time_
     sizes: dict[str, int] = {}
     for part in blocks(network, iter([samples]), time_steps):
         parts.append([output[-1].cpu() for output in part.outputs.values()])
-        for name in sending & part.totals.keys():
-            spikes[name] += float(part.totals[name].double().sum()) / len(samples)
-        operations += sum(synaptic_operations(part.totals, work).values())
-        sizes = {name: count[0].numel() * members[name] for name, count in part.totals.items() if name in members}
+        totals = dict(part.totals)
+        for name in sending & totals.keys():
+            spikes[name] += float(totals[name].double().sum()) / len(samples)
+        operations += sum(synaptic_operations(totals, work).values())
+        sizes = {name: count[0].numel() * members[name] for name, count in totals.items() if name in members}
     found = [torch.cat(outputs) for outputs in zip(*parts, strict=True)]
     energy = work.energy(operations / len(samples), time_steps)[0]
     agreement, accuracy = shares(found, reference, samples.labels)

@@ -46,15 +46,15 @@ class Windows:
         """
         taken = turns(self.network)
         last = max((taken[name] for name in self.messages), default=0)
+        return {name: self.spikes_of(name, step if taken[name] == last else None) for name in self.messages}
 
-        def until(name: str) -> int | None:
-            return step if taken[name] == last else None
+    def spikes_of(self, name: str, until: int | None = None) -> Tensor:
+        """Return how many spikes each neuron of a node sends by slot `until` of its window, or in all of it [batch, ...]."""
+        return neuron(self.network, name).spikes(self.messages[name], self.time_steps, until)
 
-        return {n: neuron(self.network, n).spikes(m, self.time_steps, until(n)) for n, m in self.messages.items()}
-
-    def transmitted(self) -> dict[str, Tensor]:
-        """Return the sum over the window of what each neuron sent, in units in which its mean is the value."""
-        return {n: neuron(self.network, n).value(m, self.time_steps) * self.time_steps for n, m in self.messages.items()}
+    def transmitted(self, name: str) -> Tensor:
+        """Return the sum over the window of what each neuron of a node sent, in units in which its mean is the value."""
+        return neuron(self.network, name).value(self.messages[name], self.time_steps) * self.time_steps
 
     def outputs(self) -> Iterator[dict[str, Tensor]]:
         """Yield the decoded answer after each step of the last window.

@@ -17,4 +17,4 @@ class LaidOutNetwork:
 
     def bytes_per_sample(self) -> int:
         """Return about how much memory the simulation of one sample needs."""
-        return bytes_per_sample(self.network)
+        return bytes_per_sample(self.task.network)  # its shapes are known from the last run

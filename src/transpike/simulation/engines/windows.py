@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -10,7 +11,7 @@ import torch
 from transpike.data import Batch
 from transpike.network.turns import sequential
 from transpike.simulation.engines.laid_out import LaidOutNetwork
-from transpike.simulation.recording import Block
+from transpike.simulation.recording import Block, Later
 from transpike.simulation.sequential import run_windows
 from transpike.simulation.task import Runner, Task
 
@@ -42,4 +43,6 @@ class WindowRunner(LaidOutNetwork):
         trains = {name: windows.train(name).cpu() for name in record.spikes}
         potentials = {name: windows.potentials(name).cpu() for name in record.potentials}
         times = {name: windows.times(name).cpu() for name in record.times}
-        return Block(batch, outputs, windows.spikes_by(), windows.transmitted(), trains, potentials, kept, {}, times)
+        totals = Later({name: partial(windows.spikes_of, name) for name in windows.messages})
+        sums = Later({name: partial(windows.transmitted, name) for name in windows.messages})
+        return Block(batch, outputs, totals, sums, trains, potentials, kept, {}, times)
