@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+
+sys.modules.setdefault("coverage", None)  # type: ignore[arg-type]  # or numba takes benchmarks/coverage.py for the package of that name
 
 OUT = Path(__file__).parent / "out"
 

@@ -12,6 +12,7 @@ from torch import nn
 
 import transpike as tp
 from transpike.calibration.layer import Layer, Site, run
+from transpike.calibration.patches import from_rows, kernel_rows
 from transpike.errors import ArgumentError
 from transpike.network import forward
 from transpike.neurons import SPIKING, EvenFiring, IntegrateAndFire, Neuron, Ternary
@@ -206,7 +207,10 @@ def test_patches_times_weights_are_the_op(kind):
     op, shape = OPS[kind]
     x = torch.randn(4, *shape).double()
     out = op(x)
-    rows = patches(op, x) @ op.weight.flatten(1).T
+    rows = patches(op, x) @ kernel_rows(op).T
+    assert torch.equal(from_rows(op, kernel_rows(op)), op.weight)
+    kept = torch.tensor([1, 3])
+    assert torch.equal(patches(op, x, kept), patches(op, x)[:, kept])
     expected = out[None] if isinstance(op, Linear) else out.flatten(2).mT
     torch.testing.assert_close(rows + (0 if op.bias is None else op.bias), expected)
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from transpike.calibration.layer import Layer
 
 LEAST_GAIN, MOST_GAIN = 0.5, 2.0
-SAMPLE_STEPS = 1600  # samples times steps that each candidate is tried on
+SAMPLE_STEPS = 1600  # samples times steps that each candidate is tried on,
+VALUES = 2**14  # at so many values of a channel in each step
 
 
 def fitted_gain(layer: Layer, sent: Tensor) -> Tensor:
@@ -36,7 +37,7 @@ class SearchThreshold:
     fine: tuple[float, ...] = (0.85, 0.92, 1.08, 1.17)
 
     def __call__(self, layer: Layer) -> Layer:
-        sample = layer.first(max(64, min(200, SAMPLE_STEPS // layer.time_steps)))
+        sample = layer.first(max(64, min(200, SAMPLE_STEPS // layer.time_steps))).thinned(VALUES)
         whole = torch.ones_like(layer.activation[0])
         threshold, initial = (layer.channel_mean(value * whole) for value in (layer.neuron.threshold, layer.neuron.initial))
         best = self.error(sample, threshold, initial)
