@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 import transpike as tp
+from transpike.calibration import layer as layers
+from transpike.calibration import walk
 from transpike.calibration.layer import Layer, Site, run
 from transpike.calibration.patches import from_rows, kernel_rows
 from transpike.errors import ArgumentError
 from transpike.network import forward
-from transpike.neurons import SPIKING, EvenFiring, IntegrateAndFire, Neuron, Ternary
+from transpike.neurons import SPIKING, Burst, EvenFiring, IntegrateAndFire, Neuron, Ternary
 from transpike.ops import Convolution, Linear, Relu
 from transpike.parts import Method
 from transpike.passes import AccumulateMaxPool, InsertNeurons, Percentile
@@ -101,6 +103,35 @@ def test_the_walk_sees_what_the_simulator_and_the_ann_see(name):
         assert torch.equal(run(seen.neuron, seen.currents) != 0, spikes[node])
         torch.testing.assert_close(seen.activation, values[node], rtol=1e-9, atol=1e-12)
         torch.testing.assert_close(seen.pre_activation, values[network.nodes[node].inputs[0]], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["vgg-bn", "resnet", "u-net", "signals-1d"])
+def test_the_walk_sees_the_same_in_pieces(name, monkeypatch):
+    """How many samples are computed at once changes nothing, in float64 up to the order of sums."""
+    model, samples = ZOO[name]()
+    seen = []
+    for values in (2**20, 1):
+        monkeypatch.setattr(walk, "CHUNK", values)
+        monkeypatch.setattr(layers, "CHUNK", values)
+        seen.append(Spy())
+        tp.convert(model.double(), samples.double(), recipe(seen[-1], neuron=Burst), time_steps=STEPS)
+    for name_of_layer, one in seen[0].seen.items():
+        torch.testing.assert_close(seen[1].seen[name_of_layer].currents, one.currents, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [*SPIKING, EvenFiring])
+def test_a_thinned_layer_is_the_layer_at_some_pixels(kind):
+    """Every neuron that is left gets its own currents, thresholds, heights and biases, and sends the same."""
+    given_layer = layer(neuron=kind, steps=1 if kind is EvenFiring else STEPS)
+    each = torch.rand(2, 3, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    given_layer = given_layer.with_neuron(initial=each[0], bias=each[1:] / 4)
+    few = given_layer.thinned(3 * given_layer.currents.shape[1])
+    assert few.activation.shape == (40, 3, 3, 1)
+    for whole, part in ((given_layer.activation, few.activation), (given_layer.pre_activation, few.pre_activation)):
+        assert torch.equal(whole.flatten(2)[:, :, :3], part[..., 0])
+    expected = given_layer.response(given_layer.neuron).flatten(2)[:, :, :3]
+    assert torch.equal(few.response(few.neuron)[..., 0], expected)
+    assert given_layer.thinned(4 * given_layer.currents.shape[1]) is given_layer
 
 
 @pytest.mark.parametrize("kind", CORRECTIONS)

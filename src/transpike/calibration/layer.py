@@ -44,7 +44,8 @@ class Layer:
     `currents` [time, samples, ...]: each of the `time_steps`, or in the sequential schedule their mean alone; `received()`
     computes them when they are first asked for, since new weights before the layer make them void. Means over time
     are taken at each of `ends` from the first step on: n = ends x samples, the ends outermost. `pre_activation` and
-    `activation` [n, ...] are the ANN's; `axis` is the axis of the channels in a sample, counted with the batch.
+    `activation` [n, ...] are the ANN's; `axis` is the axis of the channels in a sample, counted with the batch. Squared
+    errors after t steps count with the weight t^`emphasis`.
     """
 
     node: Node
@@ -56,6 +57,7 @@ class Layer:
     time_steps: int
     site: Site | None = None
     ends: tuple[int, ...] = ()
+    emphasis: float = 0.0
 
     @property
     def currents(self) -> Tensor:
@@ -156,6 +158,14 @@ class Layer:
         axis = self.axis - (self.activation.ndim - value.ndim)
         others = [i for i in range(value.ndim) if i != axis]
         return value.mean(others).double().cpu() if others else value.double().cpu()
+
+    def weighted(self, value: Tensor) -> Tensor:
+        """Return `value` [n, ...] times the weight of each end, 1 on average."""
+        if not self.ends or not self.emphasis:
+            return value
+        weights = torch.tensor(self.ends, dtype=value.dtype, device=value.device) ** self.emphasis
+        each = weights / weights.mean()
+        return (value.unflatten(0, (self.windows, -1)) * each.reshape(-1, *[1] * value.ndim)).flatten(0, 1)
 
     def spread(self, values: Tensor) -> Tensor:
         """Return values [channels] so that they broadcast against one sample, in the layer's dtype."""

@@ -32,11 +32,13 @@ class Walk:
         time_steps: int,
         axes: Mapping[str, int],
         ends: tuple[int, ...] = (),
+        emphasis: float = 0.0,
     ) -> None:
         self.network = self.original = network
         self.time_steps = time_steps
         self.steps = 1 if sequential(network) else time_steps  # how many steps are simulated one by one
         self.ends = () if sequential(network) else ends
+        self.emphasis = emphasis
         self.axes = axes
         placed = [channels_last(tensor.to(network.device)) for tensor in inputs]
         self.count = len(placed[0])
@@ -98,6 +100,7 @@ class Walk:
             self.time_steps,
             self.site(node, pre_activation),
             self.ends,
+            self.emphasis,
         )
 
     def each_end(self, value: Tensor) -> Tensor:
@@ -160,9 +163,7 @@ class Walk:
                 return self.constant(name)[rows]
             if name not in known:
                 node = network.nodes[name]
-                sources = [
-                    find(source) if self.temporal(source) else repeated(find(source), times) for source in node.inputs
-                ]
+                sources = [find(source) if self.temporal(source) else repeated(find(source), times) for source in node.inputs]
                 known[name] = applied(node.op, sources, times if stepped else 0)
             return known[name]
 

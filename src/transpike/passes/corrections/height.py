@@ -10,7 +10,7 @@ from torch import Tensor
 from transpike.calibration.layer import Layer, run
 from transpike.passes.corrections.threshold import LEAST_GAIN, MOST_GAIN, fitted_gain
 
-VALUES = 2**17  # of a channel in each step, on which heights are fitted
+VALUES = 2**16  # of a channel in each step, on which heights are fitted
 
 
 @dataclass(frozen=True)

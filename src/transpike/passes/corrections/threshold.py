@@ -17,8 +17,8 @@ VALUES = 2**14  # at so many values of a channel in each step
 
 def fitted_gain(layer: Layer, sent: Tensor) -> Tensor:
     """Return the factor g [channels] in [0.5, 2] that minimises mean (g sent - a_ANN)^2; 1 for a silent channel."""
-    power = layer.channel_mean(sent.square())
-    factor = layer.channel_mean(sent * layer.activation) / power.where(power > 0, 1.0)
+    power = layer.channel_mean(layer.weighted(sent.square()))
+    factor = layer.channel_mean(layer.weighted(sent * layer.activation)) / power.where(power > 0, 1.0)
     return factor.clamp(LEAST_GAIN, MOST_GAIN).where(power > 0, 1.0)
 
 
@@ -59,4 +59,4 @@ class SearchThreshold:
         sent = layer.response(tried.neuron)
         if self.free_height:
             sent = sent * layer.spread(fitted_gain(layer, sent))
-        return layer.channel_mean((sent - layer.activation).square())
+        return layer.channel_mean(layer.weighted((sent - layer.activation).square()))
