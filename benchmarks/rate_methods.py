@@ -87,7 +87,7 @@ def draw(rows: list[dict], path: str, ann: float, title: str) -> None:
         of_panel = [row for row in rows if (row["recipe"] in binary) == (name == "binary spikes")]
         for index, recipe in enumerate(dict.fromkeys(row["recipe"] for row in of_panel)):
             points = sorted((row["latency"], row["accuracy %"]) for row in of_panel if row["recipe"] == recipe)
-            style = {"color": colours[2 * index % 20 + index // 10 % 2], "linestyle": "-" if index < 10 else "--"}  # noqa: PLR2004
+            style = {"color": colours[2 * index % 20 + index // 10 % 2], "linestyle": "-" if index < 10 else "--"}
             axes.plot(*zip(*points, strict=True), marker="o", markersize=3, linewidth=1, label=recipe, **style)
         axes.axhline(ann, color="black", linestyle=":", linewidth=1, label="ANN")
         axes.set_xscale("log", base=2)

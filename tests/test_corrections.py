@@ -265,6 +265,22 @@ def test_ridge_weights_without_a_penalty_leave_an_error_orthogonal_to_the_input(
     assert torch.equal(corrected.currents[0], corrected.site.op(rates))
 
 
+def test_errors_of_later_ends_count_more_with_emphasis():
+    """Weights t^emphasis, 1 on average; the regression leaves an error orthogonal to the input under these weights."""
+    op, shape = OPS["convolution"]
+    rates = torch.rand(50, *shape).double()
+    wanted = op(rates) + 0.3 * torch.randn(op(rates).shape).double()
+    site = Site("op", op, rates, wanted, lambda changed: wanted - changed(rates), lambda changed: changed(rates)[None])
+    blank = IntegrateAndFire(torch.ones(()), torch.zeros(()), Relu())
+    given_layer = Layer(None, blank, lambda: op(rates)[None], wanted, wanted.relu(), 1, 8, site, ends=(2, 8), emphasis=2.0)
+    each = given_layer.weighted(torch.ones(50, dtype=torch.float64))
+    assert float(each.mean()) == pytest.approx(1)
+    assert each[25:].tolist() == pytest.approx((16 * each[:25]).tolist())
+    corrected = RidgeWeights(strength=0.0, rounds=0)(given_layer)
+    left = corrected.site.residual(corrected.site.op).flatten(2).mT * each[:, None, None]
+    assert float((patches(op, rates).flatten(0, 1).T @ left.flatten(0, 1)).abs().max()) < 1e-8
+
+
 def test_ridge_weights_leave_a_shared_or_first_op_alone():
     """The first op reads the constant input; one that feeds two layers must not be bent to one of them."""
 

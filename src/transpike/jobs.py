@@ -22,10 +22,10 @@ from transpike.network.turns import steps_for
 from transpike.ops import RECTIFIERS, TRAITS, Input
 from transpike.parts import Op, Trait
 from transpike.passes import apply
+from transpike.preparation import Scaling
 from transpike.recipe import STRUCTURE, Recipe
 from transpike.report import FIGURES, save_figure, write_page
 from transpike.simulation import AUTO as AUTO_ENGINE
-from transpike.preparation import Scaling
 from transpike.sources import load_data, load_model
 
 NETWORK, REPORT, PAGE = "network", "report.json", "report.html"

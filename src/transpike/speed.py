@@ -17,9 +17,9 @@ from transpike.demo import DigitNet
 from transpike.errors import TranspikeWarning, positive_whole
 from transpike.network import Network, forward
 from transpike.network.turns import steps_for
+from transpike.preparation import Scaling
 from transpike.simulation.engines import ENGINES, Engine, Task, engine_for
 from transpike.simulation.engines.event import builds, kernels_of
-from transpike.preparation import Scaling
 from transpike.sources import load_data
 
 STEPS = 32  # to simulate where neither the user nor the code says how many

@@ -181,7 +181,7 @@ def some_positions(value: Tensor, kept: Tensor) -> Tensor:
 
 
 def chunks(op: Stateful, currents: Tensor) -> Iterator[slice]:
-    """Yield slices of the samples of currents [time, n, ...]: of about CHUNK values each, or all where a fused scan cuts them."""
+    """Yield slices of the samples of currents [time, n, ...]: about CHUNK values each, or all where a fused scan cuts them."""
     first = currents[0]
     if isinstance(player(op, first[:1], 0), Scanned):
         yield slice(0, len(first))

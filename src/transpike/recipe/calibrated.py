@@ -108,6 +108,7 @@ CORRECTED = (
         RidgeWeights(),
         SearchThreshold(free_height=False),
         shares=(1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0),
+        emphasis=1.0,  # errors fall with time: unweighted, the first read-out would decide alone
     ),
     corrected(
         "ternary-sbg",

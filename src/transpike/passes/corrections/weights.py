@@ -39,7 +39,7 @@ class RidgeWeights:
             return layer
         op = layer.site.op
         wanted = as_rows(op, layer.site.wanted)
-        kept = kept_positions(*wanted.shape[:2], op.weight[0].numel()).to(wanted.device)
+        kept = kept_positions(wanted.shape[0], wanted.shape[1], op.weight[0].numel()).to(wanted.device)
         inputs = patches(op, layer.site.rates, kept)
         if inputs is None:
             return layer
