@@ -18,7 +18,7 @@ import torch
 import transpike as tp
 from datasets import cifar10_test, cifar10_train, data_folder
 from models import trained_resnet
-from tables import OUT, draw, keep, show
+from tables import OUT, keep, show
 from transpike.analysis import Checkpoint
 from transpike.errors import ArgumentError
 from transpike.neurons import Neuron
@@ -75,6 +75,30 @@ class Bench:
         print(row, flush=True)
 
 
+def draw(rows: list[dict], path: str, ann: float, title: str) -> None:
+    """Draw accuracy against latency, a line for each recipe: binary spikes on the left, signed and graded ones on the right."""
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    colours = colormaps["tab20"].colors
+    figure = Figure(figsize=(10, 6.5), layout="constrained")
+    binary = {row["recipe"] for row in rows if row["bits/spike"] == 1}
+    for axes, name in zip(figure.subplots(1, 2, sharey=True), ("binary spikes", "spikes of 2 to 4 bits"), strict=True):
+        of_panel = [row for row in rows if (row["recipe"] in binary) == (name == "binary spikes")]
+        for index, recipe in enumerate(dict.fromkeys(row["recipe"] for row in of_panel)):
+            points = sorted((row["latency"], row["accuracy %"]) for row in of_panel if row["recipe"] == recipe)
+            style = {"color": colours[2 * index % 20 + index // 10 % 2], "linestyle": "-" if index < 10 else "--"}
+            axes.plot(*zip(*points, strict=True), marker="o", markersize=3, linewidth=1, label=recipe, **style)
+        axes.axhline(ann, color="black", linestyle=":", linewidth=1, label="ANN")
+        axes.set_xscale("log", base=2)
+        axes.set(xlabel="latency in time steps", title=f"{title}: {name}")
+        axes.title.set_fontsize(9)
+        axes.grid(alpha=0.3)
+        axes.legend(fontsize=7, ncols=4, loc="upper center", bbox_to_anchor=(0.5, -0.1))
+    figure.axes[0].set_ylabel("accuracy in %")
+    figure.savefig(path, metadata={"Date": None})
+
+
 def training_free() -> list[str]:
     """The recipes for networks as they are; the others need thresholds that were trained."""
     return [
@@ -112,4 +136,4 @@ if __name__ == "__main__":
         ann = float((bench.model(bench.images).argmax(1) == bench.labels).float().mean())
     show(f"ResNet-{given.depth}, {given.images} test images, ANN {100 * ann:.2f} %", bench.rows)
     if given.figure:
-        draw(bench.rows, "T", given.figure, "time steps", reference=100 * ann, logarithmic=True)
+        draw(bench.rows, given.figure, 100 * ann, f"ResNet-{given.depth}, {given.images} test images")

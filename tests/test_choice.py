@@ -7,8 +7,11 @@ import torch
 
 import transpike as tp
 from transpike.answers import distance
+from transpike.calibration import unwatched
 from transpike.choice import BINARY, EVERY, GRADED, Part, automatic
+from transpike.conversion import Candidates
 from transpike.errors import ArgumentError, DataError
+from transpike.passes import InsertNeurons
 from zoo import ZOO
 
 
@@ -91,3 +94,15 @@ def test_a_shorter_list_of_candidates_can_be_judged_by_hand(setting):
     assert [name for name, _ in tried[:-1]] == list(BINARY)
     assert {count for _, count in tried[:-1]} == {160}
     assert tried[-1][1] == 200
+
+
+def test_what_candidates_begin_with_alike_is_done_once_for_the_same_samples(setting):
+    """Each network is the one of `convert`; the passes before the corrections run once for sbg, ls and ls-tg together."""
+    model, samples = setting
+    candidates = Candidates(model, 4, False, unwatched)
+    for name in BINARY:
+        direct = tp.convert(model, samples, name, time_steps=4)
+        outputs = [tp.simulate(one, samples, 4).outputs for one in (candidates(samples, tp.recipes[name]), direct)]
+        assert torch.equal(*outputs)
+    inserted = [done[-1] for done, _ in candidates.done if isinstance(done[-1], InsertNeurons)]
+    assert len(inserted) == 2

@@ -11,10 +11,13 @@ from hypothesis import strategies as st
 from torch import nn
 
 import transpike as tp
+from transpike.calibration import layer as layers
+from transpike.calibration import walk
 from transpike.calibration.layer import Layer, Site, run
+from transpike.calibration.patches import from_rows, kernel_rows
 from transpike.errors import ArgumentError
 from transpike.network import forward
-from transpike.neurons import SPIKING, EvenFiring, IntegrateAndFire, Neuron, Ternary
+from transpike.neurons import SPIKING, Burst, EvenFiring, IntegrateAndFire, Neuron, Ternary
 from transpike.ops import Convolution, Linear, Relu
 from transpike.parts import Method
 from transpike.passes import AccumulateMaxPool, InsertNeurons, Percentile
@@ -100,6 +103,35 @@ def test_the_walk_sees_what_the_simulator_and_the_ann_see(name):
         assert torch.equal(run(seen.neuron, seen.currents) != 0, spikes[node])
         torch.testing.assert_close(seen.activation, values[node], rtol=1e-9, atol=1e-12)
         torch.testing.assert_close(seen.pre_activation, values[network.nodes[node].inputs[0]], rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["vgg-bn", "resnet", "u-net", "signals-1d"])
+def test_the_walk_sees_the_same_in_pieces(name, monkeypatch):
+    """How many samples are computed at once changes nothing, in float64 up to the order of sums."""
+    model, samples = ZOO[name]()
+    seen = []
+    for values in (2**20, 1):
+        monkeypatch.setattr(walk, "CHUNK", values)
+        monkeypatch.setattr(layers, "CHUNK", values)
+        seen.append(Spy())
+        tp.convert(model.double(), samples.double(), recipe(seen[-1], neuron=Burst), time_steps=STEPS)
+    for name_of_layer, one in seen[0].seen.items():
+        torch.testing.assert_close(seen[1].seen[name_of_layer].currents, one.currents, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [*SPIKING, EvenFiring])
+def test_a_thinned_layer_is_the_layer_at_some_pixels(kind):
+    """Every neuron that is left gets its own currents, thresholds, heights and biases, and sends the same."""
+    given_layer = layer(neuron=kind, steps=1 if kind is EvenFiring else STEPS)
+    each = torch.rand(2, 3, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    given_layer = given_layer.with_neuron(initial=each[0], bias=each[1:] / 4)
+    few = given_layer.thinned(3 * given_layer.currents.shape[1])
+    assert few.activation.shape == (40, 3, 3, 1)
+    for whole, part in ((given_layer.activation, few.activation), (given_layer.pre_activation, few.pre_activation)):
+        assert torch.equal(whole.flatten(2)[:, :, :3], part[..., 0])
+    expected = given_layer.response(given_layer.neuron).flatten(2)[:, :, :3]
+    assert torch.equal(few.response(few.neuron)[..., 0], expected)
+    assert given_layer.thinned(4 * given_layer.currents.shape[1]) is given_layer
 
 
 @pytest.mark.parametrize("kind", CORRECTIONS)
@@ -206,7 +238,10 @@ def test_patches_times_weights_are_the_op(kind):
     op, shape = OPS[kind]
     x = torch.randn(4, *shape).double()
     out = op(x)
-    rows = patches(op, x) @ op.weight.flatten(1).T
+    rows = patches(op, x) @ kernel_rows(op).T
+    assert torch.equal(from_rows(op, kernel_rows(op)), op.weight)
+    kept = torch.tensor([1, 3])
+    assert torch.equal(patches(op, x, kept), patches(op, x)[:, kept])
     expected = out[None] if isinstance(op, Linear) else out.flatten(2).mT
     torch.testing.assert_close(rows + (0 if op.bias is None else op.bias), expected)
 
@@ -228,6 +263,22 @@ def test_ridge_weights_without_a_penalty_leave_an_error_orthogonal_to_the_input(
     assert float(left.flatten(0, 1).sum(0).abs().max()) < 1e-8
     assert corrected.site.op.original is op
     assert torch.equal(corrected.currents[0], corrected.site.op(rates))
+
+
+def test_errors_of_later_ends_count_more_with_emphasis():
+    """Weights t^emphasis, 1 on average; the regression leaves an error orthogonal to the input under these weights."""
+    op, shape = OPS["convolution"]
+    rates = torch.rand(50, *shape).double()
+    wanted = op(rates) + 0.3 * torch.randn(op(rates).shape).double()
+    site = Site("op", op, rates, wanted, lambda changed: wanted - changed(rates), lambda changed: changed(rates)[None])
+    blank = IntegrateAndFire(torch.ones(()), torch.zeros(()), Relu())
+    given_layer = Layer(None, blank, lambda: op(rates)[None], wanted, wanted.relu(), 1, 8, site, ends=(2, 8), emphasis=2.0)
+    each = given_layer.weighted(torch.ones(50, dtype=torch.float64))
+    assert float(each.mean()) == pytest.approx(1)
+    assert each[25:].tolist() == pytest.approx((16 * each[:25]).tolist())
+    corrected = RidgeWeights(strength=0.0, rounds=0)(given_layer)
+    left = corrected.site.residual(corrected.site.op).flatten(2).mT * each[:, None, None]
+    assert float((patches(op, rates).flatten(0, 1).T @ left.flatten(0, 1)).abs().max()) < 1e-8
 
 
 def test_ridge_weights_leave_a_shared_or_first_op_alone():

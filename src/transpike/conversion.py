@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,8 +20,10 @@ from transpike.network import Network
 from transpike.network.grammar import check_spiking, trait
 from transpike.neurons import FunctionOfSignals, Integrator, Neuron
 from transpike.parts import Finding, Method, Trait
-from transpike.passes import SnapToGrid, apply
+from transpike.passes import Pass, SnapToGrid, apply
 from transpike.recipe import Recipe, find_recipe
+
+Run = Callable[[Iterable[Pass], Network, Samples], Network]
 
 
 @dataclass(frozen=True)
@@ -79,18 +80,55 @@ def convert(
     model = check_model(model)
     if recipe == AUTO:
         given = Samples(time_steps=time_steps).steps_for('recipe="auto"')
-        convert_with = functools.partial(convert_again, model, time_steps=given, exact=exact, watch=watch)
-        return automatic(convert_with, model, samples, count_inputs(model, samples), given, graded=graded)
-    chosen = find_recipe(recipe)
+        candidates = Candidates(model, given, exact, watch)
+        return automatic(candidates, model, samples, count_inputs(model, samples), given, graded=graded)
     network = capture(model, first_inputs(samples, count_inputs(model, samples)))
+    return converted(network, samples, find_recipe(recipe), time_steps, exact, watch, apply)
+
+
+def converted(
+    network: Network, samples: Any, recipe: Recipe, time_steps: int | None, exact: bool, watch: Watch, run: Run
+) -> Network:
+    """Return the spiking network of a captured one; `run` applies the passes."""
     stream = CalibrationSamples(samples, len(network.inputs), network, watch)
-    passes = (*chosen.passes, SnapToGrid()) if exact else chosen.passes
-    network = apply(passes, network, Samples(stream, steps_of(chosen, time_steps), watch))
+    passes = (*recipe.passes, SnapToGrid()) if exact else recipe.passes
+    network = run(passes, network, Samples(stream, steps_of(recipe, time_steps), watch))
     network = dataclasses.replace(network, findings=(*network.findings, *without_neurons(network)))
     for finding in network.findings:
         if finding.severity == "warning":
-            warnings.warn(f"{finding.message} {finding.advice}", TranspikeWarning, stacklevel=2)
-    return check_spiking(dataclasses.replace(network, method=measured(chosen.method, network)))
+            warnings.warn(f"{finding.message} {finding.advice}", TranspikeWarning, stacklevel=3)
+    return check_spiking(dataclasses.replace(network, method=measured(recipe.method, network)))
+
+
+class Candidates:
+    """Convert a model with one recipe after another; what recipes begin with alike is done once for the same samples."""
+
+    def __init__(self, model: nn.Module, time_steps: int, exact: bool, watch: Watch) -> None:
+        self.model = model
+        self.settings = (time_steps, exact, watch)
+        self.captured: Network | None = None
+        self.samples: Any = None
+        self.done: list[tuple[tuple[Pass, ...], Network]] = []  # passes on these samples, and what they gave
+
+    def __call__(self, samples: Any, recipe: Recipe) -> Network:
+        """Convert; what the samples give reason to warn of is said once, of the network that is kept."""
+        if self.captured is None:
+            self.captured = capture(self.model, first_inputs(samples, count_inputs(self.model, samples)))
+        if samples is not self.samples:
+            self.samples, self.done = samples, []
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TranspikeWarning)
+            return converted(self.captured, samples, recipe, *self.settings, self.run)
+
+    def run(self, passes: Iterable[Pass], network: Network, samples: Samples) -> Network:
+        """Apply `passes`, beginning with the longest part of them that is done."""
+        every = tuple(passes)
+        alike = [(done, found) for done, found in self.done if done == every[: len(done)]]
+        done, network = max(alike, key=lambda one: len(one[0]), default=((), network))
+        for number in range(len(done), len(every)):
+            network = apply(every[number : number + 1], network, samples)
+            self.done.append((every[: number + 1], network))
+        return network
 
 
 def without_neurons(network: Network) -> Iterator[Finding]:
@@ -126,13 +164,6 @@ def measured(method: Method, network: Network) -> Method:
     bits = [node.op.bits_per_spike for node in network.nodes.values() if isinstance(node.op, Neuron)]
     delays = [node.op.delay for node in network.nodes.values() if isinstance(node.op, Integrator)]
     return dataclasses.replace(method, bits_per_spike=max(bits, default=1), extra_steps=max(delays, default=0))
-
-
-def convert_again(model: nn.Module, samples: Any, recipe: Recipe, **settings: Any) -> Network:
-    """Convert a candidate; what its samples give reason to warn of is said once, of the network that is kept."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", TranspikeWarning)
-        return convert(model, samples, recipe, **settings)
 
 
 def first_inputs(samples: Any, inputs: int) -> tuple[Any, ...]:

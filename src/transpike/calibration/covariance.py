@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from transpike.calibration.patches import patches
+from transpike.calibration.patches import from_rows, patches
 from transpike.data import Batch
 from transpike.network import Network, forward
 from transpike.ops import Convolution, Linear
@@ -75,14 +75,28 @@ def summed(network: Network, readers: Mapping[str, str], samples: Iterable[Batch
             if source == name:
                 op = network.nodes[reader].op
                 assert isinstance(op, Linear | Convolution)
-                seen = patches(op, value)
+                seen = patches(op, value, drawn(op, value, draw))
                 assert seen is not None
-                if seen.shape[1] > POSITIONS and isinstance(op, Convolution):
-                    seen = seen[:, torch.randperm(seen.shape[1], generator=draw)[:POSITIONS]]
                 size = seen.shape[-1]
                 none = torch.zeros(size, dtype=torch.float64), torch.zeros(size, size, dtype=torch.float64)
                 sums.setdefault(reader, Sums(0, *none)).add(seen.flatten(0, 1))
 
     for batch in samples:
         forward(network, [tensor.to(network.device) for tensor in batch.inputs], observe)
-    return {name: one.covariance() for name, one in sums.items()}
+    found = {name: one.covariance() for name, one in sums.items()}
+    return {name: in_order(network.nodes[name].op, one) for name, one in found.items()}
+
+
+def drawn(op: Linear | Convolution, value: Tensor, generator: torch.Generator) -> Tensor | None:
+    """Return the positions of a convolution that are looked at, or None for all."""
+    if isinstance(op, Linear):
+        return None
+    positions = op(value[:1])[0, 0].numel()
+    return torch.randperm(positions, generator=generator)[:POSITIONS] if positions > POSITIONS else None
+
+
+def in_order(op: Op, found: Covariance) -> Covariance:
+    """Return the covariance of patches in the order of the weights of `op`."""
+    assert isinstance(op, Linear | Convolution)
+    order = from_rows(op, torch.arange(len(found.mean)).expand(len(op.weight), -1))[0].flatten()
+    return Covariance(found.mean[order], found.matrix[order][:, order])

@@ -36,11 +36,13 @@ class Histogram:
         self.maximum = torch.maximum(self.maximum, peak)
         exponent = torch.frexp(peak).exponent.long()
         self.grow(torch.where(peak > 0, exponent, SMALLEST).clamp(min=SMALLEST))
-        bins = (values / self.width.to(values.dtype)[:, None]).long().clamp(max=self.bins - 1)
+        bins = (values / self.width.to(values.dtype)[:, None]).clamp_(max=self.bins - 1).long()
         bins += self.bins * torch.arange(len(values))[:, None]
-        positive = values > 0
-        self.zeros += (~positive).sum(1)
-        self.counts += torch.bincount(bins[positive], minlength=self.counts.numel()).view_as(self.counts)
+        counts = torch.bincount(bins.flatten(), minlength=self.counts.numel()).view_as(self.counts).to(self.counts.dtype)
+        zeros = (values == 0).sum(1)
+        counts[:, 0] -= zeros
+        self.zeros += zeros
+        self.counts += counts
 
     @property
     def width(self) -> Tensor:

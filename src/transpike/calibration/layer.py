@@ -12,11 +12,13 @@ from torch import Tensor
 
 from transpike.errors import ArgumentError
 from transpike.network import Node
-from transpike.neurons import Neuron
+from transpike.neurons import Neuron, Windowed
 from transpike.ops import Convolution, Linear
 from transpike.parts import Op, Stateful
+from transpike.simulation.playing import Scanned, player, room
 
 CHUNK = 2**17  # values that a neuron layer is stepped on at once, so that its buffers stay in cache
+IMAGES = 4  # axes of [samples, channels, height, width]
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,8 @@ class Layer:
     `currents` [time, samples, ...]: each of the `time_steps`, or in the sequential schedule their mean alone; `received()`
     computes them when they are first asked for, since new weights before the layer make them void. Means over time
     are taken at each of `ends` from the first step on: n = ends x samples, the ends outermost. `pre_activation` and
-    `activation` [n, ...] are the ANN's; `axis` is the axis of the channels in a sample, counted with the batch.
+    `activation` [n, ...] are the ANN's; `axis` is the axis of the channels in a sample, counted with the batch. Squared
+    errors after t steps count with the weight t^`emphasis`.
     """
 
     node: Node
@@ -54,6 +57,7 @@ class Layer:
     time_steps: int
     site: Site | None = None
     ends: tuple[int, ...] = ()
+    emphasis: float = 0.0
 
     @property
     def currents(self) -> Tensor:
@@ -95,6 +99,34 @@ class Layer:
             activation=cut(self.activation),
         )
 
+    def thinned(self, values: int) -> Layer:
+        """Return the layer at so many positions, evenly spaced, that each channel has about `values` values per step.
+
+        Positions are those of images; layers of other shapes are returned as they are. The layer cannot change its weights.
+        """
+        if self.activation.ndim != IMAGES or self.axis != 1:
+            return self
+        height, width = self.activation.shape[2:]
+        number = -(-values // self.currents.shape[1])
+        if number >= height * width:
+            return self
+        kept = (torch.arange(number, dtype=torch.float64) * (height * width / number)).long().to(self.activation.device)
+        currents = some_positions(self.currents, kept)
+        tensors = {f.name: getattr(self.neuron, f.name) for f in dataclasses.fields(self.neuron)}
+        shape = self.activation.shape[1:]
+        changes = {
+            name: some_positions(value.expand(*value.shape[:-3], *shape), kept)
+            for name, value in tensors.items()
+            if isinstance(value, Tensor) and value.ndim >= len(shape) and value.shape[-2:] != (1, 1)
+        }
+        return dataclasses.replace(
+            self.with_neuron(**changes),
+            received=lambda: currents,
+            pre_activation=some_positions(self.pre_activation, kept),
+            activation=some_positions(self.activation, kept),
+            site=None,
+        )
+
     @property
     def windows(self) -> int:
         """How many ends there are."""
@@ -104,9 +136,12 @@ class Layer:
         """Return what `neuron` sends on average over time [n, ...] in this layer's place."""
         sent = torch.empty_like(self.activation)
         parts = sent.unflatten(0, (self.windows, -1))
-        for rows in chunks(self.currents[0]):
+        for rows in chunks(neuron, self.currents):
             some = self.currents[:, rows]
-            parts[:, rows] = sent_until(neuron, some, self.ends) if self.ends else neuron.mean_sent(some, self.time_steps)
+            if isinstance(neuron, Windowed):
+                parts[:, rows] = neuron.mean_sent(some, self.time_steps)
+            else:
+                parts[:, rows] = sent_until(neuron, some, self.ends or (len(some),))
         return sent
 
     @property
@@ -124,6 +159,14 @@ class Layer:
         others = [i for i in range(value.ndim) if i != axis]
         return value.mean(others).double().cpu() if others else value.double().cpu()
 
+    def weighted(self, value: Tensor) -> Tensor:
+        """Return `value` [n, ...] times the weight of each end, 1 on average."""
+        if not self.ends or not self.emphasis:
+            return value
+        weights = torch.tensor(self.ends, dtype=value.dtype, device=value.device) ** self.emphasis
+        each = weights / weights.mean()
+        return (value.unflatten(0, (self.windows, -1)) * each.reshape(-1, *[1] * value.ndim)).flatten(0, 1)
+
     def spread(self, values: Tensor) -> Tensor:
         """Return values [channels] so that they broadcast against one sample, in the layer's dtype."""
         shape = [1] * (self.activation.ndim - 1)
@@ -131,10 +174,20 @@ class Layer:
         return values.to(self.activation.device, self.activation.dtype).reshape(shape)
 
 
-def chunks(samples: Tensor) -> Iterator[slice]:
-    """Yield slices of samples [n, ...] of about CHUNK values each."""
-    size = max(1, CHUNK // max(1, samples[0].numel()))
-    for start in range(0, len(samples), size):
+def some_positions(value: Tensor, kept: Tensor) -> Tensor:
+    """Return the pixels `kept` of images [..., height, width] as images [..., pixels, 1], channels last in memory."""
+    last = value.movedim(-3, -1).flatten(-3, -2)
+    return last.index_select(-2, kept).movedim(-1, -2)[..., None]
+
+
+def chunks(op: Stateful, currents: Tensor) -> Iterator[slice]:
+    """Yield slices of the samples of currents [time, n, ...]: about CHUNK values each, or all where a fused scan cuts them."""
+    first = currents[0]
+    if isinstance(player(op, first[:1], 0), Scanned):
+        yield slice(0, len(first))
+        return
+    size = max(1, CHUNK // max(1, first[0].numel()))
+    for start in range(0, len(first), size):
         yield slice(start, start + size)
 
 
@@ -145,23 +198,22 @@ def prefix_means(values: Tensor, ends: tuple[int, ...]) -> Tensor:
 
 def sent_until(neuron: Neuron, currents: Tensor, ends: tuple[int, ...]) -> Tensor:
     """Return what `neuron` sends on average up to each end [ends, samples, ...]."""
-    state = neuron.start(currents[0])
-    found = []
-    for step, current in enumerate(currents, 1):
-        neuron.step(state, current)
-        if step in ends:
-            found.append(state.transmitted() / neuron.counted(step))
+    stepped = player(neuron, currents[0], 0)
+    found: list[Tensor] = []
+    stepped.play([currents], len(currents), ends, lambda step: found.append(stepped.state.transmitted() / neuron.counted(step)))
     return torch.stack(found)
 
 
 def run(op: Stateful, currents: Tensor) -> Tensor:
     """Return what `op` sends in each step [time, n, ...] for `currents` [time, n, ...]."""
-    sent: Tensor | None = None
-    for rows in chunks(currents[0]):
-        state = op.start(currents[0, rows], rows.start)
-        for step, current in enumerate(currents[:, rows]):
-            now = op.step(state, current)
-            sent = currents.new_empty(*currents.shape[:2], *now.shape[1:]) if sent is None else sent
-            sent[step, rows] = now
-    assert sent is not None
-    return sent
+    whole: Tensor | None = None
+    for rows in chunks(op, currents):
+        some = currents[:, rows]
+        sent = player(op, some[0], rows.start).play([some], len(some), (), lambda step: None)  # noqa: ARG005
+        if some.shape == currents.shape:
+            return sent
+        if whole is None:
+            whole = room(sent[0, :1].expand(currents.shape[1], *sent.shape[2:]), len(sent))
+        whole[:, rows] = sent
+    assert whole is not None
+    return whole

@@ -19,16 +19,47 @@ def product(left: Sequence[Tensor], right: Sequence[Tensor]) -> Tensor:
     return total / sum(map(len, left))
 
 
-def patches(op: Linear | Convolution, x: Tensor) -> Tensor | None:
-    """Return what each output position of `op` sees of `x` [n, positions, features]; None for kinds not covered."""
+def patches(op: Linear | Convolution, x: Tensor, kept: Tensor | None = None) -> Tensor | None:
+    """Return what each output position of `op`, or each of `kept`, sees of `x` [n, positions, features].
+
+    Features are in the order of `kernel_rows(op)`. None for kinds of ops that are not covered.
+    """
     if isinstance(op, Linear):
-        return x.reshape(1, -1, x.shape[-1])
-    if op.groups != 1 or len(op.stride) > 2:  # noqa: PLR2004 - unfold knows images
+        rows = x.reshape(1, -1, x.shape[-1])
+        return rows if kept is None else rows[:, kept]
+    if op.groups != 1 or len(op.stride) > 2:  # noqa: PLR2004 - images and signals
         return None
     flat = len(op.stride) == 1
-    image = x.unsqueeze(2) if flat else x
-    kernel, dilation, padding, stride = (
-        (fill, *values) if flat else tuple(values)
-        for fill, values in ((1, op.weight.shape[2:]), (1, op.dilation), (0, op.padding), (1, op.stride))
+    padding = (0, *op.padding) if flat else op.padding
+    image = F.pad(x.unsqueeze(2) if flat else x, (padding[1], padding[1], padding[0], padding[0])).movedim(1, -1)
+    places = seen_places(op, image.shape[1:3])
+    chosen = places if kept is None else places[kept.to(places.device)]
+    seen = image.flatten(1, 2).index_select(1, chosen.flatten().to(x.device))
+    return seen.unflatten(1, chosen.shape).flatten(2)
+
+
+def seen_places(op: Convolution, size: Sequence[int]) -> Tensor:
+    """Return which pixels [positions, window] of a padded image, in rows, each output position of `op` sees."""
+    flat = len(op.stride) == 1
+    kernel, dilation, stride = (
+        (1, *values) if flat else tuple(values) for values in (op.weight.shape[2:], op.dilation, op.stride)
     )
-    return F.unfold(image, kernel, dilation, padding, stride).movedim(1, 2)
+    axes = []
+    for length, k, d, s in zip(size, kernel, dilation, stride, strict=True):
+        first = torch.arange(0, length - d * (k - 1), s)
+        axes.append(first[:, None] + d * torch.arange(k))
+    rows, columns = axes
+    return (rows[:, None, :, None] * size[1] + columns[None, :, None, :]).flatten(2).flatten(0, 1)
+
+
+def kernel_rows(op: Linear | Convolution) -> Tensor:
+    """Return the weights of `op` as [outputs, features]: features by place in the window, then by input channel."""
+    return op.weight if isinstance(op, Linear) else op.weight.movedim(1, -1).flatten(1)
+
+
+def from_rows(op: Linear | Convolution, rows: Tensor) -> Tensor:
+    """Return [outputs, features] in the shape of the weights of `op`."""
+    if isinstance(op, Linear):
+        return rows
+    outputs, channels, *window = op.weight.shape
+    return rows.reshape(outputs, *window, channels).movedim(-1, 1)

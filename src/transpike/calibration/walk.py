@@ -15,6 +15,11 @@ from transpike.network.turns import sequential
 from transpike.neurons import Neuron, TemporalMaxPool, Windowed
 from transpike.ops import Add, Convolution, Identity, Linear
 from transpike.parts import Decoder, Op, Stateful
+from transpike.simulation.memory import keep_freed_memory
+from transpike.simulation.playing import room
+from transpike.simulation.stepper import channels_last
+
+CHUNK = 2**20  # values of a layer that are computed at once over all steps, so that they stay in cache
 
 
 class Walk:
@@ -27,14 +32,16 @@ class Walk:
         time_steps: int,
         axes: Mapping[str, int],
         ends: tuple[int, ...] = (),
+        emphasis: float = 0.0,
     ) -> None:
         self.network = network
         self.original = network.map_ops(lambda node: node.op if isinstance(node.op, Stateful) else node.op.analogue())
         self.time_steps = time_steps
         self.steps = 1 if sequential(network) else time_steps  # how many steps are simulated one by one
         self.ends = () if sequential(network) else ends
+        self.emphasis = emphasis
         self.axes = axes
-        placed = [tensor.to(network.device) for tensor in inputs]
+        placed = [channels_last(tensor.to(network.device)) for tensor in inputs]
         self.count = len(placed[0])
         self.static: dict[str, Tensor] = dict(zip(network.inputs, placed, strict=True))
         self.exact = dict(self.static)  # the ANN's, whose weights may be others
@@ -50,6 +57,7 @@ class Walk:
 
         `advance` is called with 1 for each layer of neurons.
         """
+        keep_freed_memory()
         for position, name in enumerate(self.order):
             node = self.network.nodes[name]
             if isinstance(node.op, Neuron):
@@ -92,8 +100,9 @@ class Walk:
             neuron.activation(pre_activation),
             self.axes[node.name],
             self.time_steps,
-            self.site(node),
+            self.site(node, pre_activation),
             self.ends,
+            self.emphasis,
         )
 
     def each_end(self, value: Tensor) -> Tensor:
@@ -110,9 +119,21 @@ class Walk:
 
     def over_time(self, name: str, network: Network) -> Tensor:
         """Return the value of a node in each step [time, n, ...]."""
-        flat = {leaf: train.flatten(0, 1) for leaf, train in self.trains.items()}
-        value = self.value(name, network, flat, self.steps, stepped=self.steps > 1)
-        return value.unflatten(0, (self.steps, self.count)) if self.temporal(name) else value.expand(self.steps, *value.shape)
+        if not self.temporal(name):
+            value = self.value(name, network, {}, 1)
+            return value.expand(self.steps, *value.shape)
+        widest = max(train[0, 0].numel() for train in self.trains.values())
+        size = max(1, CHUNK // (widest * self.steps))
+        whole: Tensor | None = None
+        for start in range(0, self.count, size):
+            rows = slice(start, min(start + size, self.count))
+            flat = {leaf: train[:, rows].flatten(0, 1) for leaf, train in self.trains.items()}
+            value = self.value(name, network, flat, self.steps, rows=rows, stepped=self.steps > 1)
+            if whole is None:
+                whole = room(value[:1].expand(self.count, *value.shape[1:]), self.steps)
+            whole[:, rows] = value.unflatten(0, (self.steps, -1))
+        assert whole is not None
+        return whole
 
     def temporal(self, name: str) -> bool:
         """Whether a node's value changes from step to step."""
@@ -122,48 +143,51 @@ class Walk:
         """Return the value of a node that is linear in the means of the spikes before it [n, ...], at each of the ends."""
         return self.value(name, network, self.means, max(1, len(self.ends)))
 
-    def value(self, name: str, network: Network, leaves: Mapping[str, Tensor], times: int, *, stepped: bool = False) -> Tensor:
+    def value(
+        self,
+        name: str,
+        network: Network,
+        leaves: Mapping[str, Tensor],
+        times: int,
+        *,
+        rows: slice = slice(None),
+        stepped: bool = False,
+    ) -> Tensor:
         """Return the value of a node [times * n, ...] given those of the stateful nodes before it; static ones are [n, ...].
 
-        Ops that keep state, such as a max-pool, are stepped over `times`, or do what they approach.
+        `rows` are the samples that the given values belong to. Ops that keep state, such as a max-pool, are stepped over
+        `times`, or do what they approach.
         """
         known = dict(leaves)
-        still = self.exact if network is self.original else self.static
 
         def find(name: str) -> Tensor:
-            values = known if self.temporal(name) else still
-            if name not in values:
+            if not self.temporal(name):
+                return self.constant(name, network)[rows]
+            if name not in known:
                 node = network.nodes[name]
-                sources = [find(source) for source in node.inputs]
-                if self.temporal(name) and times > 1:
-                    sources = [
-                        x if self.temporal(source) else self.repeated(x, times)
-                        for x, source in zip(sources, node.inputs, strict=True)
-                    ]
-                result = self.applied(node.op, sources, times if stepped else 0)
-                values[name] = result if self.temporal(name) else result.expand(self.count, *result.shape[1:])
-            return values[name]
+                sources = [find(source) if self.temporal(source) else repeated(find(source), times) for source in node.inputs]
+                known[name] = applied(node.op, sources, times if stepped else 0)
+            return known[name]
 
         return find(name)
 
-    def applied(self, op: Op, sources: list[Tensor], steps: int) -> Tensor:
-        """Return the value of an op; one that keeps state is stepped if `steps` are given."""
-        if isinstance(op, Stateful) and steps:
-            return run(op, sources[0].unflatten(0, (steps, self.count))).flatten(0, 1)
-        result: Tensor = op.analogue()(*sources) if isinstance(op, Stateful) else op(*sources)
-        return result
+    def constant(self, name: str, network: Network) -> Tensor:
+        """Return the value [samples, ...] of a node that no spikes reach, in the spiking network or in the ANN."""
+        known = self.exact if network is self.original else self.static
+        if name not in known:
+            node = network.nodes[name]
+            result = applied(node.op, [self.constant(source, network) for source in node.inputs], 0)
+            known[name] = result.expand(self.count, *result.shape[1:])
+        return known[name]
 
-    def repeated(self, x: Tensor, times: int) -> Tensor:
-        """Return a static value [n, ...] for each step [times * n, ...]."""
-        return x.expand(times, *x.shape).reshape(times * self.count, *x.shape[1:])
-
-    def site(self, node: Node) -> Site | None:
+    def site(self, node: Node, pre_activation: Tensor) -> Site | None:
         """Return the weighted op whose weights serve this layer alone, if there is one that reads spikes."""
         found = weighted_before(self.network, node.inputs[0])
         if found is None or not self.temporal(self.network.nodes[found[0]].inputs[0]):
             return None
         name, target = found
-        wanted = self.each_end(self.value(target, self.original, self.targets, 1))
+        same = target == node.inputs[0]
+        wanted = pre_activation if same else self.each_end(self.value(target, self.original, self.targets, 1))
         op = self.network.nodes[name].op
         assert isinstance(op, Linear | Convolution)
         rates = self.mean(self.network.nodes[name].inputs[0], self.network)
@@ -175,6 +199,19 @@ class Walk:
             lambda changed: wanted - self.mean(target, with_op(self.network, name, changed)),
             lambda changed: self.over_time(node.inputs[0], with_op(self.network, name, changed)),
         )
+
+
+def applied(op: Op, sources: list[Tensor], steps: int) -> Tensor:
+    """Return the value of an op; one that keeps state is stepped if `steps` are given."""
+    if isinstance(op, Stateful) and steps:
+        return run(op, sources[0].unflatten(0, (steps, -1))).flatten(0, 1)
+    result: Tensor = op.analogue()(*sources) if isinstance(op, Stateful) else op(*sources)
+    return result
+
+
+def repeated(x: Tensor, times: int) -> Tensor:
+    """Return a static value [n, ...] for each step [times * n, ...]."""
+    return x.expand(times, *x.shape).flatten(0, 1) if times > 1 else x
 
 
 def leaves(network: Network) -> dict[str, frozenset[str]]:

@@ -28,11 +28,12 @@ class CorrectLayers:
     The spiking network runs beside its ANN on the first calibration samples: as many as 8,000 sample-steps allow (fewer for
     layers so large that memory would not hold them), at most 1,000 and at least 32. Needs the number of time steps.
     With `shares`, each correction serves the means up to these fractions of the time steps alike, not only up to the last:
-    the network is then right for any time in between.
+    the network is then right for any time in between. Squared errors after t steps count t^`emphasis` times.
     """
 
     corrections: tuple[Correction, ...]
     shares: tuple[float, ...] = ()
+    emphasis: float = 0.0
     removes: ClassVar[tuple[type[Op], ...]] = ()
 
     def __call__(self, network: Network, samples: Samples) -> Network:
@@ -44,7 +45,7 @@ class CorrectLayers:
         count = max(32, min(1000, SAMPLE_STEPS // each, VALUES // (each * largest)))
         ends = tuple(sorted({max(1, round(share * steps)) for share in self.shares}))
         axes = {node.name: channel_axis(network, node, len(ranks[node.name])) for node in network.having(Neuron)}
-        walk = Walk(network, samples.first(count), steps, axes, ends)
+        walk = Walk(network, samples.first(count), steps, axes, ends, self.emphasis)
         return walk.correct(self.corrected, samples.watch("Correcting layers", len(axes)))
 
     def corrected(self, layer: Layer) -> Layer:

@@ -45,11 +45,18 @@ def corrected(
     neuron: Callable[[Tensor, Tensor, Op], Neuron] = IntegrateAndFire,
     schedule: str = "concurrent",
     shares: tuple[float, ...] = (),
+    emphasis: float = 0.0,
     layout: tuple[Pass, ...] = (),
 ) -> Recipe:
     """Return a recipe that fits thresholds to the number of time steps and then corrects layer by layer."""
     insert = InsertNeurons(MMSE(), initial=0.5, neuron=neuron)
-    passes = (*STRUCTURE, insert, AccumulateMaxPool(), *layout, *([CorrectLayers(corrections, shares)] if corrections else []))
+    passes = (
+        *STRUCTURE,
+        insert,
+        AccumulateMaxPool(),
+        *layout,
+        *([CorrectLayers(corrections, shares, emphasis)] if corrections else []),
+    )
     return Recipe(Method(name, title, citation, schedule=schedule, limits=LIMITS), passes)
 
 
@@ -101,6 +108,7 @@ CORRECTED = (
         RidgeWeights(),
         SearchThreshold(free_height=False),
         shares=(1 / 8, 1 / 4, 1 / 2, 3 / 4, 1.0),
+        emphasis=1.0,  # errors fall with time: unweighted, the first read-out would decide alone
     ),
     corrected(
         "ternary-sbg",

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from transpike.calibration.layer import Layer
 
+VALUES = 2**15  # of a channel, on which its biases for each step are fitted
+
 
 def add_bias(layer: Layer, change: Tensor) -> Layer:
     """Return the layer with `change` [channels] or [time, channels] added to its neurons' current."""
@@ -57,8 +59,9 @@ class ForwardTemporalBias:
     def __call__(self, layer: Layer) -> Layer:
         layer.each_step("FTBC")
         bias = torch.zeros(layer.time_steps, layer.channels, dtype=torch.float64)
+        some = layer.thinned(VALUES)
         for _ in range(self.passes):
-            bias = self.improved(layer, bias)
+            bias = self.improved(some, bias)
         return add_bias(layer, bias)
 
     def improved(self, layer: Layer, bias: Tensor) -> Tensor:

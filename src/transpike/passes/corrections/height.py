@@ -10,6 +10,8 @@ from torch import Tensor
 from transpike.calibration.layer import Layer, run
 from transpike.passes.corrections.threshold import LEAST_GAIN, MOST_GAIN, fitted_gain
 
+VALUES = 2**16  # of a channel in each step, on which heights are fitted
+
 
 @dataclass(frozen=True)
 class FitHeight:
@@ -41,9 +43,10 @@ class FitHeights:
     def __call__(self, layer: Layer) -> Layer:
         layer.each_step("A height for each step")
         steps = layer.neuron.counted(layer.time_steps)
-        sent = run(layer.neuron, layer.currents)
-        trains = torch.stack([layer.per_channel(step) for step in sent], 1)  # [channels, time, values]
-        wanted = layer.per_channel(layer.activation)
+        some = layer.thinned(VALUES)
+        sent = run(some.neuron, some.currents)
+        trains = torch.stack([some.per_channel(step) for step in sent], 1)  # [channels, time, values]
+        wanted = some.per_channel(some.activation)
         values = trains.shape[2]
         gram = (trains @ trains.mT).double().cpu() / (values * steps**2)
         right = (trains @ wanted[..., None])[..., 0].double().cpu() / (values * steps)

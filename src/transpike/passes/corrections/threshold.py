@@ -11,13 +11,14 @@ from torch import Tensor
 from transpike.calibration.layer import Layer
 
 LEAST_GAIN, MOST_GAIN = 0.5, 2.0
-SAMPLE_STEPS = 1600  # samples times steps that each candidate is tried on
+SAMPLE_STEPS = 1600  # samples times steps that each candidate is tried on,
+VALUES = 2**14  # at so many values of a channel in each step
 
 
 def fitted_gain(layer: Layer, sent: Tensor) -> Tensor:
     """Return the factor g [channels] in [0.5, 2] that minimises mean (g sent - a_ANN)^2; 1 for a silent channel."""
-    power = layer.channel_mean(sent.square())
-    factor = layer.channel_mean(sent * layer.activation) / power.where(power > 0, 1.0)
+    power = layer.channel_mean(layer.weighted(sent.square()))
+    factor = layer.channel_mean(layer.weighted(sent * layer.activation)) / power.where(power > 0, 1.0)
     return factor.clamp(LEAST_GAIN, MOST_GAIN).where(power > 0, 1.0)
 
 
@@ -36,7 +37,7 @@ class SearchThreshold:
     fine: tuple[float, ...] = (0.85, 0.92, 1.08, 1.17)
 
     def __call__(self, layer: Layer) -> Layer:
-        sample = layer.first(max(64, min(200, SAMPLE_STEPS // layer.time_steps)))
+        sample = layer.first(max(64, min(200, SAMPLE_STEPS // layer.time_steps))).thinned(VALUES)
         whole = torch.ones_like(layer.activation[0])
         threshold, initial = (layer.channel_mean(value * whole) for value in (layer.neuron.threshold, layer.neuron.initial))
         best = self.error(sample, threshold, initial)
@@ -58,4 +59,4 @@ class SearchThreshold:
         sent = layer.response(tried.neuron)
         if self.free_height:
             sent = sent * layer.spread(fitted_gain(layer, sent))
-        return layer.channel_mean((sent - layer.activation).square())
+        return layer.channel_mean(layer.weighted((sent - layer.activation).square()))

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from transpike.calibration.layer import Layer
-from transpike.calibration.patches import patches, product
+from transpike.calibration.patches import from_rows, patches, product
 from transpike.ops import Convolution, Linear
 
 PIECE = 2**13  # rows at once
-ROWS = 2**17  # at most this many input patches enter the regression,
+ROWS = 2**15  # at most this many input patches enter the regression,
 VALUES = 2**27  # and about this many values of them, but at least eight patches for each weight of an output
 
 
@@ -38,33 +38,39 @@ class RidgeWeights:
         if layer.site is None:
             return layer
         op = layer.site.op
-        inputs = patches(op, layer.site.rates)
+        wanted = as_rows(op, layer.site.wanted)
+        kept = kept_positions(wanted.shape[0], wanted.shape[1], op.weight[0].numel()).to(wanted.device)
+        inputs = patches(op, layer.site.rates, kept)
         if inputs is None:
             return layer
-        change = self.solved(inputs, as_rows(op, layer.site.residual(op)), as_rows(op, layer.site.wanted))
-        weight = change[:-1].T.reshape(op.weight.shape).to(op.weight)
+        counts = as_rows(op, layer.weighted(torch.ones_like(layer.site.wanted)))[:, kept, :1]
+        change = self.solved(inputs, as_rows(op, layer.site.residual(op))[:, kept], wanted[:, kept], counts)
+        weight = from_rows(op, change[:-1].T.to(op.weight))
         bias = change[-1].to(op.weight)
         old = torch.zeros_like(bias) if op.bias is None else op.bias
         corrected = dataclasses.replace(op, weight=op.weight + weight, bias=old + bias, original=op.analogue())
         return layer.with_weights(corrected)
 
-    def solved(self, inputs: Tensor, lacking: Tensor, wanted: Tensor) -> Tensor:
-        """Return the change [features + 1, outputs] from inputs [n, positions, features], and Y and z alike."""
-        keep = kept_positions(inputs)
-        x, y, z = (value[:, keep].flatten(0, 1).split(PIECE) for value in (inputs, lacking, wanted))
+    def solved(self, inputs: Tensor, lacking: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:
+        """Return the change [features + 1, outputs] from inputs [n, positions, features], and Y and z alike.
+
+        Each row counts `counts` [n, positions, 1] times.
+        """
+        x, y, z, times = (value.flatten(0, 1).split(PIECE) for value in (inputs, lacking, wanted, counts))
         x = [torch.cat([rows, rows.new_ones(len(rows), 1)], 1) for rows in x]
-        gram = product(x, x)
+        counted = x if bool((counts == 1).all()) else [xi * ti for xi, ti in zip(x, times, strict=True)]
+        gram = product(counted, x)
         penalty = torch.full((len(gram),), self.strength * float(gram.diagonal()[:-1].mean()), dtype=torch.float64)
         penalty[-1] = 0.0
         inverse = torch.linalg.pinv(gram + torch.diag(penalty), hermitian=True)
         limit = -self.margin * wanted.flatten(0, 1).std(0)
-        change = inverse @ product(x, y)
+        change = inverse @ product(counted, y)
         for _ in range(self.rounds):
             moved = change.to(inputs)
             left = [
                 yi.where(zi > limit, torch.minimum(xi @ moved, yi - zi + limit)) for xi, yi, zi in zip(x, y, z, strict=True)
             ]
-            change = inverse @ product(x, left)
+            change = inverse @ product(counted, left)
         return change
 
 
@@ -73,9 +79,8 @@ def as_rows(op: Linear | Convolution, value: Tensor) -> Tensor:
     return value.flatten(2).mT if isinstance(op, Convolution) else value.reshape(1, -1, value.shape[-1])
 
 
-def kept_positions(inputs: Tensor) -> Tensor:
-    """Return which positions of [n, positions, features] enter the regression, drawn with a fixed seed."""
-    samples, positions, features = inputs.shape
+def kept_positions(samples: int, positions: int, features: int) -> Tensor:
+    """Return which positions of [samples, positions, features] enter the regression, drawn with a fixed seed."""
     most = max(1, math.ceil(max(min(ROWS, VALUES // features), 8 * features) / samples))
     if positions <= most:
         return torch.arange(positions)
