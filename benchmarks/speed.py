@@ -34,7 +34,7 @@ from transpike.parts import Stateful
 from transpike.simulation.engines import ENGINES, Task, WindowEngine
 
 STEPS = 32
-CLOSE = 0.02  # of a rate that was asked for
+CLOSE, ROUNDS = 0.03, 4  # how near a simulated rate is brought to the one asked for, and tries for that
 FASTEST = "event"  # the others need minutes for all images
 NAIVE_STEPS = 4
 VGG = (64, 64, "M", 128, 128, "M", 256, 256, 256, "M", 512, 512, 512, "M", 512, 512, 512, "M")
@@ -121,7 +121,7 @@ def spikes_per_step(network, x: torch.Tensor) -> float:
 def spiking_at(rate: float, make: Callable[[], nn.Sequential], calibration: torch.Tensor, x: torch.Tensor) -> nn.Sequential:
     """Return a model whose conversion spikes at `rate` on inputs x: what biases aim at is corrected by what is simulated."""
     aim = rate
-    for _ in range(6):
+    for _ in range(ROUNDS):
         model = with_rate(make(), calibration[:128], aim)
         found = spikes_per_step(quietly(model, calibration, "rate", exact=True), x)
         if abs(found / rate - 1) < CLOSE:

@@ -22,7 +22,7 @@ from transpike.errors import ArgumentError, ConversionError, SlowEngineWarning
 from transpike.simulation import Record, Snapshots, blocks, counting_nodes, engines
 from transpike.simulation.engines import EventEngine, Task
 from transpike.simulation.engines.event import runner as event_runner
-from transpike.simulation.engines.event.compiled import COLUMNS, DENSE, EVENT, KERNELS
+from transpike.simulation.engines.event.compiled import COLUMNS, EVENT, KERNELS
 from transpike.simulation.engines.event.kernels import CHOICE, builds
 
 pytestmark = pytest.mark.skipif(not builds(), reason="the kernels are not compiled here")
@@ -128,7 +128,13 @@ def forced(network, kernel, time_steps):
     compiled.measured = True
 
 
-@given(models(), st.sampled_from(["rate", "rate-basic", "ternary"]), st.integers(1, 40), st.sampled_from(BUILDS), st.sampled_from(KERNELS))
+@given(
+    models(),
+    st.sampled_from(["rate", "rate-basic", "ternary"]),
+    st.integers(1, 40),
+    st.sampled_from(BUILDS),
+    st.sampled_from(KERNELS),
+)
 @settings(max_examples=40, deadline=None)
 def test_random_networks_send_the_same_bits(drawn, recipe, time_steps, build, kernel):
     model, shape = drawn
@@ -268,7 +274,7 @@ def test_neurons_that_recover_from_a_deep_potential_fire_at_the_right_time():
     record = Record(spikes=[name], potentials=[name])
     wanted = tp.simulate(network, samples, 32, engine="stepwise", record=record)
     threshold = network.nodes[name].op.threshold.max()
-    deep = (wanted.potentials[name] / threshold < -33).cummax(0).values  # noqa: PD011 - of a tensor
+    deep = (wanted.potentials[name] / threshold < -33).cummax(0).values
     assert (deep[:-1] & wanted.spikes[name][1:]).any()
     forced(network, COLUMNS, 32)
     found = tp.simulate(network, samples, 32, engine="event", record=Record(spikes=[name]))

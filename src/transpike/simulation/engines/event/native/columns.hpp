@@ -9,9 +9,7 @@
 namespace {
 
 constexpr std::size_t BAND = 1 << 20;  // events that are listed before blocks of channels share them
-#ifndef UNROLL
-#define UNROLL 4
-#endif
+constexpr int UNROLL = 4;
 constexpr int WASTE = 4;               // of tiles, one in so many may leave 16 bits before a stage is run in 32
 
 inline int columns_of(const Stage& s, const Source& source) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <ctime>
 #include <exception>
 #include <thread>
 #include <type_traits>
@@ -91,13 +92,7 @@ void run_stage(const std::vector<Job>& jobs) {
     if (jobs.front().program.stages[jobs.front().stage].kernel == Kernel::Dense) return run_dense(jobs);
 #endif
     const bool by_columns = jobs.front().program.stages[jobs.front().stage].kernel == Kernel::Column;
-    for (const Job& job : jobs) 
-#ifdef DEV
-        (void)by_columns, run_columns(job);
-#else
-        by_columns ? run_columns(job) : run_events(job);
-#endif
-
+    for (const Job& job : jobs) by_columns ? run_columns(job) : run_events(job);
 }
 
 void keep_trains(const Job& job) {
@@ -141,6 +136,17 @@ int Engine::group(int samples, int threads) const {
     return pays ? std::max(1, std::min(GROUP, samples / threads)) : 1;
 }
 
+// Seconds that this thread has computed, so that others on the processor do not count; elsewhere the time that has passed.
+double processor_time() {
+#if defined(CLOCK_THREAD_CPUTIME_ID)
+    timespec spent;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+    return double(spent.tv_sec) + 1e-9 * double(spent.tv_nsec);
+#else
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+#endif
+}
+
 using Spaces = std::vector<std::unique_ptr<Workspace>>;
 
 // Run stages first .. last - 1 for samples, which all need light weights or all heavy ones.
@@ -153,9 +159,9 @@ void run_stages(const Engine& engine, const Request& request, const Spaces& spac
             std::vector<Job> jobs;
             for (int k = together ? 0 : turn; k < (together ? count : turn + 1); k++)
                 jobs.push_back({engine.program, request, *spaces[k], i, sample + k, begin, steps});
-            const auto from = std::chrono::steady_clock::now();
+            const double from = seconds ? processor_time() : 0;
             run_stage(jobs);
-            if (seconds) seconds[i] += std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
+            if (seconds) seconds[i] += processor_time() - from;
             if (request.trains[i])
                 for (const Job& job : jobs) keep_trains(job);
         }
