@@ -22,7 +22,7 @@ from transpike.errors import ArgumentError, ConversionError, SlowEngineWarning
 from transpike.simulation import Record, Snapshots, blocks, counting_nodes, engines
 from transpike.simulation.engines import EventEngine, Task
 from transpike.simulation.engines.event import runner as event_runner
-from transpike.simulation.engines.event.compiled import DENSE, EVENT
+from transpike.simulation.engines.event.compiled import COLUMNS, EVENT, KERNELS
 from transpike.simulation.engines.event.kernels import CHOICE, builds
 
 pytestmark = pytest.mark.skipif(not builds(), reason="the kernels are not compiled here")
@@ -110,7 +110,7 @@ def test_every_build_sends_the_same_bits(build, recipe, monkeypatch):
     assert_identical(network, tuple(x[:3] for x in inputs), 40)
 
 
-@pytest.mark.parametrize("kernel", [EVENT, DENSE])
+@pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("build", BUILDS)
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_kernels_send_the_same_bits(name, build, kernel, monkeypatch):
@@ -128,9 +128,15 @@ def forced(network, kernel, time_steps):
     compiled.measured = True
 
 
-@given(models(), st.sampled_from(["rate", "rate-basic", "ternary"]), st.integers(1, 40), st.sampled_from(BUILDS), st.booleans())
+@given(
+    models(),
+    st.sampled_from(["rate", "rate-basic", "ternary"]),
+    st.integers(1, 40),
+    st.sampled_from(BUILDS),
+    st.sampled_from(KERNELS),
+)
 @settings(max_examples=40, deadline=None)
-def test_random_networks_send_the_same_bits(drawn, recipe, time_steps, build, dense):
+def test_random_networks_send_the_same_bits(drawn, recipe, time_steps, build, kernel):
     model, shape = drawn
     calibration, inputs = torch.rand(40, *shape), 1.2 * torch.rand(3, *shape)
     with quiet():
@@ -139,7 +145,7 @@ def test_random_networks_send_the_same_bits(drawn, recipe, time_steps, build, de
         return
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(CHOICE, build)
-        forced(network, DENSE if dense else EVENT, time_steps)
+        forced(network, kernel, time_steps)
         assert_identical(network, (inputs,), time_steps)
 
 
@@ -215,7 +221,7 @@ def test_max_pools_before_neurons_run_on_events():
     samples = torch.rand(200, 2, 10, 10)
     network = tp.convert(model, samples, "rate", exact=True)
     assert EventEngine().refusal(Task(network, 16)) is None
-    for kernel in (EVENT, DENSE):
+    for kernel in KERNELS:
         forced(network, kernel, 50)
         assert_identical(network, (samples[:3],), 50)
 
@@ -231,20 +237,48 @@ def test_grouped_dilated_and_strided_convolutions():
     samples = torch.rand(200, 3, 11, 9)
     network = tp.convert(model, samples, "rate", exact=True)
     assert EventEngine().refusal(Task(network, 16)) is None
-    for kernel in (EVENT, DENSE):
+    for kernel in KERNELS:
         forced(network, kernel, 35)
         assert_identical(network, (samples[:3],), 35)
 
 
-def test_sums_beyond_sixteen_bits_are_right():
-    """A neuron with a strong negative drive leaves the range of 16-bit potentials: those tiles run in 32 bits."""
+@pytest.mark.parametrize("kernel", [EVENT, COLUMNS])
+@pytest.mark.parametrize("strength", [2.0, 9.0])
+@pytest.mark.parametrize("time_steps", [20, 100])
+def test_sums_beyond_sixteen_bits_are_right(kernel, strength, time_steps):
+    """A neuron with a strong negative drive leaves the range of 16-bit potentials, or of sums: those tiles run in 32 bits."""
+    torch.manual_seed(2)
     model = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 3)).eval()
     with torch.no_grad():
-        model[2].weight[::2] -= 2.0
+        model[2].weight[::2] -= strength
+        model[2].weight[1, ::2] += strength
     samples = torch.rand(200, 4)
     network = tp.convert(model, samples, "rate", exact=True)
-    forced(network, EVENT, 100)
-    assert_identical(network, (samples[:4],), 100)
+    forced(network, kernel, time_steps)
+    assert_identical(network, (samples[:4],), time_steps)
+
+
+def test_neurons_that_recover_from_a_deep_potential_fire_at_the_right_time():
+    """Potentials of 16 bits stop at -32 thresholds: whoever fires after that is computed again in 32 bits."""
+    torch.manual_seed(3)
+    model = nn.Sequential(nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1), nn.ReLU(), nn.Linear(1, 2)).eval()
+    with torch.no_grad():
+        model[0].weight.copy_(torch.eye(8))
+        model[0].bias.zero_()
+        model[2].weight.copy_(torch.tensor([1.0, 1, 1, 1, -1, -1, -1, -1]))
+        model[2].bias.zero_()
+    half = 0.2 + 0.6 * torch.rand(200, 4)
+    samples = torch.cat([half, half + 0.02 * torch.rand(200, 4) - 0.012], 1)
+    network = tp.convert(model, samples, "rate-basic", exact=True)
+    name = counting_nodes(network)[1]
+    record = Record(spikes=[name], potentials=[name])
+    wanted = tp.simulate(network, samples, 32, engine="stepwise", record=record)
+    threshold = network.nodes[name].op.threshold.max()
+    deep = (wanted.potentials[name] / threshold < -33).cummax(0).values
+    assert (deep[:-1] & wanted.spikes[name][1:]).any()
+    forced(network, COLUMNS, 32)
+    found = tp.simulate(network, samples, 32, engine="event", record=Record(spikes=[name]))
+    assert torch.equal(found.spikes[name], wanted.spikes[name])
 
 
 REFUSED = {

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from transpike.data import Batch
-from transpike.simulation.engines.event.compiled import DENSE, is_neuron
+from transpike.simulation.engines.event.compiled import NAMES, is_neuron
 from transpike.simulation.engines.event.kernels import builds, library
 from transpike.simulation.engines.event.lowering import UnsupportedError
 from transpike.simulation.engines.event.runner import EventRunner, plan_for
@@ -51,7 +51,7 @@ def kernels_of(runner: Runner, batch: Batch) -> list[tuple[str, str, float | Non
     """Return, for each stage, its kernel and the share of its neurons that fire in a step on `batch`; None for a read-out."""
     assert isinstance(runner, EventRunner)
     totals, steps = runner.run(batch).totals, runner.task.time_steps
-    names = ["dense" if kernel == DENSE else "event" for kernel in runner.compiled.kernels]
+    names = [NAMES[kernel] for kernel in runner.compiled.kernels]
     stages = runner.plan.stages
     rates = [float(totals[stage.name].mean()) / steps if is_neuron(stage) else None for stage in stages]
     return [(stage.name, name, rate) for stage, name, rate in zip(stages, names, rates, strict=True)]

@@ -18,7 +18,8 @@ from transpike.simulation.engines.event.linear import Kernel
 from transpike.simulation.engines.event.lowering import Stage
 
 FIRE, TERNARY, READ_OUT = 0, 1, 2
-EVENT, DENSE = 0, 1
+EVENT, DENSE, COLUMNS = KERNELS = (0, 1, 2)
+NAMES = {EVENT: "event", DENSE: "dense", COLUMNS: "columns"}
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,9 @@ class Compiled:
 
     def possible(self, kernel: int) -> list[int]:
         """Return the kernels with `kernel` wherever it can be, the event kernel elsewhere."""
-        if kernel == EVENT:
-            return [EVENT] * len(self.kernels)
-        return [DENSE if self.library.can_be_dense(self.handle, i) else EVENT for i in range(len(self.kernels))]
+        checks = {DENSE: self.library.can_be_dense, COLUMNS: self.library.can_be_columns}
+        can = checks.get(kernel, lambda _, __: True)
+        return [kernel if can(self.handle, i) else EVENT for i in range(len(self.kernels))]
 
     def run(self, run: Run, *, timed: bool = False) -> list[float]:
         """Run samples; return the seconds that each stage took, if `timed` (on one thread)."""

@@ -18,7 +18,7 @@ from transpike.network.turns import sequential
 from transpike.neurons import Integrator, Neuron
 from transpike.neurons.base import row
 from transpike.parts import Decoder, Stateful
-from transpike.simulation.engines.event.compiled import DENSE, EVENT, Compiled, Plan, Run, is_neuron
+from transpike.simulation.engines.event.compiled import KERNELS, Compiled, Plan, Run, is_neuron
 from transpike.simulation.engines.event.currents import drives, following_inputs, grid_of
 from transpike.simulation.engines.event.kernels import library
 from transpike.simulation.engines.event.lowering import Stage, UnsupportedError, lowered, whole_unit, worth
@@ -174,21 +174,19 @@ class EventRunner:
         return found
 
     def choose_kernels(self, currents: Mapping[str, Tensor]) -> None:
-        """Run a few samples with each kernel and keep, for each stage, the faster one; all give the same."""
+        """Run a few samples with each kernel and keep, for each stage, the fastest one; all give the same."""
         self.compiled.measured = True
-        dense = self.compiled.possible(DENSE)
-        if DENSE not in dense:
-            return
         few = {name: value[:TRIALS] for name, value in currents.items()}
         samples = min((len(value) for value in few.values() if len(value) > 1), default=1)
         run = self.request(few, samples, 1)
-        seconds = []
-        for kernels in (self.compiled.possible(EVENT), dense):
+        tried, seconds = [], []
+        for kernels in (possible for kernel in KERNELS if (possible := self.compiled.possible(kernel)) not in tried):
+            tried.append(kernels)
             self.compiled.lay_out(kernels)
             times = [self.compiled.run(run, timed=True) for _ in range(2)]
             seconds.append([min(pair) for pair in zip(*times, strict=True)])
-        chosen = [DENSE if d and fast < slow else EVENT for d, slow, fast in zip(dense, *seconds, strict=True)]
-        self.compiled.lay_out(chosen)
+        fastest = [min(range(len(tried)), key=times.__getitem__) for times in zip(*seconds, strict=True)]
+        self.compiled.lay_out([tried[way][stage] for stage, way in enumerate(fastest)])
 
     def block(self, batch: Batch, run: Run) -> Block:
         """Return the recording of a run."""

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <ctime>
 #include <exception>
 #include <thread>
 #include <type_traits>
 
+#include "columns.hpp"
 #include "dense.hpp"
 #include "events.hpp"
 #include "layout.hpp"
@@ -35,7 +37,7 @@ std::unique_ptr<Workspace> workspace(const Engine& engine) {
     const Program& program = engine.program;
     auto w = std::make_unique<Workspace>();
     w->bits.resize(engine.slots), w->negatives.resize(engine.slots), w->bytes.resize(engine.slots);
-    std::size_t events = 0, taps = 0, waste = 0;
+    std::size_t events = 0, columns = 0, ends = 0, taps = 0, waste = 0;
     for (const Stage& s : program.stages) {
         const bool integer = s.integer();
         if (s.wants_bits && w->bits[s.slot].empty()) w->bits[s.slot] = Buffer<uint8_t>(s.bit_bytes());
@@ -47,17 +49,25 @@ std::unique_ptr<Workspace> workspace(const Engine& engine) {
         w->potential.emplace_back(integer ? lanes : 0), w->current.emplace_back(integer ? currents : 0);
         w->float_potential.emplace_back(integer ? 0 : lanes), w->float_current.emplace_back(integer ? 0 : currents);
         w->count.emplace_back(lanes), w->net.emplace_back(s.kind == Kind::Ternary ? lanes : 0);
-        events = std::max(events, std::size_t(s.event_rows) * 2 * CHUNK);
+        if (s.kernel == Kernel::Event) events = std::max(events, std::size_t(s.event_rows) * 2 * CHUNK);
+        if (s.kernel == Kernel::Column) {
+            std::size_t row_ends;
+            const std::size_t row = row_events(program, s, row_ends), rows = band_rows(program, s);
+            columns = std::max(columns, row * rows), ends = std::max(ends, row_ends * rows);
+        }
         std::size_t here = 0;
-        for (const Source& source : s.sources) here += source.diagonal ? std::size_t(source.kh) * source.kw * 2 * 8 : 0;
+        for (const Source& source : s.sources) here += source.diagonal ? std::size_t(source.kh) * source.kw * 2 * 16 : 0;
         taps = std::max(taps, here);
         waste = std::max({waste, s.bit_row(), s.byte_row()});
     }
     w->events = Buffer<uint16_t>(events);
-    w->taps = Buffer<uint64_t>(taps * 2 * LINE / sizeof(uint64_t));
+    w->taps = Buffer<uint64_t>(taps * 2 * LINE / sizeof(uint64_t)), w->short_taps = Buffer<uint64_t>(taps * LINE / sizeof(uint64_t));
     w->waste = Buffer<uint8_t>(waste * CHUNK);
     w->scratch = Buffer<int32_t>((1 << 18) / 4 + 4 * 2 * CHUNK * 16);
     w->ends.resize(2 * CHUNK), w->checkpoint.resize(CHUNK);
+    w->columns = Buffer<uint16_t>(columns), w->column_ends = Buffer<uint32_t>(ends);
+    w->sums = Buffer<int16_t>(CHUNK * 256);
+    w->tried.resize(program.stages.size()), w->failed.resize(program.stages.size());
     return w;
 }
 
@@ -81,7 +91,8 @@ void run_stage(const std::vector<Job>& jobs) {
 #if defined(__AVX512VNNI__)
     if (jobs.front().program.stages[jobs.front().stage].kernel == Kernel::Dense) return run_dense(jobs);
 #endif
-    for (const Job& job : jobs) run_events(job);
+    const bool by_columns = jobs.front().program.stages[jobs.front().stage].kernel == Kernel::Column;
+    for (const Job& job : jobs) by_columns ? run_columns(job) : run_events(job);
 }
 
 void keep_trains(const Job& job) {
@@ -125,6 +136,17 @@ int Engine::group(int samples, int threads) const {
     return pays ? std::max(1, std::min(GROUP, samples / threads)) : 1;
 }
 
+// Seconds that this thread has computed, so that others on the processor do not count; elsewhere the time that has passed.
+double processor_time() {
+#if defined(CLOCK_THREAD_CPUTIME_ID)
+    timespec spent;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &spent);
+    return double(spent.tv_sec) + 1e-9 * double(spent.tv_nsec);
+#else
+    return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+#endif
+}
+
 using Spaces = std::vector<std::unique_ptr<Workspace>>;
 
 // Run stages first .. last - 1 for samples, which all need light weights or all heavy ones.
@@ -137,9 +159,9 @@ void run_stages(const Engine& engine, const Request& request, const Spaces& spac
             std::vector<Job> jobs;
             for (int k = together ? 0 : turn; k < (together ? count : turn + 1); k++)
                 jobs.push_back({engine.program, request, *spaces[k], i, sample + k, begin, steps});
-            const auto from = std::chrono::steady_clock::now();
+            const double from = seconds ? processor_time() : 0;
             run_stage(jobs);
-            if (seconds) seconds[i] += std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
+            if (seconds) seconds[i] += processor_time() - from;
             if (request.trains[i])
                 for (const Job& job : jobs) keep_trains(job);
         }
@@ -180,7 +202,7 @@ void leave() {
 extern "C" {
 
 // Changes with the functions below, so that a library of another time is not called.
-int transpike_interface() { return 1; }
+int transpike_interface() { return 2; }
 
 // What this processor has: 1 AVX2, 2 AVX-512 with VNNI and VBMI2, 4 AMX for bytes.
 int transpike_features() {
@@ -290,6 +312,16 @@ int transpike_can_be_dense(void* handle, int stage) {
     for (const Source& source : s.sources)
         possible &= program.stages[source.from].kind != Kind::Ternary || transpike_dense() > 1;
     return possible;
+}
+
+// Whether events listed by column can run a stage.
+int transpike_can_be_columns(void* handle, int stage) {
+    const Stage& s = static_cast<Engine*>(handle)->program.stages[stage];
+    Stage trial{};
+    trial.height = s.height, trial.width = s.width, trial.pool_h = s.pool_h, trial.pool_w = s.pool_w, trial.padded = s.padded;
+    trial.kernel = Kernel::Column;
+    choose_tiles(trial);
+    return s.integer() && s.narrow && lists_fit(trial, s.sources);
 }
 
 // Choose the kernel of each stage and lay the program out. Returns 0, or -1 without memory.

@@ -461,6 +461,13 @@ struct TileRun {
         save();
     }
 
+    // Run all steps without a form for each kind of tile: for those that are few.
+    void run_generally() {
+        load();
+        run_special();
+        save();
+    }
+
     // Neurons that fire single positive spikes, in tiles of Q pixels; of pooled ones the largest sum of these counts.
     template <int Q, bool Pooled>
     void run_plain() {

@@ -12,11 +12,27 @@ namespace transpike {
 
 constexpr int32_t NEVER = 32767;  // a threshold that padded lanes, whose potential stays 0, do not reach
 constexpr int32_t NARROW = 32639; // the largest weight of two signed bytes
+constexpr int32_t LARGEST = 32767;
+constexpr int32_t UNSETTLED = 8192;  // the largest current that 16 bits leave room for beside sums of spikes
+constexpr int TALL = 32;          // channels up to which a unit of events by column is two pixels high
 
 inline int32_t whole(const Stage& s, float x) { return int32_t(std::lrint(double(x) * s.unit)); }
 
+// Tiles for events by column: small ones, since no event is listed twice along a row. Pixels of a pool are units of their own.
+inline void choose_column_tiles(Stage& s) {
+    const bool pooled = s.pixels() > 1;
+    s.block = s.padded >= 64 ? 64 : s.padded;
+    if (!pooled && s.padded <= TALL && s.height > 1) s.tile_h = 2;
+    s.unit_h = pooled ? 1 : s.tile_h, s.unit_w = pooled ? 1 : s.tile_w;
+}
+
 inline void choose_tiles(Stage& s) {
     s.tile_h = s.pool_h, s.tile_w = s.pool_w;
+    if (s.kernel == Kernel::Column) {
+        choose_column_tiles(s);
+        s.blocks = (s.padded + s.block - 1) / s.block;
+        return;
+    }
     if (s.kernel == Kernel::Dense) {
         s.block = 16;
         if (s.pixels() == 1) s.tile_w = s.width % 2 == 0 ? 2 : 1;
@@ -29,6 +45,7 @@ inline void choose_tiles(Stage& s) {
         if (s.lanes() == 16) s.block = 32;  // rows of 16-bit weights fill a vector
     }
     s.blocks = (s.padded + s.block - 1) / s.block;
+    s.unit_h = s.tile_h, s.unit_w = s.tile_w;
 }
 
 inline int tiles_of(const Stage& s) {
@@ -109,40 +126,82 @@ inline float weight_of(const Source& s, int o, int i, int a, int b) {
     return s.weights[((std::size_t(o) * s.channels + i) * s.kh + a) * s.kw + b];
 }
 
-// Call f(row, lane, weight) for the weights of a block, for tiles: a row per input under the patch.
+// Return the row of weights of an input under a unit: in rows of the image, or in columns where lists of events are.
+inline int row_of(const Stage& stage, const Source& s, int r, int column, int i) {
+    if (stage.kernel == Kernel::Column) return s.first_row + (column * s.patch_rows + r) * s.padded + i;
+    return s.first_row + r * s.patch_bits + column * s.padded + i;
+}
+
+// Call f(row, lane, weight) for the weights of a block, for units of tiles: a row per input under the patch.
 template <class F>
 void for_rows(const Stage& stage, const Source& s, int block, F f) {
-    for (int p = 0; p < stage.pixels(); p++)
+    for (int p = 0; p < stage.unit_h * stage.unit_w; p++)
         for (int a = 0; a < s.kh; a++)
             for (int b = 0; b < s.kw; b++) {
-                const int r = (p / stage.tile_w) * s.sh + a, column = (p % stage.tile_w) * s.sw + b;
+                const int r = (p / stage.unit_w) * s.sh + a, column = (p % stage.unit_w) * s.sw + b;
                 for (int i = 0; i < s.channels; i++)
                     for (int c = 0; c < stage.block && block * stage.block + c < stage.channels; c++)
-                        f(s.first_row + r * s.patch_bits + column * s.padded + i, p * stage.block + c,
-                          weight_of(s, block * stage.block + c, i, a, b));
+                        f(row_of(stage, s, r, column, i), p * stage.block + c, weight_of(s, block * stage.block + c, i, a, b));
             }
+}
+
+// Return the most that diagonal maps and currents can bring to a neuron in a step; currents that are not settled are kept below UNSETTLED.
+inline int32_t most_of_rest(const Stage& stage) {
+    int64_t most = stage.settled ? 0 : UNSETTLED;
+    for (float x : stage.constant) most = std::max<int64_t>(most, std::abs(whole(stage, x)));
+    for (const Source& s : stage.sources) {
+        if (!s.diagonal) continue;
+        int64_t largest = 0;
+        for (int c = 0; c < stage.channels; c++) {
+            int64_t total = 0;
+            for (int tap = 0; tap < s.kh * s.kw; tap++) total += std::abs(whole(stage, s.weights[std::size_t(c) * s.kh * s.kw + tap]));
+            largest = std::max(largest, total);
+        }
+        most += largest;
+    }
+    return int32_t(std::min<int64_t>(most, LARGEST));
+}
+
+// Return how many rows of a block can be added in 16 bits, whichever they are; all of them if no lane can overflow.
+inline int safe_rows(const Stage& stage, int block) {
+    const int lanes = stage.unit_lanes(), rows = stage.event_rows;
+    std::vector<int64_t> totals(lanes);
+    const int16_t* row = stage.short_rows.get() + std::size_t(block) * rows * lanes;
+    for (int r = 0; r < rows; r++)
+        for (int k = 0; k < lanes; k++) totals[k] += std::abs(int(*row++));
+    if (totals.empty() || *std::max_element(totals.begin(), totals.end()) <= LARGEST - stage.rest) return rows;
+    const int32_t* reach = stage.reach.get() + std::size_t(block) * rows;
+    std::vector<int32_t> sorted(reach, reach + rows);
+    std::sort(sorted.rbegin(), sorted.rend());
+    int64_t total = 0;
+    int count = 0;
+    while (count < rows && (total += sorted[count]) <= LARGEST - stage.rest) count++;
+    return count;
 }
 
 inline void pack_rows(Stage& stage) {
     stage.event_rows = 0;
     for (Source& s : stage.sources) {
         if (s.diagonal) continue;
-        s.patch_rows = (stage.tile_h - 1) * s.sh + s.kh;
-        s.patch_bits = ((stage.tile_w - 1) * s.sw + s.kw) * s.padded;
+        s.patch_rows = (stage.unit_h - 1) * s.sh + s.kh;
+        s.patch_bits = ((stage.unit_w - 1) * s.sw + s.kw) * s.padded;
         s.first_row = stage.event_rows;
         stage.event_rows += s.patch_rows * s.patch_bits;
     }
-    const std::size_t rows = std::size_t(stage.blocks) * stage.event_rows, size = rows * stage.lanes();
+    const std::size_t rows = std::size_t(stage.blocks) * stage.event_rows, size = rows * stage.unit_lanes();
     stage.short_rows = {}, stage.long_rows = {}, stage.float_rows = {}, stage.reach = Buffer<int32_t>(rows);
     const bool integer = stage.integer();
     if (!integer) stage.float_rows = Buffer<float>(size);
     else if (stage.narrow) stage.short_rows = Buffer<int16_t>(size);
     else stage.long_rows = Buffer<int32_t>(size);
-    for (int block = 0; block < stage.blocks; block++)
+    stage.safe = stage.event_rows;
+    if (stage.kernel == Kernel::Column) stage.rest = most_of_rest(stage);
+    if (stage.kind != Kind::Fire || stage.rest > LARGEST / 2) stage.rest = 0, stage.held = false;
+    for (int block = 0; block < stage.blocks; block++) {
         for (const Source& s : stage.sources) {
             if (s.diagonal) continue;
             for_rows(stage, s, block, [&](int row, int lane, float weight) {
-                const std::size_t r = std::size_t(block) * stage.event_rows + row, at = r * stage.lanes() + lane;
+                const std::size_t r = std::size_t(block) * stage.event_rows + row, at = r * stage.unit_lanes() + lane;
                 if (!integer) {
                     stage.float_rows[at] = weight;
                     return;
@@ -153,6 +212,8 @@ inline void pack_rows(Stage& stage) {
                 stage.reach[r] = std::max(stage.reach[r], std::abs(value));
             });
         }
+        if (stage.kernel == Kernel::Column) stage.safe = std::min(stage.safe, safe_rows(stage, block));
+    }
 }
 
 // Weights of 16 outputs for 64 inputs: [4 inputs][16 outputs][4 inputs], low bytes and then high bytes.
@@ -230,7 +291,7 @@ inline int lay_out(Program& program, const std::vector<bool>& traced) {
         }
     for (Stage& s : program.stages) {
         pack_constants(s);
-        if (s.kernel == Kernel::Event) pack_rows(s);
+        if (s.kernel != Kernel::Dense) pack_rows(s);
         for (Source& source : s.sources) {
             if (s.kernel == Kernel::Dense) pack_tiles(s, source);
             else if (source.diagonal) pack_taps(s, source);

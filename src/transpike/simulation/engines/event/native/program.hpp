@@ -49,7 +49,7 @@ Buffer<T>::Buffer(std::size_t count) : size(count) {
 }
 
 enum class Kind : int { Fire = 0, Ternary = 1, ReadOut = 2 };
-enum class Kernel : int { Event = 0, Dense = 1 };
+enum class Kernel : int { Event = 0, Dense = 1, Column = 2 };
 
 inline int padded_channels(int channels) {
     if (channels <= 16) return 16;
@@ -64,7 +64,7 @@ struct Source {
     bool diagonal;
     std::vector<float> weights;         // [out][in][kh][kw], or [out][kh][kw] of a diagonal map
 
-    int patch_rows = 0, patch_bits = 0;  // of the input under one tile
+    int patch_rows = 0, patch_bits = 0;  // of the input under one unit of a tile
     int first_row = 0;                   // of its weights among those of its stage
     int chunks = 0;                      // of 64 bytes in a row of the kernel, for dense kernels
     Buffer<int8_t> tiles;                // [block of 16][kernel row][chunk][low, high][16 rows x 64 bytes]
@@ -89,6 +89,9 @@ struct Stage {
 
     bool narrow = true;                        // whether all weights fit 16 bits
     int event_rows = 0;                        // of weights, over all sources
+    int safe = 0;                              // rows whose sum is sure to fit 16 bits with the rest, whichever they are
+    bool held = true;                          // whether 16 bits leave room for that rest
+    int32_t rest = 0;                          // the most that diagonal maps and settled currents bring in a step
     Buffer<int16_t> short_rows;                // [block][row][lane]
     Buffer<int32_t> long_rows;
     Buffer<float> float_rows;
@@ -105,10 +108,13 @@ struct Stage {
     bool wants_bits = false, wants_bytes = false;
     int above = 0, left = 0, below = 0, right = 0;    // the border of its planes
     int tile_h = 1, tile_w = 1, block = 0, blocks = 0;
+    int unit_h = 1, unit_w = 1;                // of the pixels of a tile that share rows of weights
 
     bool integer() const { return unit > 0; }
     int pixels() const { return tile_h * tile_w; }
     int lanes() const { return pixels() * block; }
+    int unit_lanes() const { return unit_h * unit_w * block; }
+    int units() const { return pixels() / (unit_h * unit_w); }
     int rows() const { return height + above + below; }
     int columns() const { return width + left + right; }
     std::size_t bit_row() const { return (std::size_t(columns()) * padded / 8 + 7) / 8 * 8; }
@@ -138,6 +144,14 @@ struct Request {
     int threads;
 };
 
+// The spikes that one source sends to a row of units in a chunk, ordered by step and by column.
+struct Spikes {
+    const Source* source;
+    bool back;              // whether they are taken back
+    std::size_t events, ends;  // where they begin, and where the list of their ends [step][column + 1] does
+    int columns;
+};
+
 // What one thread keeps of the sample that it runs; vectors have an entry per stage, those of spikes one per slot.
 struct Workspace {
     std::vector<Buffer<uint8_t>> bits, negatives, bytes;
@@ -146,9 +160,14 @@ struct Workspace {
     Buffer<uint16_t> events;
     std::vector<uint32_t> ends;                                    // of the events of each step, positive and negative
     std::vector<int> checkpoint;                                   // of each step of the chunk: its number, or -1
+    std::vector<Spikes> spikes;                                    // of the sources of some rows of tiles, by column
+    Buffer<uint16_t> columns;                                      // their events
+    Buffer<uint32_t> column_ends;
+    Buffer<int16_t> sums;                                          // what reaches a tile [unit][step][lane]
+    std::vector<int> tried, failed;                                // tiles of a stage run in 16 bits, and of those in vain
     Buffer<int32_t> scratch;                                       // sums of a dense kernel
     Buffer<uint8_t> waste;                                         // spikes outside of images
-    Buffer<uint64_t> taps;                                         // of diagonal maps
+    Buffer<uint64_t> taps, short_taps;                             // of diagonal maps
 };
 
 struct Program {
