@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from transpike.calibration.layer import Layer
-from transpike.calibration.patches import patches, product
+from transpike.calibration.patches import from_rows, kernel_rows, patches, product
 from transpike.passes.corrections.weights import PIECE, RidgeWeights, as_rows, kept_positions
 from transpike.passes.rounding import compensated
 
@@ -33,13 +33,15 @@ class RoundAgain:
         assert isinstance(exact, type(op))
         fitted = RidgeWeights()(layer.with_weights(exact)).site
         assert fitted is not None
-        inputs = patches(op, layer.site.rates)
+        lacking = as_rows(op, layer.site.residual(op))
+        kept = kept_positions(lacking.shape[0], lacking.shape[1], op.weight[0].numel()).to(lacking.device)
+        inputs = patches(op, layer.site.rates, kept)
         if inputs is None:
             return layer
-        rows = inputs[:, kept_positions(inputs)].flatten(0, 1).split(PIECE)
-        matrix = fitted.op.weight.double().flatten(1)
+        rows = inputs.flatten(0, 1).split(PIECE)
+        matrix = kernel_rows(fitted.op).double()
         whole = compensated(matrix, torch.ones((), dtype=torch.float64), self.most, product(rows, rows))
-        changed = dataclasses.replace(fitted.op, weight=whole.reshape(op.weight.shape).to(op.weight), original=exact)
+        changed = dataclasses.replace(fitted.op, weight=from_rows(op, whole.to(op.weight)), original=exact)
         missing = as_rows(op, layer.site.residual(changed)).mean((0, 1)).to(op.weight)
         bias = missing if changed.bias is None else changed.bias + missing
         return layer.with_weights(dataclasses.replace(changed, bias=bias.round()))
