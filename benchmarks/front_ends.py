@@ -21,7 +21,6 @@ os.environ.setdefault("KERAS_BACKEND", "torch")
 import torch
 from torch import nn
 
-sys.modules["coverage"] = None  # type: ignore[assignment]  # or numba takes the benchmark of that name for the package
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 import transpike as tp
 from architectures import ARCHITECTURES
@@ -35,6 +34,7 @@ from transpike.sources import load_data
 from zoo import TRANSFORMERS, ZOO
 from zoo.recurrent import RECURRENT
 
+sys.modules["coverage"] = None  # type: ignore[assignment]  # or numba takes the benchmark of that name for the package
 STEPS = 32
 BINARY, GRADED = (4, 8, 16, 32), (1, 2, 4)
 EXPORTED = {**ZOO, **{name: RECURRENT[name] for name in ("lstm", "gru")}, **TRANSFORMERS}

@@ -229,7 +229,9 @@ def test_weights_that_are_not_finite_are_refused(value):
 )
 def test_what_is_no_module_is_refused(model):
     kind = type(model).__name__
-    with pytest.raises(ArgumentError, match=rf"A model must be a torch.nn.Module, a program of .* or a model of Keras, not {kind}\."):
+    with pytest.raises(
+        ArgumentError, match=rf"A model must be a torch.nn.Module, a program of .* or a model of Keras, not {kind}\."
+    ):
         tp.convert(model, ROWS)
 
 

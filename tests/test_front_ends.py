@@ -313,3 +313,13 @@ def test_operators_without_a_row_name_their_place(tmp_path):
         CaptureError, match=r"ONNX node '/TopK' of type TopK \(operator set \d+\) cannot be read: there is no row"
     ):
         load_model(str(path))
+
+
+def test_casts_make_the_kind_of_numbers_that_they_name(tmp_path):
+    class Chosen(nn.Module):
+        def forward(self, x):
+            return torch.where(x.bool(), x.long().float(), -1.0)
+
+    x = torch.tensor([[0.0, 1.5], [2.5, 0.0]])
+    path = write_onnx(Chosen().eval(), (x[:1],), tmp_path / "net.onnx", opset_version=17)
+    assert load_model(str(path)).module(x).tolist() == [[-1.0, 1.0], [2.0, -1.0]]
