@@ -15,6 +15,7 @@ from transpike.frontends.onnx.graph import LEARNING, OnnxGraph, OnnxNode
 from transpike.frontends.onnx.opening import first_line, open_batch
 from transpike.frontends.onnx.rows import LEARNING_ROWS, RECURRENT, ROWS, SIZES, Recurrent
 from transpike.frontends.onnx.rows.recurrent import CELL, STATE
+from transpike.frontends.onnx.values import tensor
 
 
 class Step(nn.Module):
@@ -34,11 +35,13 @@ class Step(nn.Module):
         known = all(value is None or isinstance(value, np.ndarray) for value in values)
         row = SIZES.get(self.node.op) if known and not self.node.domain else None
         try:
+            if row is None and known:
+                values = [None if value is None else tensor(self.node, value) for value in values]
             return (row or self.rows[self.node.op])(self.node, *values)
         except CaptureError:
             raise
         except KeyError:
-            raise self.node.refusal("it would act on sizes, for which there is no row") from None
+            raise self.node.refusal("it would act on values of the input, for which there is no row") from None
         except (TypeError, ValueError, IndexError, AttributeError) as error:
             raise self.node.refusal(f"its inputs and attributes do not fit together ({first_line(error)})") from error
 

@@ -117,13 +117,10 @@ def cast(node: OnnxNode, x: Tensor, _: Value = None) -> Tensor:
     kind = int(node.get("to"))
     if kind == onnx.TensorProto.STRING:
         raise node.refusal("it makes texts")
-    wanted = torch.from_numpy(np.zeros(1, onnx.helper.tensor_dtype_to_np_dtype(kind)).astype(KINDS.get(kind))).dtype
-    if wanted.is_floating_point and x.is_floating_point():
-        return x
-    return x.to(torch.float32 if wanted.is_floating_point else wanted)
-
-
-KINDS: dict[int, str] = {16: "float32"}  # bfloat16, which NumPy does not know
+    known = onnx.helper.tensor_dtype_to_np_dtype(kind)
+    if known.kind not in "iub":  # fractions of any precision
+        return x if x.is_floating_point() else x.to(torch.float32)
+    return x.to(torch.from_numpy(np.zeros(1, known)).dtype)
 
 
 def like_first(node: OnnxNode, x: Tensor, like: Tensor) -> Tensor:
