@@ -23,8 +23,8 @@ def gated(function: Function, span: Span, steps: int, ranges: int, relative: boo
 
     Where the function is constant at either end of the range, as a sigmoid is, one neuron stands for all of it, with one spike
     or, where it vanishes, none. The other parts are smaller where it is steep or bends. With `relative` its logarithm is what
-    counts, as for reciprocals, which are factors, and errors are those of the ratio; where such a function exceeds its least value by more than LARGEST times, it
-    counts as constant.
+    counts, as for reciprocals, which are factors, and errors are those of the ratio; where such a function exceeds its least
+    value by more than LARGEST times, it counts as constant.
 
     >>> import torch
     >>> programs, error, largest = gated(torch.sigmoid, (-50.0, 50.0), 8, 16)
