@@ -126,8 +126,8 @@ def group_norm(to: Writing) -> None:
     plain = op.scale is None and op.shift is None
     channels = to.add("" if plain else "channels", Reshape(to.shape), normal)
     if not plain:
-        spread = [None if part is None else part.reshape(-1, *[1] * (len(to.shape) - 1)) for part in (op.scale, op.shift)]
-        to.add("", Affine(*spread), channels)
+        scale, shift = (part if part is None else part.reshape(-1, *[1] * (len(to.shape) - 1)) for part in (op.scale, op.shift))
+        to.add("", Affine(scale, shift), channels)
 
 
 def centre(to: Writing, x: str, axes: tuple[int, ...]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -49,6 +51,6 @@ def generate(
     return prompts
 
 
-def outputs(found: Tensor | dict[str, Tensor]) -> list[Tensor]:
+def outputs(found: Tensor | Mapping[str, Tensor]) -> list[Tensor]:
     """Return the outputs of a recording as a list."""
     return [found] if isinstance(found, Tensor) else list(found.values())
