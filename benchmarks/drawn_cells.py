@@ -21,18 +21,19 @@ GATES = ("input_gate", "forget_gate", "candidate", "output_gate")  # rows of the
 ALL = (*GATES, "cell_output")
 
 
-@dataclass(frozen=True)
 class Populations:
     """Populations [draws, cells, ...] of one gate or state, with what their spikes stand for."""
 
-    ops: Sequence[Population]
+    def __init__(self, ops: Sequence[Population], cells: int) -> None:
+        self.ops = ops
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "thresholds", torch.stack([op.thresholds for op in self.ops]))
-        below = [op.inhibitory for op in self.ops if op.inhibitory is not None]
-        object.__setattr__(self, "below", torch.stack(below) if below else None)
-        tables = [op.table for op in self.ops if op.table is not None]
-        object.__setattr__(self, "tables", torch.stack(tables) if tables else None)
+        def stacked(found: list[Tensor | None]) -> Tensor | None:
+            each = [one.expand(cells, one.shape[-1]) for one in found if one is not None]
+            return torch.stack(each) if each else None
+
+        self.thresholds = stacked([op.thresholds for op in ops])
+        self.below = stacked([op.inhibitory for op in ops])
+        self.tables = stacked([op.table for op in ops])
 
     def __call__(self, current: Tensor) -> Tensor:
         """Return what the populations answer to a current [draws, cells, reviews]."""
@@ -76,8 +77,9 @@ def weights_of(network: Network) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor
 def answers(networks: Sequence[Network], ids: Tensor) -> Tensor:
     """Return the class of each review under each network [networks, reviews]; they differ in nothing but thresholds."""
     words, recurrent, bias, read, offset = weights_of(networks[0])
-    parts = {part: answered([network.nodes[f"cell.{part}"].op for network in networks]) for part in ALL}
-    reviews, cells = Reviews.of(ids), recurrent.shape[1]
+    cells = recurrent.shape[1]
+    parts = {part: answered([network.nodes[f"cell.{part}"].op for network in networks], cells) for part in ALL}
+    reviews = Reviews.of(ids)
     h = torch.zeros(len(networks), cells, len(reviews.ids))
     c = torch.zeros_like(h)
     begun = 1
@@ -96,11 +98,11 @@ def answers(networks: Sequence[Network], ids: Tensor) -> Tensor:
     return found
 
 
-def answered(ops: Sequence[Op]) -> Op | Populations:
+def answered(ops: Sequence[Op], cells: int) -> Op | Populations:
     """Return what a gate or state computes in all networks."""
     if not isinstance(ops[0], Population):
         return ops[0].analogue() if hasattr(ops[0], "analogue") else ops[0]
-    return Populations([op for op in ops if isinstance(op, Population)])
+    return Populations([op for op in ops if isinstance(op, Population)], cells)
 
 
 def step(parts: Mapping[str, Op | Populations], current: Tensor, h: Tensor, c: Tensor) -> None:

@@ -44,10 +44,7 @@ class Sentiment(nn.Module):
 
 @dataclass(frozen=True)
 class Plan:
-    """How a network is trained; `missing` is the share of the words that are made unknown, in each epoch others.
-
-    Training goes on from the weights of `start`, if given.
-    """
+    """How a network is trained; `missing` is the share of the words that are made unknown, in each epoch others."""
 
     width: int = 32
     epochs: int = 16
@@ -55,11 +52,10 @@ class Plan:
     rate: float = 2e-3
     dropout: float = 0.5
     missing: float = 0.3
-    start: str = ""
 
 
 PATIENT = Plan(epochs=40, rate=1e-3)  # nothing but its initial weights helps an Elman network to remember
-PLANS = {"lstm": Plan(), "gru": Plan(), "elman": PATIENT, "normal": Plan(epochs=4, rate=1e-3, start="lstm"), "relu": PATIENT}
+PLANS = {"lstm": Plan(), "gru": Plan(), "elman": PATIENT, "normal": Plan(), "relu": PATIENT}
 
 
 def sentiment(name: str) -> Sentiment:
@@ -126,8 +122,6 @@ def train(name: str) -> None:
     torch.set_flush_denormal(True)  # gradients that vanish over 500 words: three times as fast
     plan, (data, held) = PLANS[name], parts()
     model = sentiment(name)
-    if plan.start:
-        model.load_state_dict(trained(plan.start).state_dict())
     optimiser = torch.optim.Adam(model.parameters(), lr=plan.rate)
     steps = plan.epochs * (len(data[0]) // plan.batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, plan.rate, steps, pct_start=0.15)

@@ -3,6 +3,7 @@
     python benchmarks/temporal_codes.py mnist [--images 10000]      # LeNet-5 and a 9-layer CNN: table 6.1 of a thesis
     python benchmarks/temporal_codes.py speech                      # an MLP: its table 6.2
     python benchmarks/temporal_codes.py cifar [--depth 20] [--images 2000] [--recipes phase phase-binary:6]
+    python benchmarks/temporal_codes.py whole [--depth 56] [--images 10000] [--recipes phase-sbg]      # decisions alone
     python benchmarks/temporal_codes.py levels [--images 1000] [--figure out.svg]      # accuracy against the resolution of time
     python benchmarks/temporal_codes.py jitter [--images 500] [--figure out.svg]       # accuracy against jitter
 
@@ -194,6 +195,24 @@ def run_cifar(depth: int, images: int, names: list[str]) -> None:
     keep(f"temporal-resnet{depth}-{images}", {"rows": rows})
 
 
+def run_whole(depth: int, images: int, names: list[str]) -> None:
+    """Accuracies of the first test images and of all, without counting what they cost."""
+    model, calibration = trained_resnet(depth, data_folder()), cifar10_train(1000)[0]
+    x, y = cifar10_test(images)
+    with torch.inference_mode():
+        expected = torch.cat([model(part).argmax(1) for part in x.split(250)])
+    rows = []
+    for name in names:
+        found = tp.simulate(tp.convert(model, calibration, recipe_of(name)), x).outputs[-1].argmax(1)
+        for count in sorted({min(part, images) for part in (1000, 2000, images)}):
+            hits = (expected == y, found == y, found == expected)
+            exact, spiking, same = (100 * float(one[:count].double().mean()) for one in hits)
+            row = {"recipe": name, "images": count, "ANN %": f"{exact:.2f}", "accuracy %": f"{spiking:.2f}"}
+            rows.append(row | {"loss": f"{exact - spiking:.2f}", "same as ANN %": f"{same:.2f}"})
+    show(f"ResNet-{depth}, decisions", rows)
+    keep(f"temporal-whole{depth}-{images}", {"rows": rows})
+
+
 def run_levels(images: int, figure: str | None) -> None:
     """Accuracy against the number of slots of a window, or of bits."""
     model, calibration = trained_resnet(20, data_folder()), cifar10_train(1000)[0]
@@ -238,7 +257,7 @@ def run_jitter(images: int, figure: str | None, names: list[str]) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("mnist", "speech", "cifar", "levels", "jitter"))
+    parser.add_argument("what", choices=("mnist", "speech", "cifar", "whole", "levels", "jitter"))
     parser.add_argument("--depth", type=int, default=20, choices=(20, 56))
     parser.add_argument("--images", type=int)
     parser.add_argument(
@@ -252,6 +271,8 @@ if __name__ == "__main__":
         run_speech()
     elif given.what == "cifar":
         run_cifar(given.depth, given.images or 2000, given.recipes)
+    elif given.what == "whole":
+        run_whole(given.depth, given.images or 10_000, given.recipes)
     elif given.what == "levels":
         run_levels(given.images or 1000, given.figure)
     else:
