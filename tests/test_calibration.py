@@ -9,13 +9,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from helpers import subject
 from transpike.calibration import Histogram, histograms
+from transpike.calibration.covariance import covariances
 from transpike.calibration.histogram import BINS
+from transpike.capture import capture
 from transpike.data import Batch
 from transpike.errors import ArgumentError, DataError
 from transpike.network import forward
+from transpike.ops import Convolution
 from transpike.passes import Percentile
 
 FRACTIONS = (0.01, 0.5, 0.9, 0.999, 1.0)
@@ -144,3 +148,15 @@ def test_values_that_overflow_are_refused():
     _, inputs, network = subject("mlp", torch.float32)
     with pytest.raises(DataError, match="Node '1' overflows on the calibration samples"):
         histograms(network, {"1": 1}, [Batch((inputs[0] * 3e38,))])
+
+
+def test_covariances_of_patches_are_in_the_order_of_the_weights():
+    """Mean and covariance of what `unfold` makes of the input, from two batches."""
+    torch.manual_seed(0)
+    x = torch.randn(10, 2, 5, 6).double()
+    network = capture(nn.Conv2d(2, 3, (3, 2), padding=1).double().eval(), (x,))
+    name = next(node.name for node in network.having(Convolution))
+    found = covariances(network, {name: network.nodes[name].inputs[0]}, [Batch((part,)) for part in x.split(5)])[name]
+    rows = nn.functional.unfold(x, (3, 2), padding=1).mT.flatten(0, 1)
+    torch.testing.assert_close(found.mean, rows.mean(0))
+    torch.testing.assert_close(found.matrix, rows.T.cov(correction=0))
