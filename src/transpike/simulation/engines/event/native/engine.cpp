@@ -321,7 +321,7 @@ int transpike_can_be_columns(void* handle, int stage) {
     trial.height = s.height, trial.width = s.width, trial.pool_h = s.pool_h, trial.pool_w = s.pool_w, trial.padded = s.padded;
     trial.kernel = Kernel::Column;
     choose_tiles(trial);
-    return s.integer() && s.narrow && lists_fit(trial, s.sources);
+    return s.integer() && s.narrow && !s.bits && lists_fit(trial, s.sources);  // potentials with limits take the other kernels
 }
 
 // Choose the kernel of each stage and lay the program out. Returns 0, or -1 without memory.
