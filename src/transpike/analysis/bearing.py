@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from transpike.analysis.draws import answers, blocks_of, labels_of, shares
+from transpike.analysis.spread import OverDraws
 from transpike.calibration import Samples
 from transpike.data import Batch
 from transpike.errors import ArgumentError, choose, positive_whole
@@ -22,22 +22,12 @@ from transpike.simulation import simulate
 
 
 @dataclass(frozen=True)
-class Borne:
+class Borne(OverDraws):
     """What a network comes to with a fault of one level, drawn some times: right answers, or the ANN's if unlabelled."""
 
     level: float
     accuracy: tuple[float, ...]  # of each draw
     agreement: tuple[float, ...]  # with the ANN's own answers
-
-    @property
-    def mean(self) -> float:
-        """The mean accuracy."""
-        return statistics.fmean(self.accuracy)
-
-    @property
-    def deviation(self) -> float:
-        """The standard deviation of the accuracy over draws, 0 of a single one."""
-        return statistics.stdev(self.accuracy) if len(self.accuracy) > 1 else 0.0
 
 
 @dataclass(frozen=True)

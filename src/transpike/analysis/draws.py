@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import statistics
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from transpike.analysis.counterfactual import Quantised
+from transpike.analysis.spread import OverDraws
 from transpike.answers import tells_classes
 from transpike.calibration import Samples
 from transpike.conversion import CalibrationSamples, convert
@@ -29,7 +29,7 @@ BLOCK = 250  # samples at once
 
 
 @dataclass(frozen=True)
-class Drawn:
+class Drawn(OverDraws):
     """What populations of one size come to, drawn some times: the share of right answers, or of the ANN's if unlabelled.
 
     `name` is the activation that they stand in for alone, the others being those of the ANN, or "all".
@@ -39,16 +39,6 @@ class Drawn:
     size: int
     accuracy: tuple[float, ...]  # of each draw
     agreement: tuple[float, ...]  # with the ANN's own answers
-
-    @property
-    def mean(self) -> float:
-        """The mean accuracy."""
-        return statistics.fmean(self.accuracy)
-
-    @property
-    def deviation(self) -> float:
-        """The standard deviation of the accuracy over draws, 0 of a single one."""
-        return statistics.stdev(self.accuracy) if len(self.accuracy) > 1 else 0.0
 
 
 @dataclass(frozen=True)
