@@ -407,7 +407,7 @@ def test_bench_says_which_engine_is_taken_and_why(spiking):
 
 def test_bench_in_json(folder):
     found = json.loads(call("bench", "--time-steps", 2, "--batch", 2, "--repetitions", 1, "--json").stdout)
-    assert {pace["engine"] for pace in found["paces"]} == {"windows", "stopping", "event", "layerwise", "stepwise"}
+    assert {pace["engine"] for pace in found["paces"]} == {"windows", "stopping", "event", "decoded", "layerwise", "stepwise"}
     assert found["picked"] in {"event", "layerwise"}
     assert found["ann_milliseconds"] > 0
 

@@ -49,6 +49,7 @@ from transpike.passes import (
 )
 
 STEPS = 12
+FIRST_SPIKES = 48  # until most first spikes have come
 CODES = (
     *("rate", "ternary", "burst", "graded", "reset-to-zero", "refractory", "lif", "srp", "cos"),
     *("phase", "ttfs-exact", "phase-binary", "signed-digit", "base-b", "few-spike", "binary-value", "parallel"),
@@ -75,9 +76,9 @@ def spiking(code):
     """Return (inputs, network, steps)."""
     recipe = tp.recipes[code]
     recipe = recipe.with_population(40) if any(isinstance(step, InsertPopulations) for step in recipe.passes) else recipe
-    steps = recipe.window or STEPS
+    steps = recipe.window or (FIRST_SPIKES if code == "ttfs-base" else STEPS)
     inputs, network = converted("mlp", recipe, steps)
-    return tuple(x[:4] for x in inputs), network, None if recipe.has_window else STEPS
+    return tuple(x[:4] for x in inputs), network, None if recipe.has_window else steps
 
 
 def level(fault):

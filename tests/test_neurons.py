@@ -25,10 +25,14 @@ from transpike.neurons import (
     GatedMaxPool,
     IntegrateAndFire,
     Integrator,
+    Late,
     Levels,
+    Phase,
     Pulse,
+    SpikeProduct,
     StepMaxPool,
     WinnerTakeAll,
+    with_fault,
 )
 from transpike.ops import TRAITS, AdaptiveMaxPool, MaxPool, Multiply, Relu
 
@@ -170,7 +174,8 @@ def test_every_stateful_op_names_the_op_that_it_approaches():
     others += [kind(tiles) for kind in (AccumulatedMaxPool, StepMaxPool, GatedMaxPool)]
     others += [kind(one, torch.zeros(()), Relu()) for kind in (*FIRST_SPIKES, *WINDOWED, DifferenceNeuron)]
     others += [Pulse(), Announcement(one), CountProduct(Multiply(), first=Levels(0.0, 1.0, 1.0))]
-    others += [kind(Multiply()) for kind in FUNCTIONS]
+    others += [kind(Multiply()) for kind in (*FUNCTIONS, SpikeProduct)]
+    others += [with_fault(op, Late(1.0), 0, 0) for op in (spiking[IntegrateAndFire], Phase(one, torch.zeros(()), Relu()))]
     examples = spiking | {type(op): op for op in others}
     assert set(examples) == set(NEURONS)
     assert all(type(op.analogue()) in TRAITS for op in examples.values())

@@ -16,6 +16,7 @@ def tells_classes(output: Tensor, labels: Tensor | None = None) -> bool:
     It does where labels are whole numbers, one per sample and place: [batch, ...]. Without labels an output [batch, values]
     of at least two values is taken for scores, and maps [batch, channels, ...] for values.
 
+    >>> import torch
     >>> maps, scores = torch.zeros(2, 3, 8, 8), torch.zeros(2, 3)
     >>> tells_classes(maps), tells_classes(maps, torch.zeros(2, 8, 8, dtype=torch.long))
     (False, True)
@@ -44,6 +45,7 @@ def divergence(scores: Tensor, reference: Tensor) -> float:
 
     Raises DataError for outputs of another shape.
 
+    >>> import torch
     >>> divergence(torch.tensor([[0.0, 1.0]]), torch.tensor([[2.0, 3.0]]))
     0.0
     """
@@ -58,6 +60,7 @@ def divergence(scores: Tensor, reference: Tensor) -> float:
 def relative_error(found: Sequence[Tensor], wanted: Sequence[Tensor]) -> float:
     """Return the relative squared error of several outputs, each in its own units: mean of |found - wanted|^2 / |wanted|^2.
 
+    >>> import torch
     >>> relative_error([torch.tensor([3.0]), torch.tensor([8.0])], [torch.tensor([2.0]), torch.tensor([8.0])])
     0.125
     """
