@@ -117,7 +117,8 @@ def networks(only: list[str], images: int, recipes: dict[str, tuple[str, tuple[i
         for kind, (recipe, steps) in recipes.items():
             for count in steps:
                 started = time.perf_counter()
-                network = tp.convert(module, subject.calibration, recipe, time_steps=count)
+                graded = recipe == "auto" and kind == "graded"
+                network = tp.convert(module, subject.calibration, recipe, time_steps=count, graded=graded)
                 report = tp.evaluate(None, network, subject.test, count)
                 final, right = report.final, 100 * report.final.accuracy
                 row = {
