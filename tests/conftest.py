@@ -6,9 +6,16 @@ import logging
 
 import pytest
 import torch
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
-settings.register_profile("transpike", deadline=None, derandomize=True, max_examples=25, database=None)
+settings.register_profile(  # timing never decides a test
+    "transpike",
+    deadline=None,
+    derandomize=True,
+    max_examples=25,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 settings.load_profile("transpike")
 
 # The models are so small that handing work to a second thread costs more than the work itself.
