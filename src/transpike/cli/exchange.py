@@ -82,10 +82,11 @@ def export_brian2(
     samples: Samples = 4,
     mean: Numbers = None,
     std: Numbers = None,
+    size: Size = None,
     as_json: Json = False,
 ) -> None:
     """Write a small spiking network as a plain Brian2 script, which compares its spikes with those here."""
-    given = choice(data, samples, mean, std) if data else None
+    given = choice(data, samples, mean, std, size) if data else None
     written = exchange.export_brian2(network, output, given, time_steps=time_steps)
     if as_json:
         show.as_json({**dataclasses.asdict(written), "path": str(written.path), "arrays": str(written.arrays)})
