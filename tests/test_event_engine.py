@@ -258,6 +258,25 @@ def test_sums_beyond_sixteen_bits_are_right(kernel, strength, time_steps):
     assert_identical(network, (samples[:4],), time_steps)
 
 
+@pytest.mark.parametrize("kernel", KERNELS)
+@pytest.mark.parametrize("window", [(2, 2), (1, 2)])
+def test_pixels_that_a_pool_leaves_far_behind_stay_there(kernel, window):
+    """Each spike of a window is taken from all of its pixels, so that dark ones leave the range of 16-bit potentials."""
+    torch.manual_seed(4)
+    layers = nn.Conv2d(1, 5, 1), nn.ReLU(), nn.Conv2d(5, 20, 1), nn.MaxPool2d(window), nn.ReLU()
+    model = nn.Sequential(*layers, nn.Flatten(), nn.LazyLinear(3)).eval()
+    samples = torch.rand(200, 1, 8, 8)
+    samples[..., ::2] = 0
+    model(samples)
+    with torch.no_grad():
+        [weight.abs_() for weight in (model[0].weight, model[2].weight)]
+        model[0].bias.zero_()
+        model[2].bias.fill_(-0.1)
+    network = tp.convert(model, samples, "rate", exact=True)
+    forced(network, kernel, 100)
+    assert_identical(network, (samples[:6],), 100)
+
+
 def test_neurons_that_recover_from_a_deep_potential_fire_at_the_right_time():
     """Potentials of 16 bits stop at -32 thresholds: whoever fires after that is computed again in 32 bits."""
     torch.manual_seed(3)

@@ -226,7 +226,11 @@ struct ShortRun {
                 Short largest = v[k];
                 for (int p = 1; p < P; p++) largest = largest.larger(v[p * M + k]);
                 const Short up = largest.above(below[k]);
-                for (int p = 0; p < P; p++) v[p * M + k] = v[p * M + k] - (most[k] & up);
+                for (int p = 0; p < P; p++) {
+                    Short& rest = v[p * M + k];
+                    rest = Pooled ? rest.subtract_saturated(most[k] & up) : rest - (most[k] & up);
+                    if (Pooled) low[p * M + k] = low[p * M + k].smaller(rest);  // a spike of another pixel is taken from this one too
+                }
                 sent[k] = sent[k] - up;
                 fired[k] = up.signs();
             }
