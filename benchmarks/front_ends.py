@@ -25,7 +25,7 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 import transpike as tp
 from architectures import ARCHITECTURES
 from four_forms import plain_keras, plain_net, residual_keras, spikes, trained_net, write_onnx, write_pt2
-from front_networks import NETWORKS, Published
+from front_networks import CALIBRATION, NETWORKS, Published
 from helpers import flat
 from tables import OUT, keep, show
 from transpike.capture.models import as_module
@@ -107,11 +107,11 @@ def error_row(name: str, model: nn.Module, inputs: object, *, dynamo: bool) -> d
     return {**row, "error": f"{worst:.1e}"}
 
 
-def networks(only: list[str], images: int, recipes: dict[str, tuple[str, tuple[int, ...]]]) -> list[dict]:
+def networks(only: list[str], images: int, calibration: int, recipes: dict[str, tuple[str, tuple[int, ...]]]) -> list[dict]:
     """Convert each network for each number of steps and say how accurate it is."""
     rows = []
     for name in only:
-        subject = NETWORKS[name](images)
+        subject = NETWORKS[name](images, calibration)
         module = as_module(subject.model)
         accuracy = correct(module, subject)
         for kind, (recipe, steps) in recipes.items():
@@ -157,6 +157,7 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=("forms", "onnx", "networks"))
     parser.add_argument("--only", nargs="+", default=list(NETWORKS), choices=list(NETWORKS))
     parser.add_argument("--images", type=int, default=10_000)
+    parser.add_argument("--calibration", type=int, default=CALIBRATION, help="training samples, without their labels")
     parser.add_argument("--binary", default="ls-tg")
     parser.add_argument("--graded", default="graded-ls")
     parser.add_argument("--binary-steps", type=int, nargs="*", default=list(BINARY))
@@ -164,7 +165,7 @@ if __name__ == "__main__":
     given = parser.parse_args()
     if given.what == "networks":
         wanted = {"binary": (given.binary, tuple(given.binary_steps)), "graded": (given.graded, tuple(given.graded_steps))}
-        found = networks(given.only, given.images, wanted)
+        found = networks(given.only, given.images, given.calibration, wanted)
         show("Accuracy against time steps", found)
     else:
         found = forms() if given.what == "forms" else exporters()

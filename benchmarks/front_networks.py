@@ -33,7 +33,7 @@ class Published:
     told: str
 
 
-def mnist_cnn(images: int) -> Published:
+def mnist_cnn(images: int, calibration: int = CALIBRATION) -> Published:
     """A CNN without biases, in a state dict of PyTorch."""
     model = nn.Sequential(
         *(nn.Conv2d(1, 20, 5, bias=False), nn.ReLU(), nn.AvgPool2d(2)),
@@ -43,10 +43,10 @@ def mnist_cnn(images: int) -> Published:
     ).eval()
     state = torch.load(data_folder() / "weights" / "sinabs_mnist_cnn.pt", weights_only=True, map_location="cpu")
     model.load_state_dict(dict(zip(model.state_dict(), state.values(), strict=True)))
-    return Published("MNIST CNN (PyTorch)", model, mnist("train", CALIBRATION)[0], mnist("t10k", images), "97.88")
+    return Published("MNIST CNN (PyTorch)", model, mnist("train", calibration)[0], mnist("t10k", images), "97.88")
 
 
-def resnet_8(images: int) -> Published:
+def resnet_8(images: int, calibration: int = CALIBRATION) -> Published:
     """The ResNet-8 of MLPerf Tiny, built in Keras and filled with its arrays; it reads pixels from 0 to 255, channels last."""
     from keras import Input, Model, layers
 
@@ -66,7 +66,7 @@ def resnet_8(images: int) -> Published:
     train, _ = cifar10_train_all()
     with np.load(data_folder() / "cifar10" / "cifar10_test.npz") as file:
         test = torch.from_numpy(file["images"][:images]).float(), torch.from_numpy(file["labels"][:images])
-    return Published("MLPerf Tiny ResNet-8 (Keras)", model, train[:CALIBRATION].float(), test, "87.21")
+    return Published("MLPerf Tiny ResNet-8 (Keras)", model, train[:calibration].float(), test, "87.21")
 
 
 def fill(model: Any, arrays: Any) -> None:
@@ -86,10 +86,11 @@ def number(layer: Any) -> int:
     return int(end) if end.isdecimal() else 0
 
 
-def keyword_spotting(images: int) -> Published:
+def keyword_spotting(images: int, calibration: int = SPEECH_CALIBRATION) -> Published:
     """The DS-CNN of MLPerf Tiny, built in Keras and filled from a TensorFlow Lite file, batch norm folded as it is there.
 
-    There are 1,000 samples, all of the test set: the first 300 calibrate, without their labels, and the rest is the test.
+    There are 1,000 samples, all of the test set: the first (at most 300) calibrate, without their labels, and those
+    behind the first 300 are the test.
     """
     from keras import Input, Sequential, layers
 
@@ -111,7 +112,9 @@ def keyword_spotting(images: int) -> Published:
         values = ((file["x_int8"].astype(np.float32) - file["zero_point"]) * file["scale"]).astype(np.float32)
         x, y = torch.from_numpy(values.reshape(-1, 49, 10, 1)), torch.from_numpy(file["y"])
     rest = slice(SPEECH_CALIBRATION, SPEECH_CALIBRATION + images)
-    return Published("keyword spotting DS-CNN (TFLite, Keras)", model, x[:SPEECH_CALIBRATION], (x[rest], y[rest]), "90.0")
+    return Published(
+        "keyword spotting DS-CNN (TFLite, Keras)", model, x[: min(calibration, SPEECH_CALIBRATION)], (x[rest], y[rest]), "90.0"
+    )
 
 
-NETWORKS: dict[str, Callable[[int], Published]] = {"mnist": mnist_cnn, "resnet8": resnet_8, "keywords": keyword_spotting}
+NETWORKS: dict[str, Callable[[int, int], Published]] = {"mnist": mnist_cnn, "resnet8": resnet_8, "keywords": keyword_spotting}

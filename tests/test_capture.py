@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import copy
+import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import transpike as tp
 from helpers import DECIMALS, EVERY, ZOO, answers, flat, largest_difference, subject
 from transpike.capture import capture
-from transpike.ops import TRAITS, BatchNorm, Constant, Convolution
+from transpike.ops import (
+    TRAITS,
+    BatchNorm,
+    Constant,
+    Convolution,
+    Divide,
+    ErrorFunction,
+    Gelu,
+    Hardswish,
+    Mish,
+    Multiply,
+    Power,
+    Sigmoid,
+    Silu,
+    Tanh,
+)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -116,3 +133,68 @@ def test_dropout_leaves_nothing_behind():
 def test_a_sequential_of_nothing_is_its_input():
     network = capture(nn.Sequential().eval(), [torch.rand(3, 2)])
     assert list(network.nodes) == [network.outputs["output"]]
+
+
+def tanh_gelu(x):
+    return 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+WRITTEN_OUT = {
+    "gelu": (lambda x: x * 0.5 * (1 + torch.erf(x / math.sqrt(2))), Gelu()),
+    "gelu, half at the end": (lambda x: x * (1 + torch.erf(x * math.sqrt(0.5))) * 0.5, Gelu()),
+    "gelu by tanh": (tanh_gelu, Gelu(tanh=True)),
+    "silu": (lambda x: x * torch.sigmoid(x), Silu()),
+    "silu as a quotient": (lambda x: x / (1 + torch.exp(-x)), Silu()),
+    "silu of a slope": (lambda x: x * torch.sigmoid(1.702 * x), Silu()),
+    "mish": (lambda x: x * torch.tanh(F.softplus(x)), Mish()),
+    "hardswish": (lambda x: x * F.relu6(x + 3) / 6, Hardswish()),
+}
+
+
+class Applied(nn.Module):
+    """A function between two layers, the first of which something else reads as well."""
+
+    def __init__(self, of):
+        super().__init__()
+        self.of, self.first, self.last = of, nn.Linear(4, 8), nn.Linear(8, 2)
+
+    def forward(self, x):
+        y = self.first(x)
+        return self.last(self.of(y)) + y[:, :2]
+
+
+@pytest.mark.parametrize("name", WRITTEN_OUT)
+def test_activations_that_are_written_out_are_whole(name):
+    of, op = WRITTEN_OUT[name]
+    network = capture(Applied(of).eval(), [torch.randn(3, 4)])
+    kinds = {type(node.op) for node in network.nodes.values()}
+    assert type(op) in kinds
+    assert kinds.isdisjoint({Multiply, Divide, Sigmoid, Tanh, ErrorFunction, Power})
+    assert [node.op for node in network.having(Gelu) if node.op.tanh is not getattr(op, "tanh", None)] == []
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda x: x * torch.tanh(x),
+        lambda x: x * torch.sigmoid(x[:, :1]),
+        lambda x: x * torch.sigmoid(-x),
+        lambda x: x * x,
+        lambda x: x * torch.sigmoid(x.mean(1, keepdim=True)),
+        lambda x: x * torch.sigmoid(x * torch.linspace(0.5, 2, 8)),
+    ],
+)
+def test_products_that_are_no_known_activation_stay(of):
+    network = capture(Applied(of).eval(), [torch.randn(3, 4)])
+    assert len(network.having(Multiply, Power)) == 1
+    assert not network.having(Gelu, Silu, Mish, Hardswish)
+
+
+def test_an_activation_whose_parts_are_read_elsewhere_is_whole_beside_them():
+    class Both(nn.Module):
+        def forward(self, x):
+            gate = torch.sigmoid(x)
+            return x * gate, gate
+
+    network = capture(Both().eval(), [torch.randn(3, 4)])
+    assert len(network.having(Silu)) == len(network.having(Sigmoid)) == 1

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from transpike.capture.activations import whole_activations
 from transpike.capture.channels import channels_first
 from transpike.capture.exported import Reader, export
 from transpike.capture.models import as_module as as_module
@@ -42,7 +43,7 @@ def capture(model: nn.Module | ExportedProgram, inputs: Sequence[Tensor]) -> Net
     samples = traceable(inputs)
     expected = run(model, samples)
     with torch.no_grad():
-        network = channels_first(Reader(export(model, samples), model).read())
+        network = whole_activations(channels_first(Reader(export(model, samples), model).read()))
     if network.having(*QUANTISED):
         compare_precisely(network, model, samples)
     else:
@@ -62,7 +63,7 @@ def survey(model: nn.Module | ExportedProgram, inputs: Sequence[Tensor]) -> tupl
     refusals: list[CaptureError] = []
     with torch.no_grad():
         network = Reader(export(model, samples), model, refusals).read()
-    return network, [str(refusal) for refusal in refusals]
+    return network if refusals else whole_activations(network), [str(refusal) for refusal in refusals]
 
 
 def traceable(inputs: Sequence[Tensor]) -> list[Tensor]:
