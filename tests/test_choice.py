@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 import torch
 
@@ -10,7 +12,7 @@ from transpike.answers import distance
 from transpike.calibration import unwatched
 from transpike.choice import BINARY, EVERY, GRADED, Part, automatic
 from transpike.conversion import Candidates
-from transpike.errors import ArgumentError, DataError
+from transpike.errors import ArgumentError, ConversionError, DataError
 from transpike.passes import InsertNeurons
 from zoo import ZOO
 
@@ -94,6 +96,26 @@ def test_a_shorter_list_of_candidates_can_be_judged_by_hand(setting):
     assert [name for name, _ in tried[:-1]] == list(BINARY)
     assert {count for _, count in tried[:-1]} == {160}
     assert tried[-1][1] == 200
+
+
+def test_recipes_that_refuse_the_steps_are_left_out():
+    """Five layers that look ahead need more than two steps; the others do not."""
+    model, inputs = ZOO["vgg-bn"]()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", tp.errors.TranspikeWarning)
+        message = chosen(tp.convert(model, inputs, "auto", time_steps=2)).message
+    assert "Left out: 'look-ahead', for Looking ahead by 1" in message
+    assert "before the first answer" in message
+
+
+def test_a_model_that_all_recipes_refuse_gets_the_first_refusal(setting):
+    model, samples = setting
+
+    def convert(_, recipe):
+        raise ConversionError(f"{recipe.name} cannot")
+
+    with pytest.raises(ConversionError, match=f"^{BINARY[0]} cannot"):
+        automatic(convert, model, samples, 1, 2, graded=False)
 
 
 def test_what_candidates_begin_with_alike_is_done_once_for_the_same_samples(setting):
