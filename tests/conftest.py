@@ -8,21 +8,26 @@ import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
-settings.register_profile(  # timing never decides a test
-    "transpike",
-    deadline=None,
-    derandomize=True,
-    max_examples=25,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
-settings.load_profile("transpike")
+for profile, count in (("all", 25), ("quick", 8)):
+    settings.register_profile(
+        profile,
+        deadline=None,  # timing never decides a test
+        derandomize=True,
+        max_examples=count,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
 
 # The models are so small that handing work to a second thread costs more than the work itself.
 torch.set_num_threads(1)
 
 # torch.export formats a long trace for whoever listens, and pytest listens.
 logging.getLogger("torch.__trace").disabled = True
+
+
+def pytest_configure(config):
+    """Draw fewer random examples where the longer tests are left out."""
+    settings.load_profile("quick" if config.option.markexpr == "not extended" else "all")
 
 
 def pytest_collection_modifyitems(items):

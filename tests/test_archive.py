@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import transpike as tp
-from helpers import ANALOGUE, MODELS, converted, same_network, subject
+from helpers import ANALOGUE, MODELS, converted, quick, same_network, subject
 from transpike.errors import ArchiveError
 from transpike.network import archive
 
@@ -24,7 +24,7 @@ def saved(tmp_path):
     return network, tmp_path / "net"
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick(MODELS))
 def test_every_network_comes_back_the_same(name, tmp_path):
     inputs, network = converted(name, tp.recipes["rate"])
     tp.save(network, tmp_path / "net")
@@ -39,7 +39,7 @@ def test_every_network_comes_back_the_same(name, tmp_path):
     assert all(torch.equal(count, after.spike_counts[name]) for name, count in before.spike_counts.items())
 
 
-@pytest.mark.parametrize("name", ANALOGUE)
+@pytest.mark.parametrize("name", quick(ANALOGUE))
 def test_every_captured_network_comes_back_the_same(name, tmp_path):
     _, _, network = subject(name)
     tp.save(network, tmp_path / "net")

@@ -9,12 +9,12 @@ import torch
 from torch import nn
 
 import transpike as tp
-from helpers import DECIMALS, EVERY, ZOO, answers, flat, largest_difference, subject
+from helpers import DECIMALS, EVERY, ZOO, answers, flat, largest_difference, quick, subject
 from transpike.capture import capture
 from transpike.ops import TRAITS, BatchNorm, Constant, Convolution
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("dtype", [pytest.param(torch.float32, marks=pytest.mark.extended), torch.float64], ids=str)
 @pytest.mark.parametrize("name", EVERY)
 def test_network_computes_what_the_model_computes(name, dtype):
     model, inputs, network = subject(name, dtype)
@@ -33,7 +33,7 @@ def test_nodes_are_of_the_vocabulary_and_name_places_of_the_model(name):
     assert all(node.origin in places for node in network.nodes.values())
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", quick(ZOO))
 def test_conversion_leaves_the_model_as_it_was(name):
     model, samples = ZOO[name]()
     before = copy.deepcopy(model.state_dict())

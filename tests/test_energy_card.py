@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import transpike as tp
+from helpers import REPRESENTATIVE_RECIPES, quick
 from transpike.analysis.budgets import Activity, energy_card, on_chip, priced
 from transpike.analysis.card import Budget, card_from
 from transpike.analysis.operations import count_work
@@ -115,7 +116,7 @@ def test_break_even_is_where_both_need_as_much(cnn, report):
             assert card.memory.ratio("matched").value == pytest.approx(1)
 
 
-@pytest.mark.parametrize("recipe", [name for name in RECIPES if name not in TRAINED])
+@pytest.mark.parametrize("recipe", quick([name for name in RECIPES if name not in TRAINED], REPRESENTATIVE_RECIPES))
 def test_every_recipe_has_a_card(recipe):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)).eval()

@@ -26,6 +26,7 @@ def test_every_op_has_a_trait():
     assert kinds() == set(TRAITS)
 
 
+@pytest.mark.extended  # captures every model on one worker
 def test_every_op_is_exercised_by_the_lists():
     """Each op of the vocabulary occurs in some captured model; Identity, Rescaled and OnGrid are made by passes."""
     seen = {type(node.op) for name in EVERY for node in subject(name)[2].nodes.values()}
