@@ -10,10 +10,10 @@ demo: $(VENV)/.run
 	$(BIN)/transpike demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not extended"
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not extended"
 
 test-all: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # The kernels of the event engine under the address sanitizer; afterwards they are compiled as before.
 sanitize: $(VENV)/.dev

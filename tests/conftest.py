@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 
 import pytest
 import torch
+import torch._export.utils
 from hypothesis import HealthCheck, settings
 
-for profile, count in (("all", 25), ("quick", 8)):
+from helpers import ALL_EXAMPLES, EVERY
+from zoo.recurrent import RECURRENT
+
+for profile, count in (("all", ALL_EXAMPLES), ("quick", ALL_EXAMPLES // 3)):
     settings.register_profile(
         profile,
         deadline=None,  # timing never decides a test
@@ -24,6 +29,10 @@ torch.set_num_threads(1)
 # torch.export formats a long trace for whoever listens, and pytest listens.
 logging.getLogger("torch.__trace").disabled = True
 
+# torch.export asks for all operators of C++ some thirty times in each export: a fifth of the time of a small one.
+if hasattr(torch._export.utils, "_materialize_cpp_cia_ops"):
+    torch._export.utils._materialize_cpp_cia_ops = functools.cache(torch._export.utils._materialize_cpp_cia_ops)
+
 
 def pytest_configure(config):
     """Draw fewer random examples where the longer tests are left out."""
@@ -31,11 +40,15 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Keep the tests of one model on one worker, where its capture is cached: tracing it costs more than most tests."""
-    for item in items:
-        name = item.callspec.params.get("name") if hasattr(item, "callspec") else None
-        if isinstance(name, str):
-            item.add_marker(pytest.mark.xdist_group(name))
+    """Let the tests of a model follow each other on one worker, where its capture is cached: it costs more than most tests."""
+    places = {name: place for place, name in enumerate((*EVERY, *RECURRENT))}
+    items.sort(key=lambda item: places.get(model_of(item), len(places)))
+
+
+def model_of(item):
+    """Return the name of the model that a test is about, or None; some names are not of models."""
+    name = item.callspec.params.get("name") if hasattr(item, "callspec") else None
+    return name if isinstance(name, str) else None
 
 
 @pytest.fixture(autouse=True)

@@ -16,12 +16,16 @@ from transpike.errors import ArchiveError
 from transpike.network import archive
 
 
-@pytest.fixture
-def saved(tmp_path):
+@pytest.fixture(scope="module")
+def poisson():
     model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 4)).eval()
-    network = tp.convert(model, torch.rand(40, 1, 6, 6), tp.recipes["rate"].poisson(seed=3))
-    tp.save(network, tmp_path / "net")
-    return network, tmp_path / "net"
+    return tp.convert(model, torch.rand(40, 1, 6, 6), tp.recipes["rate"].poisson(seed=3))
+
+
+@pytest.fixture
+def saved(poisson, tmp_path):
+    tp.save(poisson, tmp_path / "net")
+    return poisson, tmp_path / "net"
 
 
 @pytest.mark.parametrize("name", quick(MODELS))
