@@ -42,9 +42,8 @@ REPRESENTATIVE = {
 
 # The same for laws over recipes: of each kind of neurons and each schedule some.
 REPRESENTATIVE_RECIPES = {
-    *("rate", "thesis-extended", "diehl", "ternary", "burst", "graded", "reset-to-zero", "lif", "cos", "sbg", "any-time"),
-    *("look-ahead", "sequential", "dcgs", "hybrid", "phase-binary", "few-spike", "ttfs-base", "ttfs-exact"),
-    *("binary-value", "population-calibrated"),
+    *("rate", "diehl", "ternary", "graded", "lif", "cos", "any-time", "look-ahead", "sequential", "dcgs", "phase-binary"),
+    *("few-spike", "ttfs-base", "population-calibrated"),
 }
 
 
