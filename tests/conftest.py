@@ -10,7 +10,7 @@ import torch
 import torch._export.utils
 from hypothesis import HealthCheck, settings
 
-from helpers import ALL_EXAMPLES, EVERY
+from helpers import ALL_EXAMPLES, EVERY, recurrent, subject
 from zoo.recurrent import RECURRENT
 
 for profile, count in (("all", ALL_EXAMPLES), ("quick", ALL_EXAMPLES // 3)):
@@ -42,13 +42,25 @@ def pytest_configure(config):
 def pytest_collection_modifyitems(items):
     """Let the tests of a model follow each other on one worker, where its capture is cached: it costs more than most tests."""
     places = {name: place for place, name in enumerate((*EVERY, *RECURRENT))}
-    items.sort(key=lambda item: places.get(model_of(item), len(places)))
+    behind = len(places)
+
+    def place(item):
+        of_all = "every_network" in getattr(item, "fixturenames", ())
+        return places.get(model_of(item), behind if of_all else behind + 1)
+
+    items.sort(key=place)
 
 
 def model_of(item):
     """Return the name of the model that a test is about, or None; some names are not of models."""
     name = item.callspec.params.get("name") if hasattr(item, "callspec") else None
     return name if isinstance(name, str) else None
+
+
+@pytest.fixture
+def every_network():
+    """The captured networks of all models: whoever takes them runs behind the tests of the models, which leave them cached."""
+    return [*(subject(name)[2] for name in EVERY), *(recurrent(name)[2] for name in RECURRENT)]
 
 
 @pytest.fixture(autouse=True)

@@ -13,9 +13,11 @@ from helpers import DECIMALS, EVERY, ZOO, answers, flat, largest_difference, qui
 from transpike.capture import capture
 from transpike.ops import TRAITS, BatchNorm, Constant, Convolution
 
+IN_FLOAT32 = [pytest.param(*name.values, torch.float32, marks=name.marks) for name in quick(EVERY)]
+IN_FLOAT64 = [(name, torch.float64) for name in EVERY]
 
-@pytest.mark.parametrize("dtype", [pytest.param(torch.float32, marks=pytest.mark.extended), torch.float64], ids=str)
-@pytest.mark.parametrize("name", EVERY)
+
+@pytest.mark.parametrize(("name", "dtype"), [*IN_FLOAT32, *IN_FLOAT64], ids=str)
 def test_network_computes_what_the_model_computes(name, dtype):
     model, inputs, network = subject(name, dtype)
     with torch.inference_mode():
