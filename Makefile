@@ -4,13 +4,16 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 
-.PHONY: demo test sanitize check format clean
+.PHONY: demo test test-all sanitize check format clean
 
 demo: $(VENV)/.run
 	$(BIN)/transpike demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not extended"
+
+test-all: $(VENV)/.dev
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 # The kernels of the event engine under the address sanitizer; afterwards they are compiled as before.
 sanitize: $(VENV)/.dev

@@ -6,27 +6,60 @@ import copy
 import dataclasses
 from functools import cache
 
+import pytest
 import torch
+from hypothesis import settings
 from torch import Tensor
 
 import transpike as tp
-from transpike.calibration import Samples
+from transpike import conversion
+from transpike.calibration import Samples, unwatched
 from transpike.capture import capture
 from transpike.data import Batch
 from transpike.network import Network, forward
 from transpike.parts import Op
 from transpike.passes import apply
+from transpike.recipe import find_recipe
 from zoo import ANALOGUE, FEATURES, ZOO
 from zoo.recurrent import RECURRENT
 
 MODELS = {**ZOO, **FEATURES}
 EVERY = {**MODELS, **ANALOGUE}
+ALL_EXAMPLES = 25  # of a law over random values
 DECIMALS = {torch.float32: 1e-4, torch.float64: 1e-9}
+
+# What the longer laws over models run on by default: of each family and each kind of feature some.
+REPRESENTATIVE = {
+    *("mlp", "vgg-bn", "resnet", "u-net", "signals-1d"),
+    *("prelu-channels", "hardtanh-uneven", "clamp-above-zero", "qcfs", "softmax-at-the-end"),
+    *("max-pool-borders", "max-pool-of-input", "adaptive-average-pool-uneven", "upsample-bilinear"),
+    *("norm-before-padding", "norm-before-groups", "transposed-groups", "convolution-3d", "padding-reflected"),
+    *("chunk", "class-token", "tokens", "shared-source", "in-place", "two-inputs", "outputs-nested"),
+    *("gelu", "softplus", "glu", "quotient", "softmax-of-channels", "layer-norm", "excitation"),
+    *("vision-transformer", "decoder", "lstm", "gru", "elman-relu", "tagged", "crossed"),
+}
+
+
+# The same for laws over recipes: of each kind of neurons and each schedule some.
+REPRESENTATIVE_RECIPES = {
+    *("rate", "diehl", "ternary", "graded", "lif", "cos", "any-time", "look-ahead", "sequential", "dcgs", "phase-binary"),
+    *("few-spike", "ttfs-base", "population-calibrated"),
+}
+
+
+def quick(names, representative=REPRESENTATIVE):
+    """Return names, of models if nothing else is given, as parameters of a law; the representative ones run by default."""
+    return [pytest.param(name, marks=() if name in representative else pytest.mark.extended) for name in names]
 
 
 def subject(name, dtype=torch.float64):
     """Return (model, inputs, analogue network) of a model in the lists; nobody may change them."""
     return captured(name, dtype)
+
+
+def examples(count):
+    """Return how many examples of `count` are drawn by default, for laws that are slow on each; `make test-all` draws all."""
+    return max(2, count * settings.default.max_examples // ALL_EXAMPLES)
 
 
 @cache
@@ -41,6 +74,17 @@ def converted(name, recipe, time_steps=None):
     """Return (inputs, spiking network) of a model in the lists, in float64, calibrated on those inputs."""
     _, inputs, network = subject(name)
     return inputs, apply(recipe.passes, network, Samples([Batch(inputs)], time_steps))
+
+
+def anew(name, recipe, time_steps=None, *, dtype=torch.float32, exact=False):
+    """Return (inputs, spiking network) as `tp.convert` makes it of a model in the lists, without capturing it anew."""
+    _, inputs, network = subject(name, dtype)
+    return inputs, spiking_of(network, inputs, recipe, time_steps, exact=exact)
+
+
+def spiking_of(network, samples, recipe, time_steps=None, *, exact=False):
+    """Return the spiking network of a captured one, as `tp.convert` makes it."""
+    return conversion.converted(network, samples, find_recipe(recipe), time_steps, exact, unwatched, apply)
 
 
 @cache

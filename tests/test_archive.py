@@ -11,20 +11,24 @@ import torch
 from torch import nn
 
 import transpike as tp
-from helpers import ANALOGUE, MODELS, converted, same_network, subject
+from helpers import ANALOGUE, MODELS, converted, quick, same_network, subject
 from transpike.errors import ArchiveError
 from transpike.network import archive
 
 
-@pytest.fixture
-def saved(tmp_path):
+@pytest.fixture(scope="module")
+def poisson():
     model = nn.Sequential(nn.Conv2d(1, 3, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(12, 4)).eval()
-    network = tp.convert(model, torch.rand(40, 1, 6, 6), tp.recipes["rate"].poisson(seed=3))
-    tp.save(network, tmp_path / "net")
-    return network, tmp_path / "net"
+    return tp.convert(model, torch.rand(40, 1, 6, 6), tp.recipes["rate"].poisson(seed=3))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.fixture
+def saved(poisson, tmp_path):
+    tp.save(poisson, tmp_path / "net")
+    return poisson, tmp_path / "net"
+
+
+@pytest.mark.parametrize("name", quick(MODELS))
 def test_every_network_comes_back_the_same(name, tmp_path):
     inputs, network = converted(name, tp.recipes["rate"])
     tp.save(network, tmp_path / "net")
@@ -39,7 +43,7 @@ def test_every_network_comes_back_the_same(name, tmp_path):
     assert all(torch.equal(count, after.spike_counts[name]) for name, count in before.spike_counts.items())
 
 
-@pytest.mark.parametrize("name", ANALOGUE)
+@pytest.mark.parametrize("name", quick(ANALOGUE))
 def test_every_captured_network_comes_back_the_same(name, tmp_path):
     _, _, network = subject(name)
     tp.save(network, tmp_path / "net")

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import transpike as tp
-from helpers import DECIMALS, EVERY, ZOO, answers, flat, largest_difference, subject
+from helpers import DECIMALS, EVERY, ZOO, answers, flat, largest_difference, quick, subject
 from transpike.capture import capture
 from transpike.ops import (
     TRAITS,
@@ -30,9 +30,11 @@ from transpike.ops import (
     Tanh,
 )
 
+IN_FLOAT32 = [pytest.param(*name.values, torch.float32, marks=name.marks) for name in quick(EVERY)]
+IN_FLOAT64 = [(name, torch.float64) for name in EVERY]
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-@pytest.mark.parametrize("name", EVERY)
+
+@pytest.mark.parametrize(("name", "dtype"), [*IN_FLOAT32, *IN_FLOAT64], ids=str)
 def test_network_computes_what_the_model_computes(name, dtype):
     model, inputs, network = subject(name, dtype)
     with torch.inference_mode():
@@ -50,7 +52,7 @@ def test_nodes_are_of_the_vocabulary_and_name_places_of_the_model(name):
     assert all(node.origin in places for node in network.nodes.values())
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", quick(ZOO))
 def test_conversion_leaves_the_model_as_it_was(name):
     model, samples = ZOO[name]()
     before = copy.deepcopy(model.state_dict())

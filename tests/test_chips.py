@@ -13,9 +13,10 @@ from torch import nn
 from typer.testing import CliRunner
 
 import transpike as tp
-from helpers import converted
+from helpers import converted, spiking_of
 from transpike.analysis.operations import count_work
 from transpike.analysis.traffic import plan
+from transpike.capture import capture
 from transpike.chips import CONFIDENCES, QUANTITIES, chip_names, chip_page, find_chip, read_chip
 from transpike.cli import app
 from transpike.errors import ArchiveError, ArgumentError, DataError, TranspikeWarning
@@ -397,14 +398,18 @@ def test_every_chip_answers(name, small):
     assert json.loads(found.to_json())["verdict"] == found.verdict
 
 
+@pytest.fixture(scope="module")
+def analogue():
+    torch.manual_seed(0)
+    return capture(nn.Sequential(nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 3)).eval(), (torch.rand(8, 16),))
+
+
 TRAINED = {"qcfs", "ttfs-clamped"}  # these need activations that were trained for them
 
 
 @pytest.mark.parametrize("recipe", [name for name in RECIPES if name not in TRAINED])
-def test_every_recipe_is_judged(recipe):
-    torch.manual_seed(0)
-    model = nn.Sequential(nn.Linear(16, 8), nn.ReLU(), nn.Linear(8, 3))
-    network = spiking(model, 16, recipe=recipe, time_steps=None if RECIPES[recipe].has_window else 8)
+def test_every_recipe_is_judged(recipe, analogue):
+    network = spiking_of(analogue, torch.rand(40, 16), recipe, None if RECIPES[recipe].has_window else 8)
     found = tp.fit(network, "speck")
     bits = max(node.op.bits_per_spike for node in network.having(Neuron))
     assert not found.fits if bits > 1 else found.places

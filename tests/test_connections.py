@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import transpike as tp
-from helpers import MODELS, converted
+from helpers import MODELS, converted, quick
 from transpike.analysis.connections import WITH_WEIGHTS, fan_outs, pattern
 from transpike.analysis.operations import count_work, synaptic_operations
 from transpike.network import shapes
@@ -61,7 +61,7 @@ def followed(network, source, kinds, sizes):
     return arrived.reshape(sizes[source])
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick(MODELS))
 def test_fan_out_equals_following_each_spike(name):
     _, network = converted(name, tp.recipes["rate"])
     kinds, sizes = carried(network), shapes(network)

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import transpike as tp
-from helpers import FEATURES, ZOO, answers, converted, flat, subject
+from helpers import FEATURES, ZOO, answers, converted, flat, quick, subject
 from transpike.calibration import Samples
 from transpike.data import Batch
 from transpike.network import forward
@@ -66,7 +66,7 @@ def test_a_watch_sees_every_reading_and_every_corrected_layer():
     assert all(total == done > 0 for _, total, done in seen)
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", quick(ZOO))
 def test_error_falls_as_one_over_t(name):
     """With reset by subtraction no charge is lost: |error| <= c / T, where c depends on the network and not on T.
 

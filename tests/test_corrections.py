@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import transpike as tp
+from helpers import anew, quick
 from transpike.calibration import layer as layers
 from transpike.calibration import walk
 from transpike.calibration.layer import Layer, Site, run
@@ -88,13 +89,11 @@ class Spy:
         return given
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", quick(ZOO))
 def test_the_walk_sees_what_the_simulator_and_the_ann_see(name):
     """Spikes of every neuron in every step are those of the engine, in float64; activations are the ANN's."""
-    model, samples = ZOO[name]()
-    inputs = tuple(x.double() for x in (samples if isinstance(samples, tuple) else (samples,)))
     spy = Spy()
-    network = tp.convert(model.double(), inputs, recipe(spy), time_steps=STEPS)
+    inputs, network = anew(name, recipe(spy), STEPS, dtype=torch.float64)
     record = tp.Record(spikes=list(spy.seen))
     spikes = tp.simulate(network, inputs, STEPS, record=record).spikes
     values = {}
@@ -108,13 +107,12 @@ def test_the_walk_sees_what_the_simulator_and_the_ann_see(name):
 @pytest.mark.parametrize("name", ["vgg-bn", "resnet", "u-net", "signals-1d"])
 def test_the_walk_sees_the_same_in_pieces(name, monkeypatch):
     """How many samples are computed at once changes nothing, in float64 up to the order of sums."""
-    model, samples = ZOO[name]()
     seen = []
     for values in (2**20, 1):
         monkeypatch.setattr(walk, "CHUNK", values)
         monkeypatch.setattr(layers, "CHUNK", values)
         seen.append(Spy())
-        tp.convert(model.double(), samples.double(), recipe(seen[-1], neuron=Burst), time_steps=STEPS)
+        anew(name, recipe(seen[-1], neuron=Burst), STEPS, dtype=torch.float64)
     for name_of_layer, one in seen[0].seen.items():
         torch.testing.assert_close(seen[1].seen[name_of_layer].currents, one.currents, rtol=1e-9, atol=1e-12)
 
@@ -135,12 +133,11 @@ def test_a_thinned_layer_is_the_layer_at_some_pixels(kind):
 
 
 @pytest.mark.parametrize("kind", CORRECTIONS)
-@pytest.mark.parametrize("name", ["vgg-bn", "resnet", "densenet", "u-net", "signals-1d", "mlp"])
+@pytest.mark.parametrize("name", quick(["vgg-bn", "resnet", "densenet", "u-net", "signals-1d", "mlp"]))
 def test_every_correction_works_on_every_kind_of_network(name, kind, tmp_path):
     """It runs, leaves the ANN what it was, keeps thresholds positive, and survives saving bit for bit."""
-    model, samples = ZOO[name]()
-    before = tp.convert(model, samples, recipe(), time_steps=STEPS)
-    network = tp.convert(model, samples, recipe(CORRECTIONS[kind]), time_steps=STEPS)
+    (samples,), before = anew(name, recipe(), STEPS)
+    _, network = anew(name, recipe(CORRECTIONS[kind]), STEPS)
     expected = forward(before.analogue(), (samples,))["output"]
     assert torch.equal(forward(network.analogue(), (samples,))["output"], expected)
     assert all((node.op.threshold > 0).all() for node in network.having(Neuron))

@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 from torch import nn
 
 import transpike as tp
-from helpers import MODELS, converted, subject
+from helpers import MODELS, converted, examples, quick, spiking_of, subject
 from random_networks import networks
 from transpike.analysis import Report
 from transpike.analysis.attribution import split
 from transpike.analysis.counterfactual import evenly, measured
 from transpike.analysis.diagnosis import CAUSES, OWN
 from transpike.analysis.growth import operator_norm, pool_norm
+from transpike.capture import capture
 from transpike.errors import ArchiveError, ArgumentError, ConversionError
 from transpike.network import Network, Node, forward, shapes
 from transpike.network.grammar import trait
@@ -158,7 +159,7 @@ def check_bounds(found):
 
 
 @given(networks(), st.integers(1, 16))
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 def test_parts_are_those_of_a_literal_computation_and_errors_within_their_bounds(drawn, steps):
     """Two ways to the mean currents, in float64; sums of a few hundred terms agree to 1e-9."""
     network, x = drawn
@@ -180,7 +181,7 @@ def linear_ops(name):
             yield node.op, sizes[node.inputs[0]]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick(MODELS))
 def test_norms_are_the_largest_singular_values(name):
     """Against the singular values of the matrix of the op, column by column."""
     for op, shape in linear_ops(name):
@@ -210,6 +211,12 @@ def setting():
     model = nn.Sequential(*body, nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
     x = torch.rand(70, 1, 6, 6)
     return model, tp.convert(model, torch.rand(60, 1, 6, 6)), (x, torch.randint(3, (70,)))
+
+
+@pytest.fixture(scope="module")
+def analogue(setting):
+    model, _, (x, _) = setting
+    return capture(model, (x,))
 
 
 @pytest.fixture(scope="module")
@@ -361,7 +368,7 @@ def test_an_activation_that_saturates_is_no_clipping_error():
     assert parts_of(found.layers[0]) == only()
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick(MODELS))
 def test_every_model_can_be_diagnosed_within_its_bounds(name):
     inputs, network = converted(name, tp.recipes["rate"])
     found = tp.diagnose(None, network, inputs, 3)
@@ -370,7 +377,7 @@ def test_every_model_can_be_diagnosed_within_its_bounds(name):
     check_bounds(found)
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", quick(ZOO))
 def test_the_network_of_means_gives_the_answer_of_the_run(name):
     inputs, network = converted(name, tp.recipes["rate"])
     names = [node.name for node in network.having(IntegrateAndFire)]
@@ -400,11 +407,11 @@ def test_first_spikes_in_time_are_refused(setting, name):
 
 
 @pytest.mark.parametrize("recipe", DIAGNOSED)
-def test_every_recipe_can_be_diagnosed(setting, recipe):
+def test_every_recipe_can_be_diagnosed(setting, analogue, recipe):
     """Corrected weights, biases, heights, delays, other neurons and schedules: parts still add up, bounds still hold."""
     model, _, (x, labels) = setting
     steps = tp.recipes[recipe].window or 6
-    network = tp.convert(model, x[:40], recipe, time_steps=steps)
+    network = spiking_of(analogue, x[:40], recipe, steps)
     found = tp.diagnose(model, network, (x, labels), steps, block=35)
     run = tp.evaluate(model, network, (x, labels), steps, block=35)
     assert [layer.relative_error for layer in found.layers] == pytest.approx([layer.error for layer in run.layers], rel=1e-4)

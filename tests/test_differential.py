@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import transpike as tp
-from helpers import MODELS, ZOO, answers, converted, largest_difference, same_network, subject
+from helpers import MODELS, ZOO, answers, converted, largest_difference, quick, same_network, subject
 from reference import difference_neuron, simulate_literally
 from transpike.analysis.connections import fan_outs
 from transpike.analysis.operations import count_work
@@ -149,7 +149,7 @@ def test_bits_of_a_spike_are_its_sign_and_its_level():
     assert DCGS.method.bits_per_spike == neurons().bits_per_spike
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick(MODELS))
 def test_engine_agrees_with_reference(name):
     inputs, network = converted(name, DCGS)
     few = tuple(x[:2] for x in inputs)
@@ -162,7 +162,7 @@ def test_engine_agrees_with_reference(name):
         torch.testing.assert_close(one, torch.from_numpy(other), rtol=0, atol=1e-9 * max(1, abs(other).max()))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick(MODELS))
 def test_the_analogue_stays_the_model(name):
     """Biases moved to where they arrive, clips split, inputs sent once: the same function to rounding."""
     _, inputs, network = subject(name)
@@ -170,7 +170,7 @@ def test_the_analogue_stays_the_model(name):
     assert largest_difference(answers(changed.analogue(), inputs), answers(network, inputs)) <= 1e-9
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", quick(ZOO))
 def test_error_falls_as_one_over_t(name):
     """The resolution of a decoded value is 1/T of the smallest level: ideally 16 times from 16 to 256 steps; 6 are asked."""
     inputs, network = converted(name, DCGS)

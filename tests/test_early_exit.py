@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import transpike as tp
-from helpers import converted, same_network
+from helpers import converted, examples, same_network
 from transpike.analysis import Report
 from transpike.errors import ArgumentError, ConversionError, DataError, TranspikeWarning
 from transpike.exits import (
@@ -103,7 +103,7 @@ def test_most_changes_is_the_binomial_quantile(samples, loss, confidence):
 
 
 @given(seeds, st.floats(0.05, 1.0), st.sampled_from([(0.02, 0.95), (0.05, 0.9), (0.1, 0.8)]))
-@settings(max_examples=10)
+@settings(max_examples=examples(10))
 def test_the_promise_holds_as_often_as_it_says(seed, drift, promise):
     """The population is known, so the true share of changed decisions of each of 500 calibrations is too."""
     loss, confidence = promise

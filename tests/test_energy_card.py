@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+from functools import cache
 
 import pytest
 import torch
 from torch import nn
 
 import transpike as tp
+from helpers import REPRESENTATIVE_RECIPES, quick
 from transpike.analysis.budgets import Activity, energy_card, on_chip, priced
 from transpike.analysis.card import Budget, card_from
 from transpike.analysis.operations import count_work
@@ -23,6 +25,7 @@ from transpike.report.card import break_evens, budgets, counts, on_chips
 from transpike.report.document import page
 
 TRAINED = {"qcfs", "ttfs-clamped"}  # these need activations that were trained for them
+UNTRAINED = [name for name in RECIPES if name not in TRAINED]
 T = 8
 
 
@@ -115,19 +118,28 @@ def test_break_even_is_where_both_need_as_much(cnn, report):
             assert card.memory.ratio("matched").value == pytest.approx(1)
 
 
-@pytest.mark.parametrize("recipe", [name for name in RECIPES if name not in TRAINED])
-def test_every_recipe_has_a_card(recipe):
+@cache
+def evaluated(recipe):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
     x = torch.rand(200, 6)
     steps = None if RECIPES[recipe].has_window else T
-    found = tp.evaluate(model, tp.convert(model, x, recipe, time_steps=steps), x[:4], steps)
+    return tp.evaluate(model, tp.convert(model, x, recipe, time_steps=steps), x[:4], steps)
+
+
+@pytest.mark.parametrize("recipe", quick(UNTRAINED, REPRESENTATIVE_RECIPES))
+def test_every_recipe_has_a_card(recipe):
+    found = evaluated(recipe)
     for point in found.card.points:
         for budget in point.budgets:
             for one in (budget.snn, budget.float32, budget.int8, budget.matched):
                 assert one is None or 0 <= one.low <= one.value <= one.high < math.inf
     assert 1 <= found.card.final.bits <= 32
-    assert page(found)
+
+
+@pytest.mark.parametrize("recipe", quick(UNTRAINED, {"rate", "phase-binary", "population-calibrated"}))
+def test_every_recipe_has_a_page(recipe):
+    assert page(evaluated(recipe))
 
 
 def test_chips_cost_what_is_published(report):

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import transpike as tp
-from helpers import converted
+from helpers import converted, examples, quick
 from random_networks import networks
 from transpike.data import Batch
 from transpike.network import Network, Node
@@ -59,7 +59,7 @@ def assert_same(these, those):
         np.testing.assert_allclose(those[key].double(), value.double(), rtol=0, atol=scale, err_msg=str(key))
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", quick(ZOO))
 def test_layers_equal_steps_for_every_family_of_models(name):
     inputs, network = converted(name, tp.recipes["rate"])
     inputs = tuple(x[:2] for x in inputs)
@@ -87,7 +87,7 @@ def test_layers_equal_steps_for_random_input(name):
         assert_same(steps, recorded(network, inputs, engine, block=3))
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(networks(), st.integers(5, 10), st.sampled_from([1, 2, None]))
 def test_layers_equal_steps_on_random_networks(drawn, time_steps, block):
     network, inputs = drawn

@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 import transpike as tp
+from helpers import spiking_of
 from transpike.analysis import Report
 from transpike.analysis.summary import latencies
+from transpike.capture import capture
 from transpike.errors import ArchiveError, ArgumentError, DataError
 from transpike.network import forward
 
@@ -199,14 +201,20 @@ OF_OTHER_CODES = (
 )
 
 
-@pytest.mark.parametrize("name", [*OWN_WINDOW, "sequential"])
-def test_codes_in_windows_are_advised_what_they_can_do(name, tmp_path):
-    """Calibrated on half the inputs they do everything badly; no advice is for networks that run for any number of steps."""
+@pytest.fixture(scope="module")
+def captured():
     torch.manual_seed(3)
     model = nn.Sequential(nn.Linear(8, 30), nn.ReLU(), nn.Linear(30, 30), nn.ReLU(), nn.Linear(30, 4)).eval()
     x = torch.rand(600, 8)
+    return model, x, capture(model, (x,))
+
+
+@pytest.mark.parametrize("name", [*OWN_WINDOW, "sequential"])
+def test_codes_in_windows_are_advised_what_they_can_do(name, captured, tmp_path):
+    """Calibrated on half the inputs they do everything badly; no advice is for networks that run for any number of steps."""
+    model, x, analogue = captured
     steps = None if name in OWN_WINDOW else 3
-    network = tp.convert(model, x[:300] / 2, name, time_steps=steps)
+    network = spiking_of(analogue, x[:300] / 2, name, steps)
     in_turns = not name.startswith("ttfs") or name == "ttfs-exact"  # first spikes in time are not diagnosed
     report = tp.evaluate(model, network, (x, model(x).argmax(1)), steps, diagnose=in_turns)
     assert {"saturated", "clipped"} & kinds(report)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import transpike as tp
-from helpers import MODELS
+from helpers import MODELS, anew, examples
 from random_networks import models
 from reference import simulate_literally
 from transpike.errors import ArgumentError, ConversionError, SlowEngineWarning
@@ -46,10 +46,8 @@ TEMPLATES = ["resnet", "lenet", "mlp"]
 
 def exact(name, recipe, time_steps):
     """Return (inputs, network in exact arithmetic) of a model in the lists."""
-    model, samples = MODELS[name]()
-    inputs = tuple(x.float() for x in (samples if isinstance(samples, tuple) else (samples,)))
     with quiet():
-        return inputs, tp.convert(model.float(), inputs, recipe, time_steps=time_steps, exact=True)
+        return anew(name, recipe, time_steps, exact=True)
 
 
 @contextlib.contextmanager
@@ -135,7 +133,7 @@ def forced(network, kernel, time_steps):
     st.sampled_from(BUILDS),
     st.sampled_from(KERNELS),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_random_networks_send_the_same_bits(drawn, recipe, time_steps, build, kernel):
     model, shape = drawn
     calibration, inputs = torch.rand(40, *shape), 1.2 * torch.rand(3, *shape)

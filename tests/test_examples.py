@@ -51,6 +51,7 @@ def digits(tmp_path, monkeypatch):
     monkeypatch.setenv("TRANSPIKE_DATA", str(tmp_path))
 
 
+@pytest.mark.extended
 @pytest.mark.filterwarnings("ignore::transpike.errors.TranspikeWarning")
 def test_the_commands_of_the_detector(digits, monkeypatch, tmp_path, capsys):
     """Training in two pieces gives the weights of training in one; the conversion writes a table, networks and pictures."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import itertools
 import json
+from functools import cache
 
 import nir as package
 import numpy as np
@@ -15,6 +16,8 @@ from torch import nn
 from typer.testing import CliRunner
 
 import transpike as tp
+from helpers import spiking_of
+from transpike.capture import capture
 from transpike.cli import app
 from transpike.errors import ArgumentError, ExportError, MissingExtraError
 from transpike.export import Compact, Portable
@@ -96,11 +99,18 @@ MODELS = {
 }
 
 
-def made(name: str, recipe="rate", **settings):
-    torch.manual_seed(3)
-    model = MODELS[name]().eval()
-    samples = torch.rand(40, *((9,) if name == "vector" else (2, 8, 8)))
-    return tp.convert(model, samples, recipe, **settings), samples[:3]
+@cache
+def analogue(name: str):
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        model = MODELS[name]().eval()
+        samples = torch.rand(40, *((9,) if name == "vector" else (2, 8, 8)))
+        return capture(model, (samples,)), samples
+
+
+def made(name: str, recipe="rate", time_steps=None, *, exact=False):
+    network, samples = analogue(name)
+    return spiking_of(network, samples, recipe, time_steps, exact=exact), samples[:3]
 
 
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda one: one.name)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import transpike as tp
-from helpers import answers, converted, largest_difference, subject
+from helpers import answers, converted, largest_difference, quick, subject
 from transpike import ops
 from transpike.analysis.operations import count_work
 from transpike.calibration import Samples
@@ -118,7 +118,7 @@ def test_nothing_is_spent_where_a_function_is_constant():
     assert op.spikes(message, 8).tolist() == [0, 0] == op.value(message, 8).tolist()
 
 
-@pytest.mark.parametrize("name", ANALOGUE)
+@pytest.mark.parametrize("name", quick(ANALOGUE))
 def test_written_out_networks_compute_the_same(name):
     """In float64 to 1e-9; nothing is left but what is linear, of one value, a product, or the largest of a softmax."""
     _, inputs, network = subject(name)
@@ -129,7 +129,7 @@ def test_written_out_networks_compute_the_same(name):
     assert {kinds[source] for node in left for source in node.inputs} <= {Carried.STATIC}
 
 
-@pytest.mark.parametrize("name", ANALOGUE)
+@pytest.mark.parametrize("name", quick(ANALOGUE))
 def test_the_answer_of_few_spikes_comes_near(name):
     """Within 5 % of the ANN's output, with random weights and eight slots."""
     inputs, network = converted(name, tp.recipes["few-spike"], 8)

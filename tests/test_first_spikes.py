@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import transpike as tp
+from helpers import anew, subject
 from literal_neurons import LiteralFirstSpike
 from transpike.errors import ArgumentError, ConversionError
 from transpike.neurons import (
@@ -25,7 +26,6 @@ from transpike.neurons import (
 from transpike.ops import Relu
 from transpike.passes import AnnounceSpikes
 from transpike.training import ClampedReLU, prepare
-from zoo import ZOO
 
 RECIPES = {"ttfs-base": FirstSpike, "ttfs-corrective": CorrectiveFirstSpike, "ttfs-dynamic": PatientFirstSpike}
 STEPS = 40
@@ -127,15 +127,16 @@ def test_a_pulse_lasts():
 @pytest.mark.parametrize("name", RECIPES)
 @pytest.mark.parametrize("model", ["resnet", "vgg-bn"])
 def test_convolutional_networks_run_and_add_up(name, model, tmp_path):
-    model, samples = ZOO[model]()
-    network = tp.convert(model, samples, tp.recipes[name].with_window(24))
+    _, network = anew(model, tp.recipes[name].with_window(24))
+    _, rate = anew(model, "rate")
+    model, (samples,), _ = subject(model, torch.float32)
     report = tp.evaluate(model, network, samples)
     run = tp.simulate(network, samples)
     total = sum(float(count.double().mean()) for count in run.spike_counts.values())
     pools = [node for node in run.spike_counts if "pool" in node]
     assert report.final.spikes <= total + 1e-3
     assert pools or report.final.spikes == pytest.approx(total, rel=1e-4)
-    plain = tp.evaluate(model, tp.convert(model, samples, "rate"), samples, 2)
+    plain = tp.evaluate(model, rate, samples, 2)
     assert (report.ann_macs, report.ann_connections) == (plain.ann_macs, plain.ann_connections)
     tp.save(network, tmp_path / "out")
     assert torch.equal(tp.simulate(tp.load(tmp_path / "out"), samples).outputs, run.outputs)
@@ -207,10 +208,10 @@ def test_models_with_a_clamped_relu_are_converted_with_their_thresholds():
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_the_window_is_where_the_answers_are_most_like_the_ann(name):
-    model, samples = ZOO["mlp"]()
-    network = tp.convert(model, samples, name)
+    (samples,), network = anew("mlp", name)
+    model, _, _ = subject("mlp", torch.float32)
     steps = tp.simulate(network, samples).time_steps
-    longer = tp.simulate(tp.convert(model, samples, name, time_steps=384), samples)
+    longer = tp.simulate(anew("mlp", name, 384)[1], samples)
     assert longer.time_steps == 384
     with torch.inference_mode():
         wanted = model(samples).argmax(1)

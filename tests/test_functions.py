@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import transpike as tp
-from helpers import answers, captured, largest_difference, same_network
+from helpers import answers, captured, largest_difference, quick, same_network
 from reference import difference_neuron, simulate_literally
 from transpike import ops
 from transpike.analysis.operations import count_work
@@ -451,7 +451,7 @@ def test_loops_are_refused_under_differential_coding():
         tp.convert(Read().eval(), torch.randn(40, 5, 3), "differential")
 
 
-@pytest.mark.parametrize("name", ANALOGUE)
+@pytest.mark.parametrize("name", quick(ANALOGUE))
 def test_what_rate_coding_cannot_convert_comes_near_differentially(name):
     """Norms, attention, gates and every smooth activation, with random weights: within 5 % of the ANN after 8 steps."""
     _, inputs, network = captured(name, torch.float64)

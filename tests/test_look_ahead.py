@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import transpike as tp
-from helpers import ZOO
+from helpers import ZOO, anew
 from transpike.errors import ArgumentError, ConversionError
 from transpike.neurons import Delayed, EvenFiring, IntegrateAndFire, Integrator, LookAhead, Neuron, Ternary
 from transpike.parts import Method
@@ -34,11 +34,9 @@ def depth(network):
 @pytest.mark.parametrize("name", PLAIN)
 def test_layers_that_hear_a_whole_window_first_send_what_the_sequential_schedule_sends(name):
     """With ahead = W a neuron knows its sum when it starts: floor(sum / threshold + initial) spikes, delayed skips included."""
-    model, samples = ZOO[name]()
-    model, samples = model.double(), samples.double()
-    taking_turns = tp.convert(model, samples, recipe(neuron=EvenFiring), time_steps=WINDOW)
+    (samples,), taking_turns = anew(name, recipe(neuron=EvenFiring), WINDOW, dtype=torch.float64)
     layers = depth(taking_turns)
-    staggered = tp.convert(model, samples, recipe(StaggerWindows(WINDOW)), time_steps=WINDOW * layers)
+    _, staggered = anew(name, recipe(StaggerWindows(WINDOW)), WINDOW * layers, dtype=torch.float64)
     assert {node.op.window for node in staggered.having(LookAhead)} == {WINDOW}
     assert staggered.method.extra_steps == WINDOW * (layers - 1)
     expected = tp.simulate(taking_turns, samples, WINDOW).outputs[-1]

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import transpike as tp
-from helpers import MODELS, answers, largest_difference, same_network, subject
+from helpers import MODELS, answers, largest_difference, quick, same_network, spiking_of, subject
 from random_networks import models, networks
 from transpike.calibration import Samples
+from transpike.capture import capture
 from transpike.data import Batch
 from transpike.neurons import SPIKING, Burst, Graded, IntegrateAndFire, Neuron, Ternary
 from transpike.ops import Affine, Relu
@@ -70,7 +71,7 @@ def assert_normalised(network, inputs):
     return normal
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick(MODELS))
 def test_normalised_networks_send_the_same_spikes(name):
     """Spike for spike, for each model of the lists; thresholds and the range of inputs are powers of two, so nothing rounds."""
     inputs, network = spiking(name)
@@ -122,7 +123,8 @@ def test_published_recipes_are_their_thresholds(drawn, name):
     assert isinstance(passes[-1], NormaliseWeights)
     samples = torch.rand(40, *shape, dtype=torch.float64)
     recipes = (tp.Recipe(tp.recipes[name].method, which) for which in (passes[:-1], passes))
-    one, two = (tp.convert(model.double(), samples, recipe) for recipe in recipes)
+    analogue = capture(model.double(), (samples,))
+    one, two = (spiking_of(analogue, samples, recipe) for recipe in recipes)
     assert_same_run(one, two, (torch.rand(3, *shape, dtype=torch.float64),))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import transpike as tp
-from helpers import MODELS, answers, converted, largest_difference, same_network, subject
+from helpers import MODELS, answers, converted, largest_difference, quick, same_network, subject
 from reference import simulate_literally
 from transpike.calibration import Samples
 from transpike.data import Batch
@@ -28,7 +28,7 @@ COUNTED = RATE.with_output(CountSpikes(), DecodeOutputs())
 CLASSIFIERS = ["mlp", "lenet", "vgg-bn", "resnet"]
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick(MODELS))
 def test_outputs_that_fire_are_the_same_function(name):
     """ReLU(y) - ReLU(-y) = y: rounding of one subtraction only."""
     _, inputs, network = subject(name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from helpers import MODELS, answers, frozen_copy, largest_difference, same_network, subject
+from helpers import MODELS, answers, frozen_copy, largest_difference, quick, same_network, subject
 from transpike.calibration import Samples
 from transpike.data import Batch
 from transpike.network.edit import pruned
@@ -33,7 +33,7 @@ def test_each_structural_pass_keeps_the_function(name):
         assert largest_difference(answers(network.analogue(), inputs), expected) <= EXACT, type(change).__name__
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick(MODELS))
 def test_each_structural_pass_applied_twice_changes_nothing_more(name):
     _, _, network = subject(name)
     for change in STRUCTURE:
@@ -41,7 +41,7 @@ def test_each_structural_pass_applied_twice_changes_nothing_more(name):
         assert same_network(restructured(network, [change]), network), type(change).__name__
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick(MODELS))
 def test_passes_leave_the_original_untouched(name):
     _, _, network = subject(name)
     before = frozen_copy(network)
@@ -52,7 +52,7 @@ def test_passes_leave_the_original_untouched(name):
     assert same_network(pruned(network), network)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick(MODELS))
 def test_no_batch_norm_and_no_signed_activation_is_left(name):
     _, _, network = subject(name)
     result = restructured(network)
@@ -60,7 +60,7 @@ def test_no_batch_norm_and_no_signed_activation_is_left(name):
     assert all(node.op.low == 0 and node.op.high > 0 for node in result.having(Clip))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick(MODELS))
 def test_every_answer_is_decoded_once(name):
     _, _, network = subject(name)
     result = restructured(network)

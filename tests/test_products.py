@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import transpike as tp
-from helpers import answers, largest_difference, recurrent, spiking_loop
+from helpers import answers, largest_difference, quick, recurrent, spiking_loop
 from transpike.analysis.operations import count_work
 from transpike.errors import ArgumentError
 from transpike.network import shapes
@@ -27,7 +27,7 @@ def with_relays(name, recipe):
 
 
 @pytest.mark.parametrize("recipe", ["few-spike", "binary-value", *POPULATIONS])
-@pytest.mark.parametrize("name", GATED)
+@pytest.mark.parametrize("name", quick(GATED))
 def test_behind_relays_weights_read_spikes_alone(name, recipe):
     """And the network is still that of the ANN; without relays the recurrent weights read numbers."""
     model, inputs, network = with_relays(name, recipe)
@@ -37,14 +37,14 @@ def test_behind_relays_weights_read_spikes_alone(name, recipe):
     assert largest_difference(answers(network.analogue(), inputs), [model(*inputs)]) < 1e-12
 
 
-@pytest.mark.parametrize("name", GATED)
+@pytest.mark.parametrize("name", quick(GATED))
 def test_relays_in_a_loop_are_those_of_its_elements(name):
     _, inputs, network = with_relays(name, "population-quantile")
     run, other = tp.simulate(network, inputs, block=8), tp.simulate(unrolled(network), inputs, block=8)
     torch.testing.assert_close(run.outputs[-1], other.outputs[-1], rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("name", GATED)
+@pytest.mark.parametrize("name", quick(GATED))
 def test_error_of_relays_falls_as_their_populations_grow(name):
     """As 1/N, from 10 to 1,000 neurons: at least by a factor of 20, the gates having 10,000."""
     model, inputs, _ = recurrent(name)
@@ -74,7 +74,7 @@ def test_networks_without_products_get_no_relays(name):
 
 
 @pytest.mark.parametrize("recipe", POPULATIONS)
-@pytest.mark.parametrize("name", GATED)
+@pytest.mark.parametrize("name", quick(GATED))
 def test_products_of_counts_are_those_of_values(name, recipe):
     """Whole numbers in between: only the last bits differ. Every product of an LSTM or GRU has a population for a factor."""
     _, inputs, network = spiking_loop(name, recipe)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 import transpike as tp
-from helpers import answers, largest_difference, recurrent, spiking_loop
+from helpers import answers, largest_difference, quick, recurrent, spiking_loop
 from reference import simulate_literally
 from transpike.analysis.connections import connections, fan_outs
 from transpike.analysis.operations import count_work
@@ -52,7 +52,7 @@ def test_a_loop_is_its_elements_written_out(name):
 
 
 @pytest.mark.parametrize("recipe", IN_WINDOWS)
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", quick(WHOLE))
 def test_windows_of_a_loop_are_those_of_its_elements(name, recipe):
     """Same answers, the same spikes of every neuron at every element, and as many windows as the longest path has layers."""
     _, inputs, network = spiking_loop(name, recipe)
@@ -88,7 +88,7 @@ def test_rate_coding_of_an_elman_network_converges():
 
 
 @pytest.mark.parametrize("recipe", [*IN_WINDOWS, "rate"])
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", quick(WHOLE))
 def test_connections_of_a_loop_are_those_of_its_elements(name, recipe):
     if recipe == "rate" and name not in RECTIFIED:
         return
@@ -107,7 +107,7 @@ def test_connections_of_a_loop_are_those_of_its_elements(name, recipe):
     assert work.static_macs + work.current_macs + first == other.static_macs + other.current_macs
 
 
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", quick(WHOLE))
 def test_network_is_kept_on_disk(name, tmp_path):
     _, inputs, network = spiking_loop(name, "population-normal")
     tp.save(network, tmp_path / "out")
@@ -116,7 +116,7 @@ def test_network_is_kept_on_disk(name, tmp_path):
     assert torch.equal(tp.simulate(network, inputs).outputs, tp.simulate(again, inputs).outputs)
 
 
-@pytest.mark.parametrize("name", WHOLE)
+@pytest.mark.parametrize("name", quick(WHOLE))
 def test_parts_of_the_loss_add_up_in_a_loop(name):
     """Each gate and state has a row; a layer that alone adds no error leaves the answer as it was where it added none."""
     model, inputs, network = spiking_loop(name, tp.recipes["population-quantile"].with_population(6))

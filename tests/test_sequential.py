@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import transpike as tp
+from helpers import anew, quick
 from random_networks import models
 from reference import evaluate
 from transpike.data import Batch
@@ -90,12 +91,10 @@ def test_even_spikes_are_single_complete_and_never_half_a_spike_away_from_even(c
     assert all(abs(value - count * t / steps) <= 0.5 for t, value in enumerate(sent))
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize("name", quick(ZOO))
 def test_there_is_no_unevenness_error(name):
     """Layer by layer the answer is that of the quantised network: quantiser = closed form of constant current."""
-    model, samples = ZOO[name]()
-    inputs = tuple(x.double() for x in (samples if isinstance(samples, tuple) else (samples,)))
-    network = tp.convert(model.double(), inputs, EVEN)
+    inputs, network = anew(name, EVEN, dtype=torch.float64)
     quantised = network.map_ops(lambda node: Quantiser(node.op, 8) if isinstance(node.op, EvenFiring) else node.op.analogue())
     expected = next(iter(forward(quantised, inputs).values()))
     outputs = tp.simulate(network, inputs, 8).outputs

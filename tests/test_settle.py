@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import transpike as tp
-from helpers import MODELS, converted
+from helpers import MODELS, converted, quick
 from reference import simulate_literally
 from transpike.calibration import Samples
 from transpike.data import Batch
@@ -35,7 +35,7 @@ def test_a_delayed_integrator_leaves_the_first_steps_out(seed, delay, steps):
         torch.testing.assert_close(answer, expected, rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick(MODELS))
 def test_clamped_networks_agree_with_the_reference(name):
     inputs, network = converted(name, CLAMPED)
     inputs, steps = tuple(x[:2] for x in inputs), 9

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import transpike
@@ -14,11 +15,10 @@ LONG_FUNCTIONS = 8  # functions above 40 lines
 NESTING = 3
 
 
+@cache
 def functions():
-    for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.FunctionDef):
-                yield f"{path.name}:{node.name}", node
+    nodes = [(path.name, node) for path in SOURCES for node in ast.walk(ast.parse(path.read_text()))]
+    return [(f"{name}:{node.name}", node) for name, node in nodes if isinstance(node, ast.FunctionDef)]
 
 
 def body_lines(node):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 import transpike as tp
-from helpers import converted, spiking_loop
+from helpers import converted, quick, spiking_loop
 from transpike.errors import ArgumentError, DataError
 from transpike.network.loops import membership
 from transpike.neurons import Neuron
@@ -112,7 +112,10 @@ def of_element(value, sequence, element):
 
 @pytest.mark.parametrize(
     ("name", "recipe", "steps"),
-    [*((name, recipe, None) for name in STREAMED for recipe in IN_WINDOWS), ("elman-relu", "rate", 7)],
+    [
+        *(pytest.param(*name.values, recipe, None, marks=name.marks) for name in quick(STREAMED) for recipe in IN_WINDOWS),
+        ("elman-relu", "rate", 7),
+    ],
 )
 def test_elements_one_by_one_are_the_whole_sequence(name, recipe, steps):
     """Same answer, and at every element the same spikes of every neuron; 1e-12 for sums in another order."""

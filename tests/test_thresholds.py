@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 import transpike as tp
-from helpers import MODELS, subject
+from helpers import MODELS, quick, subject
 from transpike.calibration import Histogram, Moments, Samples
 from transpike.data import Batch
 from transpike.errors import ArgumentError, DataError
@@ -280,7 +280,7 @@ def test_balance_needs_samples_and_sensible_settings():
             LocalBalance(**settings)
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name != "two-inputs"])
+@pytest.mark.parametrize("name", quick([name for name in MODELS if name != "two-inputs"]))
 def test_no_activation_exceeds_its_bound_from_weights(name):
     """Not for 200 random inputs of the range; nothing is clipped in such a network."""
     _, inputs, network = subject(name)

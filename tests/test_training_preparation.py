@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import transpike as tp
+from helpers import quick
 from transpike.errors import ArgumentError, ConversionError, DataError
 from transpike.passes import Percentile
 from transpike.training import QCFS, Activation, SlipReLU, prepare
@@ -103,6 +104,8 @@ MODELS = {
     "the model is a ReLU": (nn.ReLU, ROWS, 1),
 }
 
+SOME = {"modules", "F.relu", "in-place method", "shared in a block, in place", "loop", "whole block twice"}
+
 
 def built(name):
     torch.manual_seed(3)
@@ -129,7 +132,7 @@ def test_every_activation_is_replaced_and_nothing_else(name):
     assert (below - prepared(samples.clone())).abs().max() > 1e-2  # the replacement is what runs
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick(MODELS, SOME))
 def test_the_model_is_not_changed_and_keeps_the_names_of_its_weights(name):
     model, samples, _ = built(name)
     before, classes = copy.deepcopy(model.state_dict()), [type(module) for module in model.modules()]
@@ -144,7 +147,7 @@ def test_the_model_is_not_changed_and_keeps_the_names_of_its_weights(name):
     assert inspect.signature(prepared.forward) == inspect.signature(model.forward)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick(MODELS, SOME))
 def test_a_copy_with_loaded_weights_is_the_same_model(name):
     model, samples, _ = built(name)
     prepared = prepare(model, samples, QCFS(4))
@@ -155,7 +158,7 @@ def test_a_copy_with_loaded_weights_is_the_same_model(name):
             assert torch.equal(twin(samples.clone()), prepared(samples.clone()))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", quick(MODELS, SOME))
 def test_the_prepared_model_converts(name):
     model, samples, count = built(name)
     network = tp.convert(prepare(model, samples, QCFS(4)), samples, "qcfs")

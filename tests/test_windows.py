@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import transpike as tp
+from helpers import anew, examples, subject
 from literal_windows import KINDS, simulate
 from random_networks import models
 from transpike.errors import ArgumentError
@@ -86,7 +87,7 @@ def test_every_kind_is_tested():
 
 
 @pytest.mark.parametrize("kind", STEPPED)
-@settings(max_examples=8)
+@settings(max_examples=examples(8))
 @given(drawn=models())
 def test_the_engine_agrees_with_neurons_stepped_slot_by_slot(kind, drawn):
     model, shape = drawn
@@ -178,10 +179,10 @@ def test_exact_times_give_the_ann(name):
 
 @pytest.mark.parametrize("name", WINDOWS)
 def test_recipes_know_their_windows(name, tmp_path):
-    model, samples = ZOO["resnet"]()
+    model, (samples,), _ = subject("resnet", torch.float32)
     chosen = tp.recipes[name].with_window(6)
     assert chosen.window == 6
-    network = tp.convert(model, samples, chosen)
+    _, network = anew("resnet", chosen)
     assert network.method.schedule == "sequential"
     run = tp.simulate(network, samples)
     assert run.time_steps == 6
@@ -224,9 +225,7 @@ def test_a_chain_waits_for_nobody():
 
 @pytest.mark.parametrize("kind", [kind for kind in MAKERS if kind is not EvenFiring])
 def test_jitter_keeps_the_spikes_and_can_be_repeated(kind):
-    model, samples = ZOO["vgg-bn"]()
-    model, samples = model.double(), samples.double()
-    network = tp.convert(model, samples, recipe(kind))
+    (samples,), network = anew("vgg-bn", recipe(kind), dtype=torch.float64)
     none = JitterSpikes(0.0)(network, samples)
     torch.testing.assert_close(tp.simulate(none, samples).outputs[-1], tp.simulate(network, samples).outputs[-1])
     moved = JitterSpikes(0.7, seed=3)(network, samples)
