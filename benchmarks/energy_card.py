@@ -102,22 +102,26 @@ def drawn(rows: list[dict], path: str) -> None:
     """Draw the energy of each recipe over the ANN's under each model; open marks are those that lose more accuracy."""
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(7.5, 4.5), layout="constrained")
+    made = Figure(figsize=(9, 4.5), layout="constrained")
     axes = made.add_subplot()
+    apart = 0.8 / max(1, len(rows) - 1)
     for place, (title, _, _) in enumerate(BUDGETS):
         for i, row in enumerate(rows):
             value = float(row[title].split()[0])
-            x = place + (i - len(rows) / 2) * 0.06
+            x = place - 0.4 + i * apart
             filled = "full" if row["within"] else "none"
             label = None if place else row["recipe"]
             axes.plot([x], [value], "osD^"[i // 10], color=f"C{i % 10}", fillstyle=filled, label=label)
     made.legend(loc="outside right upper", fontsize=8)
     axes.axhline(1, color="black", linewidth=1)
     axes.set_yscale("log")
-    axes.set_xticks(range(len(BUDGETS)), [title for title, *_ in BUDGETS])
+    for place in range(1, len(BUDGETS)):
+        axes.axvline(place - 0.5, color="grey", linewidth=0.5)
+    axes.set_xticks(range(len(BUDGETS)), [title.replace(", ", "\nagainst the ") for title, *_ in BUDGETS])
+    axes.tick_params(axis="x", length=0)
     axes.set_ylabel("energy over the ANN's")
     axes.grid(axis="y", alpha=0.3)
-    made.savefig(path)
+    made.savefig(path, metadata={"Date": None})
 
 
 def average_pools() -> nn.Sequential:
