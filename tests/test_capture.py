@@ -200,3 +200,16 @@ def test_an_activation_whose_parts_are_read_elsewhere_is_whole_beside_them():
 
     network = capture(Both().eval(), [torch.randn(3, 4)])
     assert len(network.having(Silu)) == len(network.having(Sigmoid)) == 1
+
+
+def test_a_model_whose_rounding_alone_shows_is_captured():
+    """Its float32 answers differ from those of the network, which computes SiLU in one step; in float64 they agree."""
+
+    class Magnified(nn.Module):
+        def forward(self, x):
+            return 1e5 * (x * torch.sigmoid(x) - F.silu(x)) + x
+
+    model, samples = Magnified().eval(), torch.randn(4, 50)
+    network = capture(model, [samples])
+    with torch.inference_mode():
+        assert largest_difference(answers(network, [samples]), [model(samples)]) > 1e-4
