@@ -39,21 +39,20 @@ def whole_activations(network: Network) -> Network:
     """
     for node in list(network.nodes.values()):
         if isinstance(node.op, Multiply | Divide):
-            for root, match in written_out(network, node):
-                if match is not None:
-                    network = substitute(network, node.name, spelled(network, node, root, match))
-                    break
+            found = next(written_out(network, node), None)
+            network = network if found is None else substitute(network, node.name, spelled(network, node, *found))
     return pruned(network)
 
 
-def written_out(network: Network, node: Node) -> Iterator[tuple[str, Match | None]]:
-    """Yield the nodes of which alone `node` is a pointwise function, nearest first, each with the activation that it is."""
+def written_out(network: Network, node: Node) -> Iterator[tuple[str, Match]]:
+    """Yield the nodes of which alone `node` is a known activation, nearest first, and which it is."""
     order = {name: place for place, name in enumerate(network.nodes)}
     region, open_ends = [node], {*node.inputs}
     while len(region) <= LONGEST:
         last = network.nodes[max(open_ends, key=order.__getitem__)]
         if len(open_ends) == 1 and last.name != node.name:
-            yield last.name, matching(function(region, last.name))
+            match = matching(function(region, last.name))
+            yield from () if match is None else ((last.name, match),)
         if not pointwise(last.op):
             return
         open_ends = {*open_ends, *last.inputs} - {last.name}
