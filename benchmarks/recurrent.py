@@ -2,7 +2,7 @@
 
     python benchmarks/recurrent.py gates [--reviews 1000 --draws 50]    # each gate and state of an LSTM alone: table 5.1
     python benchmarks/recurrent.py cell [--reviews 1000 --draws 50]     # all of them, every kind of population: table 5.2
-    python benchmarks/recurrent.py codes [--cells lstm gru elman]       # codes in windows: steps and spikes per word
+    python benchmarks/recurrent.py codes [--cells lstm --steps 4]         # codes in windows: steps and spikes per word
     python benchmarks/recurrent.py relays [--reviews 1000]              # recurrent weights that read spikes instead of numbers
     python benchmarks/recurrent.py curve [--reviews 5000 --draws 20]    # an LSTM trained with the curve of the populations
 
@@ -40,6 +40,7 @@ from transpike.recipe import Recipe
 from transpike.simulation.sequential import run_windows
 
 CALIBRATION = 500
+WINDOWS = {"few-spike": (3, 4, 6, 8), "binary-value": (2, 3, 4, 5, 6, 8)}  # steps of each code
 CHIPS = 20
 PARTS = ("input_gate", "output_gate", "forget_gate", "cell_output", "candidate")  # in the thesis's order
 SIZES = (1, 10, 100, 1000, 10000)
@@ -208,12 +209,12 @@ def on_chip(seed: int, fitted: bool) -> Recipe:
     return recipe.with_pass(InsertPopulations(rule, 1, tuple(patterns(SINGLE).items())))
 
 
-def codes(names: list[str], count: int) -> None:
+def codes(names: list[str], count: int, wanted: list[str], only: list[int] | None) -> None:
     ids, labels = reviews("test", count)
     kept, rows = Rows(f"recurrent-codes-{count}"), []
-    for code, windows in (("few-spike", (3, 4, 6, 8)), ("binary-value", (2, 3, 4, 5, 6, 8))):
+    for code in wanted:
         for name in names:
-            for window in windows:
+            for window in only or WINDOWS[code]:
                 make = partial(coded, code, name, window, ids, labels)
                 rows.append(kept.get(f"{code} {name} {window}", make))
     show(f"Codes in windows, {count} reviews: a window for each layer of each word", rows)
@@ -309,6 +310,8 @@ if __name__ == "__main__":
     parser.add_argument("--reviews", type=int, default=1000)
     parser.add_argument("--draws", type=int, default=50)
     parser.add_argument("--cells", nargs="+", choices=("lstm", "gru", "elman"), default=["lstm", "gru", "elman"])
+    parser.add_argument("--codes", nargs="+", choices=list(WINDOWS), default=list(WINDOWS))
+    parser.add_argument("--steps", nargs="+", type=int, help="steps of a window, for `codes`")
     chosen = parser.parse_args()
     match chosen.what:
         case "gates":
@@ -316,7 +319,7 @@ if __name__ == "__main__":
         case "cell":
             cell(chosen.reviews, chosen.draws)
         case "codes":
-            codes(chosen.cells, chosen.reviews)
+            codes(chosen.cells, chosen.reviews, chosen.codes, chosen.steps)
         case "relays":
             relays(chosen.reviews, [name for name in chosen.cells if name != "elman"])
         case "curve":
