@@ -121,7 +121,7 @@ def summary(rows: dict[str, dict]) -> str:
     parts = []
     for source in ("transformers", "tests"):
         found = [verdict(row) for row in rows.values() if row["of"] == source]
-        counts = ", ".join(f"{found.count(kind)} {kind}" for kind in dict.fromkeys(sorted(found)))
+        counts = ", ".join(f"{found.count(kind)} {kind.removesuffix('s')}" for kind in dict.fromkeys(sorted(found)))
         parts.append(f"{len(found)} of {source}: {counts}")
     return "; ".join(parts)
 
