@@ -148,6 +148,7 @@ WRITTEN_OUT = {
     "silu": (lambda x: x * torch.sigmoid(x), Silu()),
     "silu as a quotient": (lambda x: x / (1 + torch.exp(-x)), Silu()),
     "silu of a slope": (lambda x: x * torch.sigmoid(1.702 * x), Silu()),
+    "silu of a small slope, upside down": (lambda x: -2 * x * torch.sigmoid(0.3 * x), Silu()),
     "mish": (lambda x: x * torch.tanh(F.softplus(x)), Mish()),
     "hardswish": (lambda x: x * F.relu6(x + 3) / 6, Hardswish()),
 }

@@ -81,7 +81,7 @@ def matching(of: Function) -> Match | None:
     """Return the known activation that a function is, if it is one."""
     x = torch.linspace(-REACH, REACH, 2001, dtype=torch.float64)
     y = of(x)
-    slope = silu_slope(float(y[-1]) / REACH, float(of(x.new_ones(1))))
+    slope = silu_slope(*of(x.new_tensor([1.0, -1.0])).tolist())
     choices = [Match(op) for op in KNOWN] + ([] if slope is None else [Match(Silu(), 1 / slope, slope)])
     for choice in choices:
         form = choice.scale * choice.op(choice.slope * x)
@@ -91,11 +91,10 @@ def matching(of: Function) -> Match | None:
     return None
 
 
-def silu_slope(gain: float, at_one: float) -> float | None:
-    """Return b of y = c x / (1 + exp(-b x)), given its gain c for large x and y at 1."""
-    if not gain or not math.isfinite(gain) or not 0.5 < at_one / gain < 1:  # noqa: PLR2004 - of sigmoids that rise
-        return None
-    return math.log(at_one / (gain - at_one)) if gain > at_one else None
+def silu_slope(at_one: float, at_minus_one: float) -> float | None:
+    """Return b > 0 of y = c x / (1 + exp(-b x)), given y at 1 and -1, whose ratio is -exp(b)."""
+    ratio = -at_one / at_minus_one if at_minus_one else math.nan
+    return math.log(ratio) if 1 < ratio < math.inf else None
 
 
 def spelled(network: Network, node: Node, root: str, match: Match) -> list[Node]:
