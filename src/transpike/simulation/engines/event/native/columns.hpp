@@ -210,9 +210,9 @@ struct ShortRun {
         const Sender<int32_t, V> out(job, tile, block);
         const int16_t* sums = job.w.sums.get();
         const Short one = Short::all(1);
-        Short v[V], low[V], high[V], still[V], most[M], below[M], sent[M];
+        Short v[V], low[V], high[V], still[V], less[M], below[M], sent[M];
         for (int k = 0; k < V; k++) v[k] = low[k] = high[k] = u[k], still[k] = fixed[k];
-        for (int k = 0; k < M; k++) most[k] = limit[k], below[k] = limit[k] - one, sent[k] = Short::zero();
+        for (int k = 0; k < M; k++) less[k] = Short::zero() - limit[k], below[k] = limit[k] - one, sent[k] = Short::zero();
         uint64_t fired[V] = {};
         for (int t = 0; t < job.steps; t++) {
             Short x[V];
@@ -228,7 +228,7 @@ struct ShortRun {
                 const Short up = largest.above(below[k]);
                 for (int p = 0; p < P; p++) {
                     Short& rest = v[p * M + k];
-                    rest = Pooled ? rest.subtract_saturated(most[k] & up) : rest - (most[k] & up);
+                    rest = rest.add_saturated(less[k] & up);
                     if (Pooled) low[p * M + k] = low[p * M + k].smaller(rest);  // a spike of another pixel is taken from this one too
                 }
                 sent[k] = sent[k] - up;

@@ -74,19 +74,6 @@ struct Short {
 #endif
         });
     }
-    // The difference to a number that is not negative, or the least number.
-    Short subtract_saturated(const Short& o) const {
-        return each([&](int i) {
-#if defined(__AVX2__)
-            return (Part)_mm256_subs_epi16((__m256i)v[i], (__m256i)o.v[i]);
-#elif defined(__SSE2__)
-            return (Part)_mm_subs_epi16((__m128i)v[i], (__m128i)o.v[i]);
-#else
-            const Part rest = v[i] - o.v[i], under = (Part)(rest > v[i]);
-            return (rest & ~under) | ((Part{} + int16_t(-32768)) & under);
-#endif
-        });
-    }
     // The sign bit of each lane.
     uint32_t signs() const {
 #if defined(__AVX2__)
