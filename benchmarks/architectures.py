@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-SAMPLES = 8
+SAMPLES = 72
 WORDS, LENGTH = 99, 10
 
 

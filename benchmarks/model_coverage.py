@@ -41,12 +41,20 @@ sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from zoo import ANALOGUE, FEATURES, ZOO
 
 FOLDED, CONVERTED = 1e-4, 0.05  # relative errors that count as equal
+JUDGED = 8  # samples of an architecture; the others calibrate
 VARIED = 1e-3  # how far answers differ from sample to sample, relative to the largest; else a comparison would say nothing
 SUBJECTS = {**{name: row.make for name, row in ARCHITECTURES.items()}, **ZOO, **FEATURES, **ANALOGUE}
 
 
 def inputs_of(samples: Any) -> tuple[Tensor, ...]:
     return samples if isinstance(samples, tuple) else (samples,)
+
+
+def parted(name: str, samples: tuple[Tensor, ...]) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """The samples on which networks are compared, and those that calibrate: others, unless a test has only a few."""
+    if name not in ARCHITECTURES:
+        return samples, samples
+    return tuple(x[:JUDGED] for x in samples), tuple(x[JUDGED:] for x in samples)
 
 
 def apart(these: dict[str, Tensor], those: dict[str, Tensor]) -> float:
@@ -58,7 +66,7 @@ def measured(name: str, recipe: str | None, steps: int) -> dict[str, Any]:
     """One row: what the capture and the conversion of a model give."""
     row: dict[str, Any] = {"of": "transformers" if name in ARCHITECTURES else "tests"}
     model, samples = SUBJECTS[name]()
-    inputs = inputs_of(samples)
+    inputs, calibration = parted(name, inputs_of(samples))
     try:
         begin = time.perf_counter()
         network = capture(model, inputs)
@@ -67,7 +75,7 @@ def measured(name: str, recipe: str | None, steps: int) -> dict[str, Any]:
         row["varied"] = max(float(answer.std(0).max() / answer.abs().max().clamp(min=1e-12)) for answer in answers.values())
         row["folded"] = folding_error(network, inputs)
         if recipe:
-            row |= converted(network, inputs, recipe, steps)
+            row |= converted(network, inputs, calibration, recipe, steps)
     except TranspikeError as refusal:
         row["refused"] = str(refusal)
     return row
@@ -80,11 +88,11 @@ def folding_error(network: Network, inputs: tuple[Tensor, ...]) -> float:
     return apart(forward(apply([FoldBatchNorm()], precise, Samples()), doubles), forward(precise, doubles))
 
 
-def converted(network: Network, inputs: tuple[Tensor, ...], recipe: str, steps: int) -> dict[str, Any]:
-    """What a conversion gives, calibrated on the samples on which it is compared: with random weights nothing is learnt."""
+def converted(network: Network, inputs: tuple[Tensor, ...], calibration: Any, recipe: str, steps: int) -> dict[str, Any]:
+    """What a conversion gives."""
     begin = time.perf_counter()
     method = tp.recipes[recipe]
-    spiking = apply(method.passes, network, Samples([Batch(inputs)], steps))
+    spiking = apply(method.passes, network, Samples([Batch(calibration)], steps))
     spiking = check_spiking(dataclasses.replace(spiking, method=method.method))
     outputs = tp.simulate(spiking, inputs, steps).outputs
     named = {"output": outputs} if isinstance(outputs, Tensor) else outputs
@@ -149,7 +157,8 @@ def document(rows: dict[str, dict], recipe: str | None, steps: int) -> str:
         "",
         "Architectures of Hugging Face's `transformers`, small and with random weights, and the models of the tests, captured",
         "without change. *folded*: relative error of the captured network with its batch norms folded, in float64. *error*:",
-        f"relative error of the converted network after {steps} steps (norm of difference by norm of answer, worst output).",
+        f"relative error of the converted network after {steps} steps (norm of difference by norm of answer, worst output), on",
+        f"{JUDGED} samples of an architecture, others calibrating, or on those of a test, which calibrate too.",
         "",
     ]
     for source, title in (("transformers", "Architectures of transformers"), ("tests", "Models of the tests")):

@@ -359,14 +359,19 @@ def difference_neuron(op, memory, x):
     m = v + x + into - out
     total = total + out
     sent = np.zeros(x.shape)
+    parts = 2**op.mantissa
+    scale = 1.0 if op.scales is None else float(op.scales[min(t, len(op.scales)) - 1])
+    fine = [scale, *(scale * (1 + j / parts) / 2**k for k in range(1, op.levels) for j in reversed(range(parts)))]
+    sizes = [*(2.0**-k for k in range(20) if 2.0**-k > scale), *fine]
+    below = [*sizes[1:], (1 - 1 / parts / 2) * sizes[-1]]  # what rounding would take next
     for place in np.ndindex(*x.shape):
-        for k in range(op.levels):
-            level = threshold[place] / 2**k
-            if m[place] >= 0.75 * level:
+        for size, smaller in zip(sizes, below, strict=True):
+            level, limit = size * threshold[place], (size + smaller) / 2 * threshold[place]
+            if m[place] >= limit:
                 sent[place] = level
                 break
             may = isinstance(op.activation, Identity) or total[place] * (1 + 1e-4) >= level
-            if m[place] <= -0.75 * level and may:
+            if m[place] <= -limit and may:
                 sent[place] = -level
                 break
     memory.update(v=m - sent, total=total + sent, into=into + x / t, out=out + sent / t)

@@ -50,8 +50,14 @@ def running_mean(values):
     return values.cumsum(0) / torch.arange(1, len(values) + 1, dtype=torch.float64).reshape(-1, *[1] * (values.ndim - 1))
 
 
-def neurons(threshold=1.0, levels=4):
-    return DifferenceNeuron(torch.tensor(threshold, dtype=torch.float64), torch.zeros(()).double(), Relu(), levels=levels)
+def neurons(threshold=1.0, levels=4, mantissa=0, powers=None):
+    """Difference neurons; `powers` of two are their scales."""
+    scales = None if powers is None else 2.0 ** torch.tensor(powers, dtype=torch.float64)
+    height, rest = torch.tensor(threshold, dtype=torch.float64), torch.zeros(()).double()
+    return DifferenceNeuron(height, rest, Relu(), levels=levels, mantissa=mantissa, scales=scales)
+
+
+scalings = st.none() | st.lists(st.integers(-4, 3), min_size=1, max_size=6)
 
 
 @given(seeds, st.integers(1, 40))
@@ -89,11 +95,11 @@ def test_the_decoded_maximum_is_the_maximum_of_decoded_values(seed, steps):
     torch.testing.assert_close(decoded, rates(values), rtol=0, atol=1e-12)
 
 
-@given(seeds, st.integers(1, 40), st.integers(1, 6))
-def test_charge_is_conserved(seed, steps, levels):
+@given(seeds, st.integers(1, 40), st.integers(1, 6), st.integers(0, 3), scalings)
+def test_charge_is_conserved(seed, steps, levels, mantissa, powers):
     """v[t] = t (r_in[t] - r_out[t]) and the total is t r_out[t], whatever was received."""
     received = stream(seed, steps, 3, 5, mean=0.3)
-    sent, state = sent_by(neurons(levels=levels), received)
+    sent, state = sent_by(neurons(1.0, levels, mantissa, powers), received)
     into, out = rates(received)[-1], rates(sent)[-1]
     torch.testing.assert_close(state.potential, steps * (into - out), rtol=0, atol=1e-11)
     torch.testing.assert_close(state.transmitted(), steps * out, rtol=0, atol=1e-11)
@@ -107,24 +113,33 @@ def test_spikes_have_the_sizes_of_the_levels_and_outputs_stay_positive(seed, ste
     assert (rates(sent) >= -1e-4 * 0.75).all()
 
 
-@given(seeds, st.integers(1, 30), st.integers(1, 5))
-def test_neurons_equal_the_published_equations(seed, steps, levels):
+@given(seeds, st.integers(1, 40), st.integers(1, 6), st.integers(1, 3))
+def test_a_mantissa_puts_sizes_between_the_powers_of_two(seed, steps, levels, mantissa):
+    sent, _ = sent_by(neurons(0.75, levels, mantissa), stream(seed, steps, 3, 5, mean=0.1))
+    parts = 2**mantissa
+    between = {0.75 * (1 + j / parts) / 2**k for k in range(1, levels) for j in range(parts)}
+    assert {abs(size) for size in sent.unique().tolist()} <= {0.0, 0.75, *between}
+    assert 2 * (1 + len(between)) <= 2 ** neurons(0.75, levels, mantissa).bits_per_spike
+
+
+@given(seeds, st.integers(1, 30), st.integers(1, 5), st.integers(0, 3), scalings)
+def test_neurons_equal_the_published_equations(seed, steps, levels, mantissa, powers):
     """The source keeps four numbers per neuron, e_in, e_out, v and C; two of them say the same."""
     received = stream(seed, steps, 7, mean=0.2)
-    op, memory = neurons(0.8, levels), {}
+    op, memory = neurons(0.8, levels, mantissa, powers), {}
     sent, _ = sent_by(op, received[:, None])
     for t in range(steps):
         expected = difference_neuron(op, memory, received[t].numpy())
         torch.testing.assert_close(sent[t, 0], torch.from_numpy(expected), rtol=0, atol=0)
 
 
-@given(st.floats(0, 2.0), st.integers(1, 6))
-def test_a_settled_neuron_is_right_to_its_smallest_level_over_time(value, levels):
-    """|r - z| < threshold / 2^(levels-1) / t for z within reach, and spikes become as rare as time doubles."""
+@given(st.floats(0, 2.0), st.integers(1, 6), st.integers(0, 3))
+def test_a_settled_neuron_is_right_to_its_smallest_level_over_time(value, levels, mantissa):
+    """|r - z| < (1 - 2^-(mantissa+2)) threshold / 2^(levels-1) / t within reach, and spikes become as rare as time doubles."""
     received = torch.zeros(256, 1, 1, dtype=torch.float64)
     received[0] = value
-    sent, _ = sent_by(neurons(levels=levels), received)
-    smallest = 2.0 ** (1 - levels)
+    sent, _ = sent_by(neurons(1.0, levels, mantissa), received)
+    smallest = (1 - 2.0 ** -(mantissa + 2)) * 2.0 ** (1 - levels)
     error = (rates(sent)[:, 0, 0] - value).abs()
     steps = torch.arange(1, 257, dtype=torch.float64)
     settled = 16  # 1 + 1/2 + ... + 1/16 = 3.4: any value up to 2 has been reached by then
@@ -146,6 +161,7 @@ def test_a_neuron_that_was_excited_by_mistake_takes_it_back():
 
 def test_bits_of_a_spike_are_its_sign_and_its_level():
     assert [neurons(levels=n).bits_per_spike for n in (1, 2, 3, 4, 5, 8)] == [1, 2, 3, 3, 4, 4]
+    assert [neurons(levels=n, mantissa=1).bits_per_spike for n in (1, 2, 3, 4, 5, 8)] == [1, 3, 4, 4, 5, 5]
     assert DCGS.method.bits_per_spike == neurons().bits_per_spike
 
 

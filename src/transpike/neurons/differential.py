@@ -20,8 +20,7 @@ from transpike.neurons.max_pool import TemporalMaxPool
 from transpike.ops import Identity
 from transpike.parts import Decoder, Op, State, full_map
 
-NEAREST = 0.75  # a level is sent from 3/4 of it: half way between it and the level below
-EXPONENTS = {torch.float32: (torch.int32, 0x7F800000), torch.float64: (torch.int64, 0x7FF0000000000000)}  # bits of them
+FORMATS = {torch.float32: (torch.int32, 23), torch.float64: (torch.int64, 52)}  # a whole number of that size, mantissa bits
 SLACK = 1e-4  # of a level: a neuron may take back all that it sent although sums were rounded
 
 
@@ -41,21 +40,27 @@ class Estimate(State):
 
 @dataclass(frozen=True, eq=False)
 class DifferenceNeuron(Neuron):
-    """Multi-threshold neurons under differential coding: a spike is one of `levels` sizes, of either sign.
+    """Multi-threshold neurons under differential coding: a spike is one of a few sizes, of either sign.
 
     With a = t / (t-1), and a = 1 at t = 1:  m[t] = a v[t-1] + I[t];  C = a C[t-1];
-    x[t] = the largest level threshold / 2^k (k = 0 ... levels-1) with level <= m / 0.75, or minus the largest with
-    level <= -m / 0.75 and level <= C (so that the decoded output stays non-negative), else 0;
+    x[t] = the size nearest to m, or if m < 0 minus the size nearest to -m or, if that is larger, minus the largest size
+    <= C (so that the decoded output stays non-negative); 0 if m is nearer to what would be the next smaller size;
     v[t] = m - x[t];  C[t] = C + x[t].
-    The decoded output r[t] = C[t] / t follows max(r_in[t], 0): once the decoded input has settled at z >= 0,
-    |r[t] - z| <= 0.75 threshold / 2^(levels-1) / t. A spike carries its sign and log2(levels) bits. With `Identity` as
-    activation C does not matter: negative levels are sent like positive ones, and r[t] follows r_in[t] itself.
-    Source: Huang et al. 2025 (ICML, DCGS), multi-threshold neuron and differential coding.
+    Sizes are u = scale[t] threshold, u (1 + j / 2^mantissa) / 2^k for k = 1 ... levels-1 and whole j below 2^mantissa, and, for
+    what is large all the same, powers of two times u up to the threshold. A `mantissa` of 0 leaves powers of two alone.
+    `scales` holds a power of two for each step, of which the last stays; without them it is 1. A spike carries its sign and
+    the logarithm of the number of sizes. The decoded output r[t] = C[t] / t follows max(r_in[t], 0): once the decoded input
+    has settled at z >= 0, |r[t] - z| <= (1 - 2^-(mantissa+2)) u / 2^(levels-1) / t. With `Identity` as activation C does not
+    matter: negative sizes are sent like positive ones, and r[t] follows r_in[t] itself.
+    Source: Huang et al. 2025 (ICML, DCGS), multi-threshold neuron and differential coding, where sizes are powers of two and
+    always the same; mantissas and scales: this project.
     """
 
     least: ClassVar[int] = -1
 
     levels: int = 4
+    mantissa: int = 0
+    scales: Tensor | None = None
 
     def __post_init__(self) -> None:
         if self.height is not None or self.bias is not None or self.delay:
@@ -63,7 +68,8 @@ class DifferenceNeuron(Neuron):
 
     @property
     def bits_per_spike(self) -> int:
-        return 1 + (self.levels - 1).bit_length()
+        coarse = 0 if self.scales is None else max(0, -int(self.scales.min().log2()))
+        return 1 + (((self.levels - 1) << self.mantissa) + coarse).bit_length()
 
     @property
     def signed(self) -> bool:
@@ -87,38 +93,58 @@ class DifferenceNeuron(Neuron):
 
     def spikes(self, state: Estimate, total: Tensor) -> Tensor:
         """Return what each neuron sends, given its potential and `total`, what it sent before, and count that."""
-        wanted = state.potential / (NEAREST * state.threshold)
-        size = wanted.abs()
+        wanted = state.potential / state.threshold
+        sizes = (self.levels, self.mantissa, self.scale(state.steps))
+        size = nearest_size(wanted.abs(), *sizes)
         if not self.signed:
             allowed = (total / state.threshold).mul_(1 + SLACK).clamp_(min=0)
-            size = torch.where(wanted > 0, size, torch.minimum(size, allowed))
-        sent = largest_level(size, self.levels)
-        state.count.add_(sent != 0)
-        return sent.copysign_(wanted).mul_(state.threshold)
+            size = torch.where(wanted > 0, size, torch.minimum(size, largest_size(allowed, *sizes)))
+        state.count.add_(size != 0)
+        return size.copysign_(wanted).mul_(state.threshold)
+
+    def scale(self, step: int) -> float:
+        """Return the scale of the sizes in a step, counted from 1."""
+        return 1.0 if self.scales is None else float(self.scales[min(step, len(self.scales)) - 1])
 
     def reach(self, time_steps: int) -> Tensor:
-        """Return the largest decoded value after `time_steps`: the threshold times 1 + 1/2 + ... + 1/T."""
-        return self.threshold * sum(1 / t for t in range(1, time_steps + 1))
+        """Return the largest decoded value after `time_steps`: the threshold times the sum of max(1, scale[t]) / t."""
+        return self.threshold * sum(max(1.0, self.scale(t)) / t for t in range(1, time_steps + 1))
 
     def ceiling(self) -> Tensor:
         """Return infinity: the decoded value has no bound as time grows."""
         return torch.full_like(self.threshold, torch.inf)
 
 
-def largest_level(size: Tensor, levels: int) -> Tensor:
-    """Return the largest of 1, 1/2, ... 1/2^(levels-1) that does not exceed `size`, else 0.
+def nearest_size(x: Tensor, levels: int, mantissa: int = 0, scale: float = 1.0) -> Tensor:
+    """Return the size nearest to each x >= 0, else 0; see `DifferenceNeuron` for a threshold of 1.
 
-    >>> largest_level(torch.tensor([0.1, 0.3, 0.5, 9.0]), levels=3)
+    >>> nearest_size(torch.tensor([0.1, 0.3, 0.7, 9.0]), levels=3)
+    tensor([0.0000, 0.2500, 0.5000, 1.0000])
+    >>> nearest_size(torch.tensor([0.1, 0.3, 0.7, 9.0]), levels=3, mantissa=1)
+    tensor([0.0000, 0.2500, 0.7500, 1.0000])
+    >>> nearest_size(torch.tensor([0.1, 0.3, 0.7, 9.0]), levels=3, mantissa=1, scale=0.25)
+    tensor([0.0938, 0.2500, 0.5000, 1.0000])
+    """
+    whole, bits = FORMATS[x.dtype]
+    half = torch.where(x < scale, 1 << (bits - mantissa - 1), 1 << (bits - 1))
+    return largest_size((x.view(whole) + half.to(whole)).view(x.dtype), levels, mantissa, scale)
+
+
+def largest_size(x: Tensor, levels: int, mantissa: int = 0, scale: float = 1.0) -> Tensor:
+    """Return the largest size that does not exceed each x >= 0, else 0.
+
+    >>> largest_size(torch.tensor([0.2, 0.3, 0.7, 9.0]), levels=3)
     tensor([0.0000, 0.2500, 0.5000, 1.0000])
     """
-    whole, exponent = EXPONENTS[size.dtype]
-    power = (size.view(whole) & exponent).view(size.dtype)  # without its mantissa a number is the power of two below it
-    return power.masked_fill_(power < 2.0 ** (1 - levels), 0.0).clamp_(0.0, 1.0)
+    whole, bits = FORMATS[x.dtype]
+    mask = torch.where(x < scale, -1 << (bits - mantissa), -1 << bits)
+    short = (x.view(whole) & mask.to(whole)).view(x.dtype)  # without the later bits of its mantissa
+    return short.masked_fill_(short < scale * 2.0 ** (1 - levels), 0.0).clamp_(0.0, max(1.0, scale))
 
 
-def first_spike(value: Tensor, threshold: Tensor, levels: int) -> Tensor:
-    """Return what a neuron sends at its first step for a non-negative `value`: the largest level <= value / 0.75, or 0."""
-    return largest_level(value / (NEAREST * threshold), levels) * threshold
+def first_spike(value: Tensor, threshold: Tensor, levels: int, mantissa: int = 0) -> Tensor:
+    """Return what a neuron sends at its first step for a non-negative `value`: the nearest size, or 0."""
+    return nearest_size(value / threshold, levels, mantissa) * threshold
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from transpike.passes.binary_values import SendBits
 from transpike.passes.correct_integers import CorrectIntegers
 from transpike.passes.correct_layers import CorrectLayers
 from transpike.passes.decode_outputs import DecodeOutputs
+from transpike.passes.difference_scales import FitScales
 from transpike.passes.differential import CodeDifferentially, InsertDifferenceNeurons, LeastSquares, SplitClips
 from transpike.passes.encode_currents import EncodeCurrents
 from transpike.passes.encode_input import EncodeInputs
@@ -95,6 +96,7 @@ __all__ = [
     "FewSpikeRelu",
     "FitFewSpikes",
     "FitIntegers",
+    "FitScales",
     "FitWindow",
     "FoldBatchNorm",
     "GateMaxPool",

@@ -76,12 +76,13 @@ class LeastSquares(Streamed):
     """A threshold rule: the largest level at which the first spikes of multi-threshold neurons have the least squared error.
 
     Per channel the theta that minimises the sum over the activations a of the samples of (x(a) - a)^2, where x(a) is the
-    spike that a neuron of levels theta, theta/2, ... theta/2^(levels-1) sends for a at the first step; searched over 61
+    spike that a neuron with sizes from theta down (see `DifferenceNeuron`) sends for a at the first step; searched over 61
     candidates from 1/16 to twice the largest activation, equally spaced in the logarithm. 0 where a channel was never
     active. This project's.
     """
 
     levels: int = 4
+    mantissa: int = 0
 
     def empty(self, rows: int, *, each_neuron: bool) -> Histogram:
         bins = super().empty(rows, each_neuron=each_neuron)
@@ -95,7 +96,7 @@ class LeastSquares(Streamed):
         least = torch.full_like(best, torch.inf)
         for factor in 2.0 ** torch.linspace(-4, 1, 61, dtype=torch.float64):
             theta = (histogram.maximum * factor).clamp(min=torch.finfo(torch.float64).tiny)[:, None]
-            error = ((first_spike(values, theta, self.levels) - values).square() * counts).sum(1)
+            error = ((first_spike(values, theta, self.levels, self.mantissa) - values).square() * counts).sum(1)
             best, least = torch.where(error < least, theta[:, 0], best), torch.minimum(error, least)
         return torch.where(histogram.maximum > 0, best, 0.0)
 

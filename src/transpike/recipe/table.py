@@ -31,6 +31,7 @@ from transpike.passes import (
     ComputeOnce,
     DecodeOutputs,
     EncodeCurrents,
+    FitScales,
     FoldBatchNorm,
     InsertDifferenceNeurons,
     InsertNeurons,
@@ -223,10 +224,11 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             Recipe(
                 Method(
                     "differential",
-                    "Differential coding of any network: functions act on decoded values and send changes, graded spikes of 8 "
-                    "sizes and either sign before all weights",
-                    "Huang et al. 2025 (differential coding, multi-threshold neurons, differential graded units)",
-                    bits_per_spike=4,
+                    "Differential coding of any network: functions act on decoded values and send changes, graded spikes of 16 "
+                    "sizes and either sign before all weights, whose scale follows what is left to say",
+                    "Huang et al. 2025 (differential coding, multi-threshold neurons, differential graded units); sizes with a "
+                    "mantissa and scales per step: this project",
+                    bits_per_spike=5,
                     limits="no recurrent layers",
                 ),
                 (
@@ -238,9 +240,13 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                     SplitClips(),
                     EncodeCurrents(),
                     InsertNeurons(
-                        LeastSquares(levels=8), 0.0, partial(DifferenceNeuron, levels=8), kinds=(*RECTIFIERS, Identity)
+                        LeastSquares(levels=7, mantissa=1),
+                        0.0,
+                        partial(DifferenceNeuron, levels=7, mantissa=1),
+                        kinds=(*RECTIFIERS, Identity),
                     ),
                     CodeDifferentially(),
+                    FitScales(),
                 ),
             ),
             Recipe(

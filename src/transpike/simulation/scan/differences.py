@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
-from transpike.neurons.differential import EXPONENTS, NEAREST, SLACK, DifferenceNeuron
+from transpike.neurons.differential import FORMATS, SLACK, DifferenceNeuron
 from transpike.simulation.scan.compiled import BLOCK, Floats, array, compiled, in_pieces
 
 
@@ -20,46 +22,59 @@ def scale(values: Floats, by: Any, over: Any) -> None:
 
 
 @compiled
-def receive(v: Floats, x: Floats, near: Floats, size: Floats, by: Any, over: Any) -> None:
-    """Scale the potentials, add the current of a step, and write how many levels they are worth."""
+def receive(v: Floats, x: Floats, height: Floats, size: Floats, by: Any, over: Any) -> None:
+    """Scale the potentials, add the current of a step, and write how many thresholds they are worth."""
     for i in range(v.shape[0]):
         m = v[i] * by / over + x[i]
         v[i] = m
-        size[i] = abs(m / near[i])
+        size[i] = abs(m / height[i])
 
 
 @compiled
-def owe(v: Floats, x: Floats, rate: Floats, near: Floats, size: Floats, step: Any) -> None:
-    """Write what the neurons still owe after what they have sent, and how many levels that is worth."""
+def owe(v: Floats, x: Floats, rate: Floats, height: Floats, size: Floats, step: Any) -> None:
+    """Write what the neurons still owe after what they have sent, and how many thresholds that is worth."""
     for i in range(v.shape[0]):
         m = (x[i] - rate[i]) * step
         v[i] = m
-        size[i] = abs(m / near[i])
+        size[i] = abs(m / height[i])
 
 
 @compiled
-def hold(size: Floats, v: Floats, total: Floats, times: Any, height: Floats, more: Any) -> None:
-    """Let neurons below 0 send at most what they sent before."""
+def allow(allowed: Floats, total: Floats, times: Any, height: Floats, more: Any) -> None:
+    """Write how many thresholds neurons have sent before, and a little more."""
+    for i in range(total.shape[0]):
+        share = total[i] * times / height[i] * more
+        allowed[i] = share if share > 0 else share * 0
+
+
+@compiled
+def hold(size: Floats, v: Floats, allowed: Floats) -> None:
+    """Let neurons below 0 send at most what is allowed."""
     for i in range(v.shape[0]):
-        allowed = total[i] * times / height[i] * more
-        allowed = allowed if allowed > 0 else allowed * 0
-        least = min(allowed, size[i])
+        least = min(allowed[i], size[i])
         size[i] = size[i] if v[i] > 0 else least
 
 
 @compiled
-def whole_power(bits: npt.NDArray[Any], exponent: Any) -> None:
-    """Take their mantissas from numbers, so that the power of two below each is left."""
+def shorten(bits: npt.NDArray[Any], digit: Any, coarse: Any, limit: Any, nearest: Any) -> None:
+    """Round numbers, given as their bits, so that the bit `digit` is the last of their mantissas: `coarse` from `limit` on.
+
+    To the nearest such number if `nearest` is 1, down if it is 0.
+    """
+    one = bits.dtype.type(1)
+    half, mask = nearest * (digit >> one), -digit
+    coarse_half, coarse_mask = nearest * (coarse >> one), -coarse
     for i in range(bits.shape[0]):
-        bits[i] = bits[i] & exponent
+        fine = (bits[i] + half) & mask
+        bits[i] = fine if bits[i] < limit else (bits[i] + coarse_half) & coarse_mask
 
 
 @compiled
-def level(v: Floats, size: Floats, height: Floats, least: Any) -> None:
-    """Write what is sent in place of the powers of two of the sizes, and take it from the potentials."""
-    one, zero = v.dtype.type(1), v.dtype.type(0)
+def level(v: Floats, size: Floats, height: Floats, least: Any, most: Any) -> None:
+    """Write what is sent in place of the rounded sizes, and take it from the potentials."""
+    zero = v.dtype.type(0)
     for i in range(v.shape[0]):
-        found = min(one, size[i])
+        found = min(most, size[i])
         found = (found if found >= least else zero) * height[i]
         found = found if v[i] > zero else -found
         size[i] = found
@@ -93,14 +108,16 @@ def stand_for(rate: Floats, sent: Floats, share: Any) -> None:
 def differences(
     current: Floats,
     threshold: Floats,
-    limit: Floats,
     potential: Floats,
     total: Floats,
     count: Floats,
     sent: Floats,
     bits: npt.NDArray[Any],
-    exponent: Any,
-    smallest: float,
+    digit: Any,
+    coarse: Any,
+    limits: npt.NDArray[Any],
+    least: Floats,
+    most: Floats,
     slack: float,
     signed_output: bool,
     steps: int,
@@ -109,25 +126,29 @@ def differences(
 ) -> None:
     """Step the difference neurons `begin` to `end`, after so many steps; `bits` is the memory of `sent`, as whole numbers."""
     kind = potential.dtype.type
-    least, more, one = kind(smallest), kind(slack), kind(1)
+    more, one, nearest, down = kind(slack), kind(1), bits.dtype.type(1), bits.dtype.type(0)
     size = threshold.shape[0]
+    allowed = np.empty(BLOCK, potential.dtype)
+    whole = allowed.view(bits.dtype)
     first = begin
     while first < end:
         low = first % size
         high = min(low + BLOCK, size, low + end - first)
         last = first + high - low
         v, c, n = potential[first:last], total[first:last], count[first:last]
-        height, near = threshold[low:high], limit[low:high]
+        height, may = threshold[low:high], allowed[: high - low]
         for t in range(sent.shape[0]):
             x, s, b = current[t if current.shape[0] > 1 else 0, first:last], sent[t, first:last], bits[t, first:last]
             by, over = kind(steps + t + 1), kind(max(1, steps + t))  # 1 / 1 at the first step
-            receive(v, x, near, s, by, over)
+            receive(v, x, height, s, by, over)
+            shorten(b, digit, coarse, limits[t], nearest)
             if not signed_output:
                 scale(c, by, over)
-                hold(s, v, c, one, height, more)
+                allow(may, c, one, height, more)
+                shorten(whole[: high - low], digit, coarse, limits[t], down)
+                hold(s, v, may)
                 by, over = one, one
-            whole_power(b, exponent)
-            level(v, s, height, least)
+            level(v, s, height, least[t], most[t])
             add_scaled(c, s, by, over)
             note(n, s)
         first = last
@@ -137,14 +158,16 @@ def differences(
 def followers(
     value: Floats,
     threshold: Floats,
-    limit: Floats,
     potential: Floats,
     rate: Floats,
     count: Floats,
     sent: Floats,
     bits: npt.NDArray[Any],
-    exponent: Any,
-    smallest: float,
+    digit: Any,
+    coarse: Any,
+    limits: npt.NDArray[Any],
+    least: Floats,
+    most: Floats,
     slack: float,
     signed_output: bool,
     steps: int,
@@ -153,23 +176,27 @@ def followers(
 ) -> None:
     """Do the same for neurons that are given what their inputs stand for; `sent` is what their spikes stand for so far."""
     kind = potential.dtype.type
-    least, more = kind(smallest), kind(slack)
+    more, nearest, down = kind(slack), bits.dtype.type(1), bits.dtype.type(0)
     size = threshold.shape[0]
+    allowed = np.empty(BLOCK, potential.dtype)
+    whole = allowed.view(bits.dtype)
     first = begin
     while first < end:
         low = first % size
         high = min(low + BLOCK, size, low + end - first)
         last = first + high - low
         v, r, n = potential[first:last], rate[first:last], count[first:last]
-        height, near = threshold[low:high], limit[low:high]
+        height, may = threshold[low:high], allowed[: high - low]
         for t in range(sent.shape[0]):
             x, s, b = value[t if value.shape[0] > 1 else 0, first:last], sent[t, first:last], bits[t, first:last]
             step = kind(steps + t + 1)
-            owe(v, x, r, near, s, step)
+            owe(v, x, r, height, s, step)
+            shorten(b, digit, coarse, limits[t], nearest)
             if not signed_output:
-                hold(s, v, r, step, height, more)
-            whole_power(b, exponent)
-            level(v, s, height, least)
+                allow(may, r, step, height, more)
+                shorten(whole[: high - low], digit, coarse, limits[t], down)
+                hold(s, v, may)
+            level(v, s, height, least[t], most[t])
             note(n, s)
             stand_for(r, s, kind(1.0 / (steps + t + 1)))
         first = last
@@ -215,8 +242,11 @@ def scanned(
     steps: int,
 ) -> None:
     """Run compiled loops over all neurons."""
-    whole, exponent = EXPONENTS[sent.dtype]
-    given = [array(part) for part in (current, threshold, NEAREST * threshold, potential, total, count, sent)]
+    whole, digits = FORMATS[sent.dtype]
     bits = sent.view(whole).numpy()
-    rest = (bits, bits.dtype.type(exponent), 2.0 ** (1 - op.levels), 1 + SLACK, op.signed, steps)
+    digit, coarse = (bits.dtype.type(1 << place) for place in (digits - op.mantissa, digits))
+    scales = torch.tensor([op.scale(steps + t + 1) for t in range(len(sent))], dtype=sent.dtype)
+    sizes = (scales.view(whole), scales * 2.0 ** (1 - op.levels), scales.clamp(min=1))
+    given = [array(part) for part in (current, threshold, potential, total, count, sent)]
+    rest = (bits, digit, coarse, *map(array, sizes), 1 + SLACK, op.signed, steps)
     in_pieces(loop, (*given, *rest), len(potential), len(sent))
