@@ -268,7 +268,7 @@ def test_tables_take_few_channels_whose_sums_sixteen_bits_hold(strength, outputs
         model[2].weight.abs_()[::2] -= strength
     samples = torch.rand(200, 4)
     network = tp.convert(model, samples, "rate", exact=True)
-    wanted = TABLES if outputs <= 32 and not strength else EVENT  # noqa: PLR2004
+    wanted = TABLES if outputs <= 32 and not strength else EVENT
     assert forced(network, TABLES, 40) == [EVENT, wanted, EVENT]
     assert_identical(network, (samples[:4],), 40)
 
