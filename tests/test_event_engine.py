@@ -22,7 +22,7 @@ from transpike.errors import ArgumentError, ConversionError, SlowEngineWarning
 from transpike.simulation import Record, Snapshots, blocks, counting_nodes, engines
 from transpike.simulation.engines import EventEngine, Task
 from transpike.simulation.engines.event import runner as event_runner
-from transpike.simulation.engines.event.compiled import COLUMNS, EVENT, KERNELS
+from transpike.simulation.engines.event.compiled import COLUMNS, DENSE, EVENT, KERNELS, TABLES
 from transpike.simulation.engines.event.kernels import CHOICE, builds
 
 pytestmark = pytest.mark.skipif(not builds(), reason="the kernels are not compiled here")
@@ -119,11 +119,12 @@ def test_kernels_send_the_same_bits(name, build, kernel, monkeypatch):
 
 
 def forced(network, kernel, time_steps):
-    """Let all stages of a network run on one kind of kernel, where they can."""
+    """Let all stages of a network run on one kind of kernel, where they can; return the kernels that they have."""
     task = Task(network, time_steps, Record(spikes=counting_nodes(network)))
     compiled = EventEngine().prepare(task).compiled
     compiled.lay_out(compiled.possible(kernel))
     compiled.measured = True
+    return compiled.kernels
 
 
 @given(
@@ -256,6 +257,22 @@ def test_sums_beyond_sixteen_bits_are_right(kernel, strength, time_steps):
     assert_identical(network, (samples[:4],), time_steps)
 
 
+@pytest.mark.parametrize("build", BUILDS)
+@pytest.mark.parametrize("outputs", [16, 20, 40])
+@pytest.mark.parametrize("strength", [0.0, 9.0])
+def test_tables_take_few_channels_whose_sums_sixteen_bits_hold(strength, outputs, build, monkeypatch):
+    monkeypatch.setenv(CHOICE, build)
+    torch.manual_seed(2)
+    model = nn.Sequential(nn.Linear(4, 64), nn.ReLU(), nn.Linear(64, outputs), nn.ReLU(), nn.Linear(outputs, 3)).eval()
+    with torch.no_grad():
+        model[2].weight.abs_()[::2] -= strength
+    samples = torch.rand(200, 4)
+    network = tp.convert(model, samples, "rate", exact=True)
+    wanted = TABLES if outputs <= 32 and not strength else EVENT
+    assert forced(network, TABLES, 40) == [EVENT, wanted, EVENT]
+    assert_identical(network, (samples[:4],), 40)
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("window", [(2, 2), (1, 2)])
 def test_pixels_that_a_pool_leaves_far_behind_stay_there(kernel, window):
@@ -271,7 +288,7 @@ def test_pixels_that_a_pool_leaves_far_behind_stay_there(kernel, window):
         model[0].bias.zero_()
         model[2].bias.fill_(-0.1)
     network = tp.convert(model, samples, "rate", exact=True)
-    forced(network, kernel, 100)
+    assert forced(network, kernel, 100)[1] in ((kernel, EVENT) if kernel == DENSE else (kernel,))
     assert_identical(network, (samples[:6],), 100)
 
 

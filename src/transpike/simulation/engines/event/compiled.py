@@ -18,8 +18,8 @@ from transpike.simulation.engines.event.linear import Kernel
 from transpike.simulation.engines.event.lowering import Stage
 
 FIRE, TERNARY, READ_OUT = 0, 1, 2
-EVENT, DENSE, COLUMNS = KERNELS = (0, 1, 2)
-NAMES = {EVENT: "event", DENSE: "dense", COLUMNS: "columns"}
+EVENT, DENSE, COLUMNS, TABLES = KERNELS = (0, 1, 2, 3)
+NAMES = {EVENT: "event", DENSE: "dense", COLUMNS: "columns", TABLES: "tables"}
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,8 @@ class Compiled:
 
     def possible(self, kernel: int) -> list[int]:
         """Return the kernels with `kernel` wherever it can be, the event kernel elsewhere."""
-        checks = {DENSE: self.library.can_be_dense, COLUMNS: self.library.can_be_columns}
+        library = self.library
+        checks = {DENSE: library.can_be_dense, COLUMNS: library.can_be_columns, TABLES: library.can_be_tables}
         can = checks.get(kernel, lambda _, __: True)
         return [kernel if can(self.handle, i) else EVENT for i in range(len(self.kernels))]
 

@@ -294,17 +294,47 @@ struct ShortRun {
     }
 };
 
-// Rows of tiles on their way through the steps of a job; units of K times 16 lanes.
+// Tiles whose sums are known: they fire in 16 bits, or in 32.
 template <int K, int U, int Q, bool Pooled>
-struct ColumnRun {
+struct SummedTiles {
     const Job& job;
     const Stage& s;
     Workspace& w;
+
+    explicit SummedTiles(const Job& job) : job(job), s(job.program.stages[job.stage]), w(job.w) {}
+
+    void fire(const Tile& tile, int block) const {
+        if (run_short(tile, block)) return;
+        widen();
+        finish_wide<K * U>(job, tile, block, K);
+    }
+
+    void widen() const {
+        const int16_t* sums = w.sums.get();
+        int32_t* wide = w.scratch.get();
+        for (int i = 0; i < U * CHUNK * K * 16; i++) wide[i] = sums[i];
+    }
+
+    // Run a tile in 16 bits, where that is possible and pays; returns whether it was.
+    bool run_short(const Tile& tile, int block) const {
+        int &tried = w.tried[job.stage], &failed = w.failed[job.stage];
+        const bool special = s.kind != Kind::Fire || s.bias_rows > 1 || job.begin < s.delay;
+        if (special || failed > WASTE + tried / WASTE) return false;
+        const bool held = ShortRun<K, U, Q, Pooled>(job, tile, block).run();
+        tried++, failed += !held;
+        return held;
+    }
+};
+
+// Rows of tiles on their way through the steps of a job; units of K times 16 lanes.
+template <int K, int U, int Q, bool Pooled>
+struct ColumnRun : SummedTiles<K, U, Q, Pooled> {
+    using Base = SummedTiles<K, U, Q, Pooled>;
+    using Base::job, Base::s, Base::w;
     std::vector<std::size_t> first;  // of the lists of each row of units
     std::vector<Arriving> lists;     // of one unit
 
-    explicit ColumnRun(const Job& job)
-        : job(job), s(job.program.stages[job.stage]), w(job.w), lists(2 * job.program.stages[job.stage].sources.size()) {}
+    explicit ColumnRun(const Job& job) : Base(job), lists(2 * job.program.stages[job.stage].sources.size()) {}
 
     void run() {
         if (!s.event_rows) std::fill_n(w.sums.get(), U * CHUNK * K * 16, 0);
@@ -335,10 +365,12 @@ struct ColumnRun {
         const int tiles = (s.width * s.pool_w + s.tile_w - 1) / s.tile_w;
         for (int i = 0; i < tiles; i++) {
             const Tile tile{s, row * s.tile_h, i * s.tile_w, std::size_t(row) * tiles + i};
-            if (s.event_rows && !sum_up(tile, place, block)) sum_wide(tile, place, block);
-            else if (run_short(tile, block)) continue;
-            else widen();
-            finish_wide<K * U>(job, tile, block, K);
+            if (s.event_rows && !sum_up(tile, place, block)) {
+                sum_wide(tile, place, block);
+                finish_wide<K * U>(job, tile, block, K);
+            } else {
+                this->fire(tile, block);
+            }
         }
     }
 
@@ -407,22 +439,6 @@ struct ColumnRun {
             for (int t = 0; t < job.steps; t++)
                 gather_wide<K>(lists.data(), count, t, s.safe, w.scratch.get() + std::size_t(p * CHUNK + t) * K * 16);
         }
-    }
-
-    void widen() const {
-        const int16_t* sums = w.sums.get();
-        int32_t* wide = w.scratch.get();
-        for (int i = 0; i < U * CHUNK * K * 16; i++) wide[i] = sums[i];
-    }
-
-    // Run a tile in 16 bits, where that is possible and pays; returns whether it was.
-    bool run_short(const Tile& tile, int block) const {
-        int &tried = w.tried[job.stage], &failed = w.failed[job.stage];
-        const bool special = s.kind != Kind::Fire || s.bias_rows > 1 || job.begin < s.delay;
-        if (special || failed > WASTE + tried / WASTE) return false;
-        const bool held = ShortRun<K, U, Q, Pooled>(job, tile, block).run();
-        tried++, failed += !held;
-        return held;
     }
 };
 

@@ -12,6 +12,7 @@
 #include "dense.hpp"
 #include "events.hpp"
 #include "layout.hpp"
+#include "tables.hpp"
 
 #if defined(__AMX_INT8__)
 #include <sys/syscall.h>
@@ -91,8 +92,10 @@ void run_stage(const std::vector<Job>& jobs) {
 #if defined(__AVX512VNNI__)
     if (jobs.front().program.stages[jobs.front().stage].kernel == Kernel::Dense) return run_dense(jobs);
 #endif
-    const bool by_columns = jobs.front().program.stages[jobs.front().stage].kernel == Kernel::Column;
-    for (const Job& job : jobs) by_columns ? run_columns(job) : run_events(job);
+    for (const Job& job : jobs) {
+        const Kernel kernel = job.program.stages[job.stage].kernel;
+        kernel == Kernel::Table ? run_tables(job) : kernel == Kernel::Column ? run_columns(job) : run_events(job);
+    }
 }
 
 void keep_trains(const Job& job) {
@@ -202,7 +205,7 @@ void leave() {
 extern "C" {
 
 // Changes with the functions below, so that a library of another time is not called.
-int transpike_interface() { return 2; }
+int transpike_interface() { return 3; }
 
 // What this processor has: 1 AVX2, 2 AVX-512 with VNNI and VBMI2, 4 AMX for bytes.
 int transpike_features() {
@@ -322,6 +325,21 @@ int transpike_can_be_columns(void* handle, int stage) {
     trial.kernel = Kernel::Column;
     choose_tiles(trial);
     return s.integer() && s.narrow && !s.bits && lists_fit(trial, s.sources);  // potentials with limits take the other kernels
+}
+
+// Whether tables can run a stage: few channels, and sums that 16 bits hold whatever spikes.
+int transpike_can_be_tables(void* handle, int stage) {
+    const Program& program = static_cast<Engine*>(handle)->program;
+    const Stage& s = program.stages[stage];
+    bool possible = s.kind == Kind::Fire && s.integer() && s.narrow && !s.bits && s.padded <= 32;
+    if (!possible) return false;
+    bool any = false;
+    for (const Source& source : s.sources) {
+        possible &= source.diagonal || program.stages[source.from].kind == Kind::Fire;
+        any |= !source.diagonal;
+    }
+    const int32_t rest = most_of_rest(s);
+    return possible && any && rest <= LARGEST / 2 && most_of_sums(s) <= LARGEST - rest;
 }
 
 // Choose the kernel of each stage and lay the program out. Returns 0, or -1 without memory.

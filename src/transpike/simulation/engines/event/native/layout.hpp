@@ -26,8 +26,15 @@ inline void choose_column_tiles(Stage& s) {
     s.unit_h = pooled ? 1 : s.tile_h, s.unit_w = pooled ? 1 : s.tile_w;
 }
 
+// Tiles for tables: of the pixels of a pool, or of two.
+inline void choose_table_tiles(Stage& s) {
+    s.block = s.padded, s.blocks = 1, s.unit_h = s.unit_w = 1;
+    if (s.pixels() == 1 && s.height > 1) s.tile_h = 2;
+}
+
 inline void choose_tiles(Stage& s) {
     s.tile_h = s.pool_h, s.tile_w = s.pool_w;
+    if (s.kernel == Kernel::Table) return choose_table_tiles(s);
     if (s.kernel == Kernel::Column) {
         choose_column_tiles(s);
         s.blocks = (s.padded + s.block - 1) / s.block;
@@ -216,6 +223,37 @@ inline void pack_rows(Stage& stage) {
     }
 }
 
+// The most that spikes of all inputs, whichever they are, bring to a neuron.
+inline int64_t most_of_sums(const Stage& stage) {
+    int64_t most = 0;
+    for (int o = 0; o < stage.channels; o++) {
+        int64_t total = 0;
+        for (const Source& s : stage.sources) {
+            const std::size_t each = std::size_t(s.channels) * s.kh * s.kw;
+            for (std::size_t i = 0; i < (s.diagonal ? 0 : each); i++) total += std::abs(whole(stage, s.weights[o * each + i]));
+        }
+        most = std::max(most, total);
+    }
+    return most;
+}
+
+// Tables of sums: a weight is part of the rows of all patterns in which its input spikes.
+inline void pack_tables(const Stage& stage, Source& s) {
+    s.tables = Buffer<int16_t>(std::size_t(s.kh) * s.kw * s.padded / 16 * PATTERNS * stage.block);
+    for (int o = 0; o < stage.channels; o++)
+        for (int a = 0; a < s.kh; a++)
+            for (int b = 0; b < s.kw; b++)
+                for (int i = 0; i < s.channels; i++) {
+                    const int16_t weight = int16_t(whole(stage, weight_of(s, o, i, a, b)));
+                    const std::size_t word = ((std::size_t(a) * s.kw + b) * s.padded + i) / 16;
+                    int16_t* table = s.tables.get() + word * PATTERNS * stage.block + o;
+                    int part = 0, bit = i % 16;
+                    for (; bit >= PARTS[part]; part++) bit -= PARTS[part], table += (1 << PARTS[part]) * stage.block;
+                    for (int pattern = 0; pattern < 1 << PARTS[part]; pattern++)
+                        if (pattern >> bit & 1) table[pattern * stage.block] += weight;
+                }
+}
+
 // Weights of 16 outputs for 64 inputs: [4 inputs][16 outputs][4 inputs], low bytes and then high bytes.
 inline void pack_tiles(const Stage& stage, Source& s) {
     s.chunks = s.diagonal ? s.kw : (s.kw * s.padded + 63) / 64;
@@ -291,10 +329,11 @@ inline int lay_out(Program& program, const std::vector<bool>& traced) {
         }
     for (Stage& s : program.stages) {
         pack_constants(s);
-        if (s.kernel != Kernel::Dense) pack_rows(s);
+        if (s.kernel == Kernel::Event || s.kernel == Kernel::Column) pack_rows(s);
         for (Source& source : s.sources) {
             if (s.kernel == Kernel::Dense) pack_tiles(s, source);
             else if (source.diagonal) pack_taps(s, source);
+            else if (s.kernel == Kernel::Table) pack_tables(s, source);
         }
     }
     return share_slots(program);

@@ -18,6 +18,8 @@ constexpr std::size_t LINE = 64;        // bytes of a cache line, and of a vecto
 constexpr std::size_t SLACK = 4096;     // bytes that kernels may read past the end of a buffer
 constexpr int CHUNK = 32;               // time steps that are computed together
 constexpr int HALF = 16;                // time steps that one dense tile computes
+constexpr int PARTS[] = {5, 5, 6};      // of sixteen inputs, each with a table that has a row for each pattern of their spikes
+constexpr int PATTERNS = 32 + 32 + 64;
 constexpr int GROUP = 4;                // samples that share the weights of a stage while these are in the cache
 constexpr std::size_t HEAVY = 512 << 10;  // bytes of weights for which that pays
 static_assert(CHUNK == 2 * HALF, "dense kernels compute two tiles at a time");
@@ -49,7 +51,7 @@ Buffer<T>::Buffer(std::size_t count) : size(count) {
 }
 
 enum class Kind : int { Fire = 0, Ternary = 1, ReadOut = 2 };
-enum class Kernel : int { Event = 0, Dense = 1, Column = 2 };
+enum class Kernel : int { Event = 0, Dense = 1, Column = 2, Table = 3 };
 
 inline int padded_channels(int channels) {
     if (channels <= 16) return 16;
@@ -68,6 +70,7 @@ struct Source {
     int first_row = 0;                   // of its weights among those of its stage
     int chunks = 0;                      // of 64 bytes in a row of the kernel, for dense kernels
     Buffer<int8_t> tiles;                // [block of 16][kernel row][chunk][low, high][16 rows x 64 bytes]
+    Buffer<int16_t> tables;              // [kernel row][sixteen inputs][pattern of a part][channel]
     Buffer<int32_t> taps;                // weights of a diagonal map [kh kw][block][lane]
     Buffer<float> float_taps;
 };
