@@ -126,8 +126,9 @@ def nearest_size(x: Tensor, levels: int, mantissa: int = 0, scale: float = 1.0) 
     tensor([0.0938, 0.2500, 0.5000, 1.0000])
     """
     whole, bits = FORMATS[x.dtype]
-    half = torch.where(x < scale, 1 << (bits - mantissa - 1), 1 << (bits - 1))
-    return largest_size((x.view(whole) + half.to(whole)).view(x.dtype), levels, mantissa, scale)
+    number = x.view(whole)
+    rounded = torch.where(x < scale, number + (1 << (bits - mantissa - 1)), number + (1 << (bits - 1)))
+    return largest_size(rounded.view(x.dtype), levels, mantissa, scale)
 
 
 def largest_size(x: Tensor, levels: int, mantissa: int = 0, scale: float = 1.0) -> Tensor:
@@ -137,8 +138,8 @@ def largest_size(x: Tensor, levels: int, mantissa: int = 0, scale: float = 1.0) 
     tensor([0.0000, 0.2500, 0.5000, 1.0000])
     """
     whole, bits = FORMATS[x.dtype]
-    mask = torch.where(x < scale, -1 << (bits - mantissa), -1 << bits)
-    short = (x.view(whole) & mask.to(whole)).view(x.dtype)  # without the later bits of its mantissa
+    number = x.view(whole)  # which is to lose the later bits of its mantissa
+    short = torch.where(x < scale, number & -(1 << (bits - mantissa)), number & -(1 << bits)).view(x.dtype)
     return short.masked_fill_(short < scale * 2.0 ** (1 - levels), 0.0).clamp_(0.0, max(1.0, scale))
 
 

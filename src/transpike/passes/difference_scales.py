@@ -15,13 +15,14 @@ from transpike.calibration import Samples
 from transpike.errors import positive_whole
 from transpike.network import Network, Node, shapes
 from transpike.network.grammar import temporal_nodes
-from transpike.neurons import DifferenceMaxPool
+from transpike.neurons import DifferenceMaxPool, DifferenceNeuron
 from transpike.ops import Input
 from transpike.parts import Op
 from transpike.simulation.decoded import Follower, Following, of_values, refusal
 
 SAMPLES, VALUES = 64, 2**27  # at most so many samples, and values of them at once
 FEWEST = 8  # samples
+LAYER = 2**18  # values of a layer on which scales are compared
 POWERS = range(3, -4, -1)  # of two
 
 
@@ -84,11 +85,26 @@ def best(op: Follower, state: Following, value: Tensor, before: float) -> float:
     state.steps += 1
     state.potential.copy_(value).sub_(state.total).mul_(state.steps)
     total = state.total * state.steps
-    least, chosen, sent = math.inf, before, state.potential
+    owed, threshold, sent_before = thinned(state.potential, state.threshold.expand_as(value), total)
+    some = Following(owed, threshold)
+    some.steps = state.steps
+    least, chosen = math.inf, before
     for scale in (before, *(2.0**power for power in POWERS)):
-        spikes = dataclasses.replace(op.neuron, scales=torch.tensor([scale])).spikes(state, total)
-        error = float((state.potential - spikes).square().sum(dtype=torch.float64))
+        spikes = with_scale(op.neuron, scale).spikes(some, sent_before)
+        error = float((owed - spikes).square().sum(dtype=torch.float64))
         if error < least:
-            least, chosen, sent = error, scale, spikes
+            least, chosen = error, scale
+    sent = with_scale(op.neuron, chosen).spikes(state, total)
     state.total = state.total.add(sent, alpha=1 / state.steps)
     return chosen
+
+
+def thinned(*parts: Tensor) -> list[Tensor]:
+    """Return evenly spread elements [n] of tensors of one shape, the same of each, at most about LAYER of them."""
+    every = -(-parts[0].numel() // LAYER) | 1  # odd, so that rows of pictures do not fall in step with it
+    return [part.flatten()[::every] for part in parts]
+
+
+def with_scale(neuron: DifferenceNeuron, scale: float) -> DifferenceNeuron:
+    """Return neurons with one scale for all steps."""
+    return dataclasses.replace(neuron, scales=torch.tensor([scale]))

@@ -23,6 +23,7 @@ from transpike.parts import Stateful
 from transpike.simulation.stepper import channels_last
 
 FAR = 2**20  # samples between the draws for one element of a sequence and for the next
+TOGETHER = 2**20  # values whose answers are computed at once, for several steps
 
 
 @dataclass(frozen=True)
@@ -61,18 +62,35 @@ class Windows:
 
         What a loop collects of its last element is 0 until that window is over.
         """
-        order = read_out(self.network)
+        most = max((value.numel() for value in (*self.before.values(), *self.messages.values())), default=1)
+        together = max(1, TOGETHER // most)
+        for first in range(1, self.time_steps + 1, together):
+            steps = range(first, min(first + together, self.time_steps + 1))
+            found = self.after(steps)
+            for i in range(len(steps)):
+                yield {key: value.unflatten(0, (len(steps), -1))[i] for key, value in found.items()}
+
+    def after(self, steps: range) -> dict[str, Tensor]:
+        """Return the decoded answers after these steps of the last window, [steps x batch, ...] each."""
         collected = {name: loop for loop in loops(self.network).values() for name in loop.collected & self.before.keys()}
-        for step in range(1, self.time_steps + 1):
-            values = dict(self.before)
-            for name, message in self.messages.items():
-                if name in values and name not in collected:
-                    values[name] = neuron(self.network, name).estimate(message, step, self.time_steps)
-            if step < self.time_steps:
-                values |= {name: unfinished(loop, values[name]) for name, loop in collected.items()}
-            for name in order:
-                values[name] = mean_value(self.network, name, values)
-            yield {key: values[name] for key, name in self.network.outputs.items()}
+        values: dict[str, Tensor] = {}
+        for name, value in self.before.items():
+            each = [self.by(name, step, collected.get(name)) for step in steps]
+            values[name] = value if len(value) == 1 and each[0] is value else torch.cat(each)  # which broadcasts
+        for name in read_out(self.network):
+            values[name] = mean_value(self.network, name, values)
+        size = len(steps) * len(next(iter(self.given.values())))
+        answers = {key: values[name] for key, name in self.network.outputs.items()}
+        return {key: value.expand(size, *value.shape[1:]) for key, value in answers.items()}
+
+    def by(self, name: str, step: int, loop: Loop | None) -> Tensor:
+        """Return what a node stands for after a step of the last window; what a loop collects once that is over."""
+        value = self.before[name]
+        if loop is not None:
+            return value if step == self.time_steps else unfinished(loop, value)
+        if name in self.messages:
+            return neuron(self.network, name).estimate(self.messages[name], step, self.time_steps)
+        return value
 
     def train(self, name: str) -> Tensor:
         """Return whether each neuron of a node fires in each slot of its window [time, batch, ...]."""
