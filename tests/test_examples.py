@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import runpy
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -51,6 +53,24 @@ def digits(tmp_path, monkeypatch):
     monkeypatch.setenv("TRANSPIKE_DATA", str(tmp_path))
 
 
+@pytest.fixture
+def cells(tmp_path, monkeypatch):
+    """A file of photographs, 80 x 60: dark grey, grey and light grey, each with a darker and a lighter rectangle as cells."""
+    pictures, rows = [], []
+    for index, grey in enumerate((60, 130, 200)):
+        pixels = np.full((60, 80, 3), grey, np.uint8)
+        for kind, (left, top, right, bottom) in enumerate(((8, 16, 28, 32), (36, 24, 60, 56))):
+            pixels[top:bottom, left:right] = grey + (40, -50)[kind]
+            rows.append([index, kind, left, top, right, bottom])
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "JPEG", quality=95, subsampling=0)
+        pictures.append(file.getvalue())
+    (tmp_path / "detection").mkdir()
+    jpeg, offsets = np.frombuffer(b"".join(pictures), np.uint8), np.cumsum([0, *map(len, pictures)])
+    np.savez(tmp_path / "detection" / "bccd_75.npz", jpeg=jpeg, offsets=offsets, boxes=np.array(rows))
+    monkeypatch.setenv("TRANSPIKE_DATA", str(tmp_path))
+
+
 @pytest.mark.extended
 @pytest.mark.filterwarnings("ignore::transpike.errors.TranspikeWarning")
 def test_the_commands_of_the_detector(digits, monkeypatch, tmp_path, capsys):
@@ -79,6 +99,19 @@ def test_the_commands_of_the_detector(digits, monkeypatch, tmp_path, capsys):
         assert (tmp_path / "a" / name).stat().st_size > 1000
 
 
+@pytest.mark.extended
+@pytest.mark.filterwarnings("ignore::transpike.errors.TranspikeWarning")
+def test_the_commands_of_the_detector_on_cells(cells, monkeypatch, tmp_path):
+    pytest.importorskip("pycocotools")
+    tiny = ["--data", "cells", "--size", "tiny", "--out", tmp_path]
+    run(monkeypatch, "retinanet", "train.py", *tiny, "--batch", 2, "--per-block", 1, "--steps", 1)
+    given = ["--graded", "", "--binary", "rate", "--steps", 4, "--drawn", 1, "--weights", tmp_path / "model.safetensors"]
+    run(monkeypatch, "retinanet", "convert.py", *tiny, *given)
+    rows = json.loads((tmp_path / "4-steps-table.json").read_text())
+    assert [row["steps"] for row in rows] == [1, 2, 4]
+    assert (tmp_path / "pictures.png").stat().st_size > 1000
+
+
 @pytest.mark.filterwarnings("ignore::transpike.errors.TranspikeWarning")
 def test_the_commands_of_the_segmentation(monkeypatch, tmp_path):
     run(monkeypatch, "segmentation", "train.py", "--out", tmp_path, "--steps", 2, "--batch", 2)
@@ -94,6 +127,57 @@ def test_the_digits_that_are_missing_are_named(monkeypatch, tmp_path):
     monkeypatch.setenv("TRANSPIKE_DATA", str(tmp_path))
     with pytest.raises(SystemExit, match="set TRANSPIKE_DATA to the folder that holds mnist/"):
         run(monkeypatch, "retinanet", "train.py", "--out", tmp_path, "--size", "tiny")
+
+
+def test_the_cells_that_are_missing_are_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("TRANSPIKE_DATA", str(tmp_path))
+    with pytest.raises(SystemExit, match="set TRANSPIKE_DATA to the folder that holds detection/ with bccd_75"):
+        run(monkeypatch, "retinanet", "train.py", "--data", "cells", "--out", tmp_path, "--size", "tiny")
+
+
+def test_boxes_of_cells_stay_around_them_however_pictures_are_scaled_cut_mirrored_and_turned(cells):
+    """Pixels that are darker, or lighter, than the rest of the picture are those inside the box of that class."""
+    with inside("retinanet"):
+        from cells import Cells
+
+        source, seen = Cells(shrink=2), 0
+        assert source.test(9)[1][0].tolist() == pytest.approx(
+            np.array([[8, 16, 28, 32, 0], [36, 24, 60, 56, 1]]) * [1.6, 1.6, 1.6, 1.6, 1]
+        )
+        parts = [source.training(40, seed=3), source.calibration(9), source.choice(9), source.test(9)]
+        assert all(torch.equal(one, other) for one, other in zip(parts[0], source.training(40, seed=3), strict=True))
+        for pictures, targets in parts:
+            assert 0 <= pictures.min() <= pictures.max() <= 1
+            for picture, rows in zip(pictures, targets, strict=True):
+                seen += len(rows[rows[:, 4] >= 0])
+                for *box, kind in rows[rows[:, 4] >= 0].tolist():
+                    unlike = (picture - picture.flatten(1).median(1).values[:, None, None]).mean(0) * (1, -1)[int(kind)]
+                    places = (unlike > 0.07).nonzero().flip(1)
+                    edges = [*places.amin(0).tolist(), *(places.amax(0) + 1).tolist()]
+                    assert edges == pytest.approx(box, abs=1.5)
+        assert seen > 60
+
+
+def test_no_photograph_of_cells_is_in_two_parts(cells):
+    with inside("retinanet"):
+        from cells import Cells, part_of
+
+        parts = [part_of(index) for index in range(75)]
+        assert {name: parts.count(name) for name in parts} == {"training": 55, "choice": 5, "test": 15}
+        source = Cells(shrink=2)
+        greys = (source.calibration(9), source.choice(9), source.test(9), source.training(30, seed=0))
+        light, middle, dark, drawn = (pictures.flatten(1).median(1).values for pictures, _ in greys)
+        assert [len(light), len(middle), len(dark)] == [1, 1, 1]
+        assert dark < 0.3 < middle < 0.6 < light
+        assert (drawn > 0.6).all()
+
+
+def test_a_training_is_not_continued_on_other_pictures(cells, monkeypatch, tmp_path):
+    tiny = ["--size", "tiny", "--batch", 2, "--per-block", 1, "--steps", 1, "--out", tmp_path]
+    run(monkeypatch, "retinanet", "train.py", "--data", "cells", *tiny)
+    assert (tmp_path / "model.safetensors").stat().st_size > 1000
+    with pytest.raises(SystemExit, match="holds a training on cells: give another folder with --out for digits"):
+        run(monkeypatch, "retinanet", "train.py", "--data", "digits", *tiny)
 
 
 def test_canvases_hold_their_digits_in_tight_boxes_that_do_not_overlap():
@@ -170,10 +254,10 @@ def test_perfect_answers_score_a_hundred_and_have_almost_no_loss():
             return [part.reshape(2, h, w, -1).permute(0, 3, 1, 2) for part, (h, w) in parts]
 
         heads = {"classes": as_maps(logits), "boxes": as_maps(codes)}
-        assert float(loss(heads, targets, anchors)) < 1e-6
+        assert float(loss(heads, targets, anchors, 10)) < 1e-6
         wrong = {**heads, "classes": [-one for one in heads["classes"]]}
-        assert float(loss(wrong, targets, anchors)) > 10
-        score = CocoScore()
+        assert float(loss(wrong, targets, anchors, 10)) > 10
+        score = CocoScore(anchors, 10)
         flat = {f"{name}.{level}": one for name, parts in heads.items() for level, one in enumerate(parts)}
         for picture in range(2):
             score.update({key: one[[picture]] for key, one in flat.items()}, targets[[picture]])

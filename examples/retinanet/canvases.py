@@ -6,11 +6,14 @@ import functools
 import gzip
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from anchors import Anchors
 
 SIDE = 128
 MOST = 5  # digits on a canvas
@@ -19,6 +22,7 @@ TRIES = 20  # to find room for a digit
 INK = 0.2  # pixels darker than this belong to a digit
 
 
+@functools.cache
 def mnist(split: str) -> tuple[Tensor, Tensor]:
     """Return the images [n, 28, 28] of MNIST in [0, 1] and their labels; `split` is "train" or "test"."""
     folder = Path(os.environ.get("TRANSPIKE_DATA", "")) / "mnist"
@@ -80,3 +84,34 @@ def cropped(image: np.ndarray, scale: float) -> np.ndarray:
 def enlarging(before: int, after: int) -> np.ndarray:
     """Return the matrix [after, before] of linear interpolation."""
     return torch.nn.functional.interpolate(torch.eye(before)[None], size=after, mode="linear")[0].T.contiguous().numpy()
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Digits on canvases, others for each part: test digits to judge by, training digits for all else."""
+
+    shrink: int = 1
+
+    names = tuple("0123456789")
+    channels = 1
+    anchors = Anchors()
+
+    def training(self, count: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Return canvases to learn from; the same seed gives the same."""
+        return self.drawn("train", count, 1000 + seed)
+
+    def calibration(self, count: int) -> tuple[Tensor, Tensor]:
+        """Return canvases of training digits to calibrate with."""
+        return self.drawn("train", count, 1)
+
+    def choice(self, count: int) -> tuple[Tensor, Tensor]:
+        """Return other canvases of training digits."""
+        return self.drawn("train", count, 2)
+
+    def test(self, count: int) -> tuple[Tensor, Tensor]:
+        """Return canvases of test digits."""
+        return self.drawn("test", count, 3)
+
+    def drawn(self, split: str, count: int, seed: int) -> tuple[Tensor, Tensor]:
+        """Return canvases of one split of MNIST."""
+        return canvases(*mnist(split), count, seed, SIDE // self.shrink)

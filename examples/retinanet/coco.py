@@ -24,8 +24,8 @@ class CocoScore:
 
     higher_is_better = True
 
-    def __init__(self, anchors: Anchors | None = None, classes: int = 10) -> None:
-        self.anchors = anchors or Anchors()
+    def __init__(self, anchors: Anchors, classes: int) -> None:
+        self.anchors = anchors
         self.classes = classes
         self.objects: list[dict[str, Any]] = []
         self.found: list[list[float]] = []

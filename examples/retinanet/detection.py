@@ -30,7 +30,7 @@ def levels(outputs: Mapping[str, Tensor], name: str) -> list[Tensor]:
     return [value for key, value in outputs.items() if key.startswith(f"{name}.")]
 
 
-def detect(logits: Sequence[Tensor], codes: Sequence[Tensor], anchors: Anchors, classes: int = 10) -> list[Found]:
+def detect(logits: Sequence[Tensor], codes: Sequence[Tensor], anchors: Anchors, classes: int) -> list[Found]:
     """Return what is found in each picture, from the maps of both heads at all levels."""
     per_level = [one.shape[2] * one.shape[3] * anchors.per_place for one in codes]
     places = anchors.boxes([one.shape[2:] for one in codes])

@@ -12,9 +12,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-SIZES = {  # of pictures, stages, pyramid and heads; widths below 8 crash the channels-last convolutions of some builds of torch
-    "small": {"side": 128, "widths": (16, 32, 48, 64, 96), "channels": 48, "depth": 2},
-    "tiny": {"side": 64, "widths": (8, 8, 8, 8, 8), "channels": 8, "depth": 1},  # to try the commands in seconds
+# How many times smaller pictures are; stages, pyramid, heads. Below 8, channels-last convolutions crash some builds of torch.
+SIZES = {
+    "small": {"shrink": 1, "widths": (16, 32, 48, 64, 96), "channels": 48, "depth": 2},
+    "tiny": {"shrink": 2, "widths": (8, 8, 8, 8, 8), "channels": 8, "depth": 1},  # to try the commands in seconds
 }
 RARE = 0.01  # the probability of an object that an untrained head gives
 
@@ -41,10 +42,10 @@ class Block(nn.Module):
 class Backbone(nn.Module):
     """A narrow ResNet that gives maps of strides 8, 16 and 32."""
 
-    def __init__(self, widths: Sequence[int]) -> None:
+    def __init__(self, colours: int, widths: Sequence[int]) -> None:
         super().__init__()
         stem, *stages = widths
-        self.stem = nn.Sequential(*normed(1, stem, 3, 2), nn.ReLU())
+        self.stem = nn.Sequential(*normed(colours, stem, 3, 2), nn.ReLU())
         pairs = zip(widths, stages, strict=False)
         self.stages = nn.ModuleList(nn.Sequential(Block(a, b, 2), Block(b, b, 1)) for a, b in pairs)
 
@@ -80,9 +81,9 @@ def tower(channels: int, outs: int, depth: int) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Conv2d(channels, outs, 3, padding=1))
 
 
-def sized(name: str) -> RetinaNet:
-    """Return a detector of a size by name."""
-    return RetinaNet(**{key: value for key, value in SIZES[name].items() if key != "side"})
+def sized(name: str, **task: int) -> RetinaNet:
+    """Return a detector of a size by name, for a task of so many colours, classes and anchors."""
+    return RetinaNet(**task, **{key: value for key, value in SIZES[name].items() if key != "shrink"})
 
 
 class RetinaNet(nn.Module):
@@ -92,12 +93,13 @@ class RetinaNet(nn.Module):
         self,
         classes: int = 10,
         anchors: int = 6,
+        colours: int = 1,
         widths: Sequence[int] = (16, 32, 48, 64, 96),
         channels: int = 48,
         depth: int = 2,
     ) -> None:
         super().__init__()
-        self.backbone = Backbone(widths)
+        self.backbone = Backbone(colours, widths)
         self.pyramid = Pyramid(widths[-3:], channels)
         self.classes = tower(channels, anchors * classes, depth)
         self.boxes = tower(channels, anchors * 4, depth)

@@ -45,7 +45,7 @@ def match(anchors: Tensor, objects: Tensor) -> Tensor:
     return which
 
 
-def loss(outputs: dict[str, list[Tensor]], targets: Tensor, anchors: Anchors, classes: int = 10) -> Tensor:
+def loss(outputs: dict[str, list[Tensor]], targets: Tensor, anchors: Anchors, classes: int) -> Tensor:
     """Return the loss per object of a batch with targets [batch, objects, 5]."""
     logits, codes = flat(outputs["classes"], classes), flat(outputs["boxes"], 4)
     boxes = anchors.boxes([one.shape[2:] for one in outputs["boxes"]])
