@@ -82,13 +82,16 @@ BUDGETS = (  # title, which budget of the card, against which ANN
 )
 
 
-def card_row(name: str, report: tp.Report, points: float) -> dict:
-    """One row: the fewest steps within so many points of the ANN, and the ratios of its energies to the ANN's there."""
+def card_row(name: str, report: tp.Report, points: float, *, fitted: bool) -> dict:
+    """One row: the fewest steps within so many points of the ANN, and the ratios of its energies to the ANN's there.
+
+    A recipe that fits its number of steps is read after all of them.
+    """
     least = report.reference_accuracy - points / 100
     own = report.own_window or report.turns is not None
     pairs = list(zip(report.checkpoints, report.card.points, strict=True))
     within = [pair for pair in pairs if pair[0].accuracy >= least]
-    state, point = pairs[-1] if own or not within else within[0]
+    state, point = pairs[-1] if own or fitted or not within else within[0]
     ratios = {title: point.budgets[index].ratio(other) for title, index, other in BUDGETS}
     return {
         "recipe": name,
@@ -125,7 +128,7 @@ def codes(depth: int, images: int, points: float, figure: str | None, names: lis
                 warnings.simplefilter("ignore")
                 network = tp.convert(model, calibration, name, time_steps=steps)
                 report = tp.evaluate(model, network, (x, y), steps)
-            row = card_row(name, report, points)
+            row = card_row(name, report, points, fitted=len(tries(name)) > 1)
             print({"ANN %": 100 * report.reference_accuracy, **row}, file=sys.stderr, flush=True)
             if row["within"]:
                 break
