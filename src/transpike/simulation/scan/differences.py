@@ -48,14 +48,6 @@ def allow(allowed: Floats, total: Floats, times: Any, height: Floats, more: Any)
 
 
 @compiled
-def hold(size: Floats, v: Floats, allowed: Floats) -> None:
-    """Let neurons below 0 send at most what is allowed."""
-    for i in range(v.shape[0]):
-        least = min(allowed[i], size[i])
-        size[i] = size[i] if v[i] > 0 else least
-
-
-@compiled
 def shorten(bits: npt.NDArray[Any], digit: Any, coarse: Any, limit: Any, nearest: Any) -> None:
     """Round numbers, given as their bits, so that the bit `digit` is the last of their mantissas: `coarse` from `limit` on.
 
@@ -67,6 +59,15 @@ def shorten(bits: npt.NDArray[Any], digit: Any, coarse: Any, limit: Any, nearest
     for i in range(bits.shape[0]):
         fine = (bits[i] + half) & mask
         bits[i] = fine if bits[i] < limit else (bits[i] + coarse_half) & coarse_mask
+
+
+@compiled
+def hold(size: Floats, bits: Any, v: Floats, allowed: Floats, digit: Any, coarse: Any, limit: Any) -> None:
+    """Let neurons below 0 send at most the largest size that is allowed; `bits` are those of `size`."""
+    shorten(allowed.view(bits.dtype), digit, coarse, limit, bits.dtype.type(0))
+    for i in range(v.shape[0]):
+        least = min(allowed[i], size[i])
+        size[i] = size[i] if v[i] > 0 else least
 
 
 @compiled
@@ -112,24 +113,19 @@ def differences(
     total: Floats,
     count: Floats,
     sent: Floats,
-    bits: npt.NDArray[Any],
-    digit: Any,
-    coarse: Any,
-    limits: npt.NDArray[Any],
-    least: Floats,
-    most: Floats,
+    sizes: Any,
     slack: float,
     signed_output: bool,
     steps: int,
     begin: int,
     end: int,
 ) -> None:
-    """Step the difference neurons `begin` to `end`, after so many steps; `bits` is the memory of `sent`, as whole numbers."""
+    """Step the difference neurons `begin` to `end`, after so many steps; `sizes` as `sizes_of` says."""
     kind = potential.dtype.type
-    more, one, nearest, down = kind(slack), kind(1), bits.dtype.type(1), bits.dtype.type(0)
+    bits, digit, coarse, limits, least, most = sizes
+    more, one, nearest = kind(slack), kind(1), bits.dtype.type(1)
     size = threshold.shape[0]
     allowed = np.empty(BLOCK, potential.dtype)
-    whole = allowed.view(bits.dtype)
     first = begin
     while first < end:
         low = first % size
@@ -145,8 +141,7 @@ def differences(
             if not signed_output:
                 scale(c, by, over)
                 allow(may, c, one, height, more)
-                shorten(whole[: high - low], digit, coarse, limits[t], down)
-                hold(s, v, may)
+                hold(s, b, v, may, digit, coarse, limits[t])
                 by, over = one, one
             level(v, s, height, least[t], most[t])
             add_scaled(c, s, by, over)
@@ -162,12 +157,7 @@ def followers(
     rate: Floats,
     count: Floats,
     sent: Floats,
-    bits: npt.NDArray[Any],
-    digit: Any,
-    coarse: Any,
-    limits: npt.NDArray[Any],
-    least: Floats,
-    most: Floats,
+    sizes: Any,
     slack: float,
     signed_output: bool,
     steps: int,
@@ -176,10 +166,10 @@ def followers(
 ) -> None:
     """Do the same for neurons that are given what their inputs stand for; `sent` is what their spikes stand for so far."""
     kind = potential.dtype.type
-    more, nearest, down = kind(slack), bits.dtype.type(1), bits.dtype.type(0)
+    bits, digit, coarse, limits, least, most = sizes
+    more, nearest = kind(slack), bits.dtype.type(1)
     size = threshold.shape[0]
     allowed = np.empty(BLOCK, potential.dtype)
-    whole = allowed.view(bits.dtype)
     first = begin
     while first < end:
         low = first % size
@@ -194,8 +184,7 @@ def followers(
             shorten(b, digit, coarse, limits[t], nearest)
             if not signed_output:
                 allow(may, r, step, height, more)
-                shorten(whole[: high - low], digit, coarse, limits[t], down)
-                hold(s, v, may)
+                hold(s, b, v, may, digit, coarse, limits[t])
             level(v, s, height, least[t], most[t])
             note(n, s)
             stand_for(r, s, kind(1.0 / (steps + t + 1)))
@@ -242,11 +231,19 @@ def scanned(
     steps: int,
 ) -> None:
     """Run compiled loops over all neurons."""
+    given = [array(part) for part in (current, threshold, potential, total, count, sent)]
+    in_pieces(loop, (*given, sizes_of(op, sent, steps), 1 + SLACK, op.signed, steps), len(potential), len(sent))
+
+
+def sizes_of(op: DifferenceNeuron, sent: Tensor, steps: int) -> tuple[Any, ...]:
+    """Return what loops need to know of the sizes of the next steps.
+
+    The memory of what is sent, as whole numbers; the last bit of a fine size's mantissa, and that of a coarse one; and, for
+    each step, from where on sizes are coarse, also as a whole number, and the smallest and the largest size.
+    """
     whole, digits = FORMATS[sent.dtype]
     bits = sent.view(whole).numpy()
     digit, coarse = (bits.dtype.type(1 << place) for place in (digits - op.mantissa, digits))
     scales = torch.tensor([op.scale(steps + t + 1) for t in range(len(sent))], dtype=sent.dtype)
-    sizes = (scales.view(whole), scales * 2.0 ** (1 - op.levels), scales.clamp(min=1))
-    given = [array(part) for part in (current, threshold, potential, total, count, sent)]
-    rest = (bits, digit, coarse, *map(array, sizes), 1 + SLACK, op.signed, steps)
-    in_pieces(loop, (*given, *rest), len(potential), len(sent))
+    each = (scales.view(whole), scales * 2.0 ** (1 - op.levels), scales.clamp(min=1))
+    return (bits, digit, coarse, *map(array, each))
