@@ -55,8 +55,8 @@ RECIPES = {  # how many steps at most; None: the code has a window of its own
     "ternary-ls": 16,
     "burst": 16,
     "graded": 16,
-    "graded-mmse": 16,
-    "graded-ls": 8,
+    "graded-mmse": 8,
+    "graded-ls": 4,
     "dcgs": 16,
     "dcgs-gaussian": 16,
     "ttfs-base": None,
@@ -74,7 +74,7 @@ RECIPES = {  # how many steps at most; None: the code has a window of its own
     "base-b": None,
     "few-spike": None,
 }
-LEAST = 16  # recipes that fit the number of steps begin at this part of the most
+LEAST = 4  # recipes that fit the number of steps begin at this part of the most
 BUDGETS = (  # title, which budget of the card, against which ANN
     ("arithmetic, ANN float32", 0, "float32"),
     ("memory, ANN 8 bits", 2, "int8"),
