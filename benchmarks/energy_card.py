@@ -113,7 +113,8 @@ def tries(name: str) -> list[int | None]:
     most = RECIPES[name]
     if most is None or not fits_time(name):
         return [most]
-    return [2**power for power in range(most.bit_length()) if 2**power * LEAST >= most]
+    least = 32 if name == "look-ahead" else most / LEAST  # 19 layers that look ahead need more than 18 steps
+    return [2**power for power in range(most.bit_length()) if 2**power >= least]
 
 
 def codes(depth: int, images: int, points: float, figure: str | None, names: list[str]) -> None:

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 from torch import Tensor
 
 from transpike.codings import BiasOnce, DifferenceInput
@@ -14,7 +15,7 @@ from transpike.network.grammar import temporal_nodes
 from transpike.neurons import DifferenceDecoder, DifferenceFunction, DifferenceNeuron
 from transpike.neurons.differential import Estimate
 from transpike.ops import Affine, Convolution, Identity, Linear
-from transpike.parts import Op, Stateful
+from transpike.parts import Op, Stateful, full_map
 
 READ = (DifferenceNeuron, DifferenceFunction, DifferenceInput, DifferenceDecoder, BiasOnce)  # what has a form on values
 
@@ -39,9 +40,8 @@ class Follower(Stateful):
 
     neuron: DifferenceNeuron
 
-    def start(self, x: Tensor, first_sample: int = 0) -> Following:
-        first = self.neuron.start(x, first_sample)
-        return Following(first.potential, first.threshold)
+    def start(self, x: Tensor, first_sample: int = 0) -> Following:  # noqa: ARG002 - deterministic
+        return Following(torch.empty_like(x), full_map(self.neuron.threshold, x))  # potentials follow from the first step
 
     def step(self, state: Following, x: Tensor) -> Tensor:
         state.steps += 1
