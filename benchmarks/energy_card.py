@@ -146,7 +146,7 @@ def drawn(rows: list[dict], path: str) -> None:
     """Draw the energy of each recipe over the ANN's under each model; open marks are those that lose more accuracy."""
     from matplotlib.figure import Figure
 
-    made = Figure(figsize=(9, 4.5), layout="constrained")
+    made = Figure(figsize=(11, 6), layout="constrained")
     axes = made.add_subplot()
     apart = 0.8 / max(1, len(rows) - 1)
     for place, (title, _, _) in enumerate(BUDGETS):
@@ -155,8 +155,8 @@ def drawn(rows: list[dict], path: str) -> None:
             x = place - 0.4 + i * apart
             filled = "full" if row["within"] else "none"
             label = None if place else row["recipe"]
-            axes.plot([x], [value], "osD^"[i // 10], color=f"C{i % 10}", fillstyle=filled, label=label)
-    made.legend(loc="outside right upper", fontsize=8)
+            axes.plot([x], [value], "osD^vP"[i // 10], color=f"C{i % 10}", fillstyle=filled, label=label)
+    made.legend(loc="outside right upper", fontsize=7, ncols=2)
     axes.axhline(1, color="black", linewidth=1)
     axes.set_yscale("log")
     for place in range(1, len(BUDGETS)):
