@@ -62,8 +62,7 @@ class Windows:
 
         What a loop collects of its last element is 0 until that window is over.
         """
-        most = max((value.numel() for value in (*self.before.values(), *self.messages.values())), default=1)
-        together = max(1, TOGETHER // most)
+        together = max(1, TOGETHER // max(value.numel() for value in self.before.values()))
         for first in range(1, self.time_steps + 1, together):
             steps = range(first, min(first + together, self.time_steps + 1))
             found = self.after(steps)
