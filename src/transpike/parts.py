@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from typing import Any, ClassVar, Self
 
 import torch
@@ -30,12 +31,12 @@ class Op:
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Yield the name and value of each tensor field, those of nested ops as `outer.inner`."""
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
+        for field in fields_of(type(self)):
+            value = getattr(self, field)
             if isinstance(value, Tensor):
-                yield field.name, value
+                yield field, value
             elif isinstance(value, Op):
-                yield from ((f"{field.name}.{name}", tensor) for name, tensor in value.tensors())
+                yield from ((f"{field}.{name}", tensor) for name, tensor in value.tensors())
 
     def analogue(self) -> Op:
         """Return the op that the ANN has in this place: itself, unless a conversion changed it."""
@@ -44,13 +45,19 @@ class Op:
     def map_tensors(self, change: Callable[[Tensor], Tensor]) -> Self:
         """Return the same op with `change` applied to each tensor field."""
         changes: dict[str, Any] = {}
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
+        for field in fields_of(type(self)):
+            value = getattr(self, field)
             if isinstance(value, Tensor):
-                changes[field.name] = change(value)
+                changes[field] = change(value)
             elif isinstance(value, Op):
-                changes[field.name] = value.map_tensors(change)
+                changes[field] = value.map_tensors(change)
         return dataclasses.replace(self, **changes) if changes else self
+
+
+@cache
+def fields_of(kind: type[Op]) -> tuple[str, ...]:
+    """Return the names of the fields of a kind of op."""
+    return tuple(field.name for field in dataclasses.fields(kind))
 
 
 class State:

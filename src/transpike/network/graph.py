@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from types import MappingProxyType
 
 import torch
@@ -140,7 +141,7 @@ class Network:
         """The floating dtype in which the network computes: that of its inputs, or of its weights if it takes whole numbers."""
         inputs = (getattr(torch, op.dtype) for op in self.inputs.values())
         weights = (tensor.dtype for node in self.nodes.values() for _, tensor in node.op.tensors())
-        return next((found for found in (*inputs, *weights) if found.is_floating_point), torch.get_default_dtype())
+        return next((found for found in chain(inputs, weights) if found.is_floating_point), torch.get_default_dtype())
 
     def describe(self) -> str:
         """Return one line per node: name, op, what it reads."""

@@ -12,6 +12,8 @@ from transpike.errors import ArgumentError
 from transpike.network.graph import Network
 from transpike.ops import Collect, Element, Previous
 
+INSIDE = (Element, Previous)  # what begins the inside of a loop
+
 Compute = Callable[[str, dict[str, Tensor], int], Tensor]
 
 
@@ -36,7 +38,7 @@ def membership(network: Network) -> dict[str, str]:
     """Return, for each node in a loop, the name of the loop. Raises ArgumentError where two loops meet inside."""
     found: dict[str, str] = {}
     for name, node in network.nodes.items():
-        if isinstance(node.op, Element | Previous):
+        if isinstance(node.op, INSIDE):
             found[name] = node.op.loop
         elif not isinstance(node.op, Collect):
             loops = {found[source] for source in node.inputs if source in found}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from transpike.errors import positive_whole
-from transpike.neurons.windowed import Windowed, ones
+from transpike.neurons.pointwise import ones
+from transpike.neurons.windowed import Windowed
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,6 +23,8 @@ class BinaryPhase(Windowed):
     threshold 2^(K-k) / (2^K - 1), and is reduced by that much.
     Source: Kim et al. 2018 (weighted spikes); Stoeckl and Maass 2021 (few spikes, ReLU).
     """
+
+    signed: ClassVar[bool] = False  # whether the digits of the message are -1, 0 or 1
 
     bits: int = 5
 
@@ -50,11 +54,7 @@ class BinaryPhase(Windowed):
         return (message / 2 ** (time_steps - step)).floor_().remainder_(2)
 
     def spikes(self, message: Tensor, time_steps: int, until: int | None = None) -> Tensor:
-        return ones(self.marks(message.int()) >> (time_steps - (until or time_steps))).to(message.dtype)
-
-    def marks(self, message: Tensor) -> Tensor:
-        """Return the number whose binary digits say in which slots a spike leaves."""
-        return message
+        return ones(message, time_steps - (until or time_steps), signed=self.signed)
 
     def value(self, message: Tensor, time_steps: int) -> Tensor:  # noqa: ARG002
         return message * (self.worth_of_spike() / self.most_levels)
@@ -77,6 +77,8 @@ class SignedDigits(BinaryPhase):
     Source: Reitwiesner 1960 (non-adjacent form); as a spike code: this project.
     """
 
+    signed: ClassVar[bool] = True
+
     @property
     def own_window(self) -> int:
         return self.bits + 1
@@ -93,6 +95,3 @@ class SignedDigits(BinaryPhase):
         tripled = (message * 3 / (2 * power)).floor_().remainder_(2)  # bit of 3q above that of q
         plain = (message / (2 * power)).floor_().remainder_(2)
         return tripled.sub_(plain)  # digits of (3q - q) / 2, bit by bit: 1 where only 3q has the bit, -1 where only q
-
-    def marks(self, message: Tensor) -> Tensor:
-        return (message ^ 3 * message) >> 1

@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from transpike.neurons.windowed import Windowed, as_laid_out, ones
+from transpike.neurons.pointwise import fired, looked_up, ones
+from transpike.neurons.windowed import Windowed
 
 LOOKED_UP = 12  # slots of a program up to which the value of each message is kept in a table
 
@@ -44,13 +45,7 @@ class FewSpike(Windowed):
         return self.heights.double().cpu()
 
     def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:  # noqa: ARG002
-        potential = self.with_bias(mean_current) / self.threshold
-        message = torch.zeros_like(potential)
-        for threshold, reset in zip(self.thresholds, self.resets, strict=True):
-            fires = torch.ge(potential, threshold, out=torch.empty_like(potential))  # floats: faster than truth values
-            potential = torch.addcmul(potential, fires, reset, value=-1)
-            message.mul_(2).add_(fires)
-        return message
+        return fired(self.with_bias(mean_current) / self.threshold, self.thresholds, self.resets)
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return (message / 2 ** (time_steps - step)).floor_().remainder_(2)
@@ -60,10 +55,10 @@ class FewSpike(Windowed):
             return super().value(message, time_steps)
         digits = torch.arange(2**time_steps, device=message.device)[:, None] >> torch.arange(time_steps - 1, -1, -1)
         values = (digits % 2).to(self.heights.dtype) @ self.heights
-        return as_laid_out(message, lambda flat: values[flat.int()]) * self.worth_of_spike()
+        return looked_up(values, message) * self.worth_of_spike()
 
     def spikes(self, message: Tensor, time_steps: int, until: int | None = None) -> Tensor:
-        return ones(message.int() >> (time_steps - (until or time_steps))).to(message.dtype)
+        return ones(message, time_steps - (until or time_steps))
 
     def transmitting(self, integrated: Tensor, message: Tensor, step: int, time_steps: int) -> Tensor:
         sent = sum(self.resets[k - 1] * self.train(message, k, time_steps) for k in range(1, step + 1))

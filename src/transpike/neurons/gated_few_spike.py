@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from transpike.neurons.windowed import Windowed, as_laid_out, ones
+from transpike.neurons.pointwise import looked_up, ones
+from transpike.neurons.windowed import Windowed, as_laid_out
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,7 +81,7 @@ class GatedFewSpike(Windowed):
 
     def spikes(self, message: Tensor, time_steps: int, until: int | None = None) -> Tensor:
         which, digits = self.split(message)
-        fired = ones(digits >> (time_steps - (until or time_steps))) + 1
+        fired = ones(digits, time_steps - (until or time_steps)) + 1
         return (fired * self.answers()[which]).to(message.dtype)
 
     def delivered(self, message: Tensor, step: int, time_steps: int) -> Tensor:
@@ -96,7 +97,7 @@ class GatedFewSpike(Windowed):
         places = torch.arange(self.own_window - 2, -1, -1, device=message.device)
         digits = ((numbers >> places) % 2).to(heights.dtype)
         table = (heights[:, :1] + heights[:, 1:] @ digits.T).flatten()
-        return as_laid_out(message, lambda flat: table[flat.long()])
+        return looked_up(table, message)
 
     def transmitting(self, integrated: Tensor, message: Tensor, step: int, time_steps: int) -> Tensor:
         """Return the potential of the neuron whose part of the range it is."""

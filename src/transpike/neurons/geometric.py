@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from transpike.neurons.one_spike import OneSpike, after_spike
-from transpike.neurons.windowed import as_laid_out
+from transpike.neurons.pointwise import looked_up, reached
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,12 +32,11 @@ class GeometricPhase(OneSpike):
         smallest_first = self.slots(time_steps).flip(0).to(mean_current.device, mean_current.dtype)
         collected = self.with_bias(mean_current) / self.threshold
         thresholds = smallest_first * (self.initial / self.base + 1 - self.initial)
-        return as_laid_out(collected, lambda flat: torch.bucketize(flat, thresholds, right=True, out_int32=True))
+        return reached(collected, thresholds)
 
     def value(self, message: Tensor, time_steps: int) -> Tensor:
         worth = self.slots(time_steps).flip(0).to(message.device, message.dtype)
-        table = torch.cat([worth.new_zeros(1), worth])
-        return as_laid_out(message, lambda flat: table[flat.int()]) * self.worth_of_spike()
+        return looked_up(torch.cat([worth.new_zeros(1), worth]), message) * self.worth_of_spike()
 
     def transmitting(self, integrated: Tensor, message: Tensor, step: int, time_steps: int) -> Tensor:
         return after_spike(integrated, message, step, time_steps)

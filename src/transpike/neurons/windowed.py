@@ -102,15 +102,6 @@ class Windowed(Neuron):
         return self.value(self.encoded(currents.mean(0), time_steps), time_steps)
 
 
-def ones(numbers: Tensor) -> Tensor:
-    """Return how many binary digits of whole numbers below 2^31 are 1, by adding neighbouring groups of digits."""
-    pairs = numbers - ((numbers >> 1) & 0x55555555)
-    fours = (pairs & 0x33333333) + ((pairs >> 2) & 0x33333333)
-    eights = (fours + (fours >> 4)) & 0x0F0F0F0F
-    sixteens = eights + (eights >> 8)
-    return (sixteens + (sixteens >> 16)) & 0x3F
-
-
 def as_laid_out(values: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
     """Return `change` of every value, for functions that would lose the layout in memory: they are given flat values."""
     values = values if torch.ops.aten.is_non_overlapping_and_dense(values) else values.contiguous()

@@ -19,6 +19,7 @@ from transpike.parts import Finding, Op
 from transpike.simulation import simulate
 
 JUDGES = 200  # samples
+LEAST = 0.5  # share of decisions of the ANN, or relative error, beyond which no number of steps will do
 
 
 @dataclass(frozen=True)
@@ -46,21 +47,22 @@ class FitWindow:
         answers = {next(iter(wanted)): outputs} if isinstance(outputs, Tensor) else outputs
         scores = likeness([answers[key] for key in wanted], [value.cpu() for value in wanted.values()])
         steps = int(scores.argmax()) + 1
-        finding = self.finding(steps, len(inputs[0]))
+        finding = self.finding(steps, len(inputs[0]), float(scores.max()))
         return dataclasses.replace(lasting(network, steps), findings=(*network.findings, finding))
 
-    def finding(self, steps: int, count: int) -> Finding:
-        """Say what was chosen; at the end of the search with a warning."""
-        at_end = steps == self.most
-        return Finding(
-            "window",
+    def finding(self, steps: int, count: int, score: float) -> Finding:
+        """Say what was chosen; with a warning at the end of the search, and where no number of steps will do."""
+        like = f"{100 * score:.0f} % decided alike" if score >= 0 else f"a relative error of {-score:.2g}"
+        told = (
             f"The network runs for {steps} step{'s' * (steps != 1)}: of 1 to {self.most}, those after which {count} "
-            f"calibration samples are "
-            f"answered "
-            "most like the ANN does.",
-            "Let it search further, FitWindow(most=...)." if at_end else "Take another number by giving time steps.",
-            severity="warning" if at_end else "note",
+            f"calibration samples are answered most like the ANN does ({like})."
         )
+        if score < -LEAST or 0 <= score < LEAST:
+            advice = "First spikes lose this model, as they do deep and residual ones: take a code in windows, recipe='phase'."
+            return Finding("window", told, advice, severity="warning")
+        if steps == self.most:
+            return Finding("window", told, "Let it search further, FitWindow(most=...).", severity="warning")
+        return Finding("window", told, "Take another number by giving time steps.", severity="note")
 
 
 def likeness(answers: Sequence[Tensor], wanted: Sequence[Tensor]) -> Tensor:

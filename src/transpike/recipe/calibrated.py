@@ -7,6 +7,7 @@ from collections.abc import Callable
 from torch import Tensor
 
 from transpike.neurons import (
+    Burst,
     EvenFiring,
     Graded,
     IntegrateAndFire,
@@ -100,6 +101,15 @@ CORRECTED = (
         SearchThreshold(),
         FitHeights(),
         layout=(StaggerWindows(),),
+    ),
+    corrected(
+        "burst-ls",
+        "ls-tg with burst neurons: up to four binary spikes in one step",
+        "this project, on burst spikes (Li and Zeng 2022, IJCAI)",
+        RidgeWeights(),
+        SearchThreshold(),
+        FitHeights(),
+        neuron=Burst,
     ),
     corrected(
         "any-time",

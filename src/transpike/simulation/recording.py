@@ -120,10 +120,15 @@ class Block:
 
     def condensed(self, record: Record) -> Block:
         """Return the block with what was asked for: the spikes of whole samples [batch], of each neuron only where wanted."""
-        totals = {n: t if n in record.counts else t.reshape(len(t), -1).sum(1) for n, t in self.totals.items()}
+        totals = {n: t if n in record.counts else of_samples(t) for n, t in self.totals.items()}
         times = {name: self.times[name] if name in self.times else first_spikes(self.spikes[name]) for name in record.times}
         spikes = {name: self.spikes[name] for name in record.spikes}
         return dataclasses.replace(self, totals=totals, sums={}, times=times, spikes=spikes)
+
+
+def of_samples(counts: Tensor) -> Tensor:
+    """Return the sum over the neurons of each sample [batch, ...], however they lie in memory."""
+    return counts.sum(tuple(range(1, counts.ndim))) if counts.ndim > 1 else counts
 
 
 def first_spikes(trains: Tensor) -> Tensor:

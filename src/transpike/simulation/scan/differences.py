@@ -10,8 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from transpike.compiled import Floats, array, compiled, in_pieces
 from transpike.neurons.differential import FORMATS, SLACK, DifferenceNeuron
-from transpike.simulation.scan.compiled import BLOCK, Floats, array, compiled, in_pieces
+from transpike.simulation.scan.compiled import BLOCK
 
 
 @compiled

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from transpike.simulation.scan.compiled import Floats, compiled, in_pieces
+from transpike.compiled import Floats, compiled, in_pieces
 
 BLOCK = 2048  # values: those of one step stay in the fastest cache through all steps
 

@@ -1,0 +1,72 @@
+"""What codes in windows do to each value: compiled loops give the bits of plain torch, and both what they say."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from transpike.neurons import pointwise
+
+SLOTS = torch.tensor([0.5, 0.3, 0.125, -0.05])
+BOUNDS = torch.tensor([-0.75, 0.0, 0.1, 0.1, 0.9])
+
+
+def literal_spikes(value, thresholds, resets):
+    """Return the message of one potential, slot by slot."""
+    message, left = 0, torch.tensor(value)
+    for threshold, reset in zip(thresholds, resets, strict=True):
+        fires = bool(left >= threshold)
+        left = left - reset if fires else left
+        message = 2 * message + fires
+    return message
+
+
+def non_adjacent_digits(number):
+    """Return how many digits of the non-adjacent form of a number are not 0."""
+    count = 0
+    while number:
+        if number % 2:
+            number -= 2 - number % 4
+            count += 1
+        number //= 2
+    return count
+
+
+CASES = {
+    "reached": lambda x: pointwise.reached(x, BOUNDS.to(x.dtype)),
+    "fired": lambda x: pointwise.fired(x, SLOTS.to(x.dtype), SLOTS.flip(0).to(x.dtype)),
+    "looked up": lambda x: pointwise.looked_up(torch.linspace(-1, 1, 9, dtype=x.dtype), (x * 4 + 4).floor().clamp(0, 8)),
+    "ones": lambda x: pointwise.ones((x.abs() * 1e6).floor(), 2),
+    "signed ones": lambda x: pointwise.ones((x.abs() * 1e6).floor(), signed=True),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("name", CASES)
+def test_loops_give_the_bits_of_plain_torch_in_every_layout(name, dtype, monkeypatch):
+    torch.manual_seed(2)
+    x = 2 * torch.rand(3, 5, 8, 9, dtype=dtype) - 1
+    x.view(-1)[: len(BOUNDS)] = BOUNDS
+    for values in (x, x.contiguous(memory_format=torch.channels_last), x[:, :, ::2], x.expand(2, 3, *x.shape[1:])):
+        looped = CASES[name](values)
+        monkeypatch.setattr(pointwise, "compiled_loops", lambda: None)
+        plain = CASES[name](values)
+        monkeypatch.undo()
+        assert torch.equal(looped, plain)
+        assert looped.dtype == dtype
+
+
+@given(st.lists(st.floats(-2, 2, width=32), min_size=1, max_size=40))
+def test_messages_are_those_of_single_potentials(values):
+    x = torch.tensor(values)
+    assert pointwise.fired(x, SLOTS, SLOTS.flip(0)).tolist() == [literal_spikes(v, SLOTS, SLOTS.flip(0)) for v in values]
+    assert pointwise.reached(x, BOUNDS).tolist() == [sum(v >= float(b) for b in BOUNDS) for v in x.tolist()]
+
+
+@given(st.lists(st.integers(0, 2**24), min_size=1, max_size=40), st.integers(0, 8))
+def test_digits_are_counted(numbers, drop):
+    x = torch.tensor(numbers, dtype=torch.float32)
+    assert pointwise.ones(x, drop).tolist() == [(n >> drop).bit_count() for n in numbers]
+    assert pointwise.ones(x, signed=True).tolist() == [non_adjacent_digits(n) for n in numbers]
