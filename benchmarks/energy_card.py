@@ -46,6 +46,7 @@ RECIPES = {  # how many steps at most; None: the code has a window of its own
     "ls": 32,
     "ls-tg": 32,
     "look-ahead": 32,
+    "burst-ls": 16,
     "any-time": 32,
     "sequential": 16,
     "parallel": 32,
@@ -143,9 +144,13 @@ def codes(depth: int, images: int, points: float, figure: str | None, names: lis
 
 
 def drawn(rows: list[dict], path: str) -> None:
-    """Draw the energy of each recipe over the ANN's under each model; open marks are those that lose more accuracy."""
+    """Draw the energy of each recipe over the ANN's under each model; open marks are those that lose more accuracy.
+
+    A network that has fallen silent needs nothing and is left out.
+    """
     from matplotlib.figure import Figure
 
+    rows = [row for row in rows if float(row["spikes/neuron"]) > 0]
     made = Figure(figsize=(11, 6), layout="constrained")
     axes = made.add_subplot()
     apart = 0.8 / max(1, len(rows) - 1)

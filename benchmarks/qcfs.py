@@ -53,10 +53,10 @@ class Clock:
             print(f"epoch {step.epoch}/{step.epochs}  batch {step.batch}/{step.batches}  loss {step.loss:.3f}", flush=True)
 
 
-def run(levels: int, regulariser: float, epochs: int, rate: float, batch: int) -> None:
+def run(levels: int, regulariser: float, epochs: int, rate: float, batch: int, *, bfloat16: bool) -> None:
     """Train, and leave the weights in the folder of the run."""
     folder = RUNS / f"L{levels}-w{regulariser:g}-e{epochs}-r{rate:g}-b{batch}"
-    settings = Settings(epochs=epochs, learning_rate=rate, regulariser=regulariser, bfloat16=True)
+    settings = Settings(epochs=epochs, learning_rate=rate, regulariser=regulariser, bfloat16=bfloat16)
     data = Augmented(*cifar10_train_all(), batch)
     started = time.perf_counter()
     trained = train(prepared(levels), data, settings, checkpoint=folder, progress=Clock())
@@ -104,13 +104,14 @@ if __name__ == "__main__":
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rate", type=float, default=0.05)
     parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--float32", action="store_true", help="for processors that multiply no bfloat16, which it slows down")
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--time-steps", type=int, default=STEPS[-1])
     chosen = parser.parse_args()
     if chosen.what == "train":
-        run(chosen.levels, chosen.regulariser, chosen.epochs, chosen.rate, chosen.batch)
+        run(chosen.levels, chosen.regulariser, chosen.epochs, chosen.rate, chosen.batch, bfloat16=not chosen.float32)
     if chosen.what == "all":
         for levels, weight in PLAN:
-            run(levels, weight, chosen.epochs, chosen.rate, chosen.batch)
+            run(levels, weight, chosen.epochs, chosen.rate, chosen.batch, bfloat16=not chosen.float32)
     if chosen.what != "train":
         table(chosen.images, chosen.time_steps)

@@ -87,7 +87,7 @@ def test_exact_networks_send_the_same_bits(name, recipe):
 
 
 # Recipes whose neurons the event engine leaves to others, and whose arithmetic is sums all the same.
-SUMS = ["reset-to-zero", "refractory", "burst", "graded", "graded-ls", "ls-tg", "look-ahead", "any-time"]
+SUMS = ["reset-to-zero", "refractory", "burst", "graded", "graded-ls", "ls-tg", "look-ahead", "burst-ls", "any-time"]
 
 
 @pytest.mark.parametrize("recipe", SUMS)

@@ -215,6 +215,7 @@ REFUSED = {
     "few-spike": "meaning by its time step",
     "population-normal": "meaning by its time step",
     "burst": "several sizes",
+    "burst-ls": "several sizes",
     "graded": "several sizes",
     "ternary": "negative or graded",
     "snm": "negative or graded",

@@ -59,6 +59,10 @@ class BinaryPhase(Windowed):
     def value(self, message: Tensor, time_steps: int) -> Tensor:  # noqa: ARG002
         return message * (self.worth_of_spike() / self.most_levels)
 
+    def delivered(self, message: Tensor, step: int, time_steps: int) -> Tensor:
+        power = 2 ** (time_steps - step)
+        return (message / power).floor_() * (power * self.worth_of_spike() / self.most_levels)
+
     def listening(self, integrated: Tensor, step: int, time_steps: int) -> Tensor:  # noqa: ARG002
         return integrated + self.initial * self.threshold / self.most_levels
 
@@ -95,3 +99,8 @@ class SignedDigits(BinaryPhase):
         tripled = (message * 3 / (2 * power)).floor_().remainder_(2)  # bit of 3q above that of q
         plain = (message / (2 * power)).floor_().remainder_(2)
         return tripled.sub_(plain)  # digits of (3q - q) / 2, bit by bit: 1 where only 3q has the bit, -1 where only q
+
+    def delivered(self, message: Tensor, step: int, time_steps: int) -> Tensor:
+        power = 2 ** (time_steps - step)
+        digits = (message * 3 / (2 * power)).floor_().sub_((message / (2 * power)).floor_())  # the highest, as one number
+        return digits * (power * self.worth_of_spike() / self.most_levels)

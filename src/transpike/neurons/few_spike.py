@@ -51,8 +51,14 @@ class FewSpike(Windowed):
         return (message / 2 ** (time_steps - step)).floor_().remainder_(2)
 
     def value(self, message: Tensor, time_steps: int) -> Tensor:
+        return self.delivered(message, time_steps, time_steps)
+
+    def delivered(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         if time_steps > LOOKED_UP:
-            return super().value(message, time_steps)
+            return super().delivered(message, step, time_steps)
+        power = 2 ** (time_steps - step)
+        if power > 1:
+            message = (message / power).floor_().mul_(power)  # the spikes by then
         digits = torch.arange(2**time_steps, device=message.device)[:, None] >> torch.arange(time_steps - 1, -1, -1)
         values = (digits % 2).to(self.heights.dtype) @ self.heights
         return looked_up(values, message) * self.worth_of_spike()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
 
 import psutil
 import torch
@@ -86,10 +87,11 @@ def block_size(runner: Runner, device: torch.device, memory: int | None, block: 
     return min(runner.largest_block, budget // need)
 
 
+@cache
 def keep_freed_memory() -> None:
     """Let the C library keep memory of the size of our values when it is freed.
 
     By default it returns blocks of some 100 KB to the system, which clears each page again at its next use. It learns
-    from the largest block that was freed; no page of this one is ever touched.
+    from the largest block that was freed; no page of this one is ever touched. Once is enough.
     """
     torch.empty(LARGEST_FREED, dtype=torch.uint8)

@@ -27,7 +27,8 @@ from transpike.simulation.recording import Block, Later
 from transpike.simulation.task import Task
 
 BLOCK = 32
-TRIALS = 2  # samples on which kernels are compared
+TRIALS = 4  # samples on which kernels are compared
+FEWEST, MOST, PATIENCE = 2, 8, 0.02  # runs of each kernel for that, and the seconds that more than the fewest may take
 PLANS: dict[int, tuple[weakref.ref, dict[Any, Any]]] = {}  # of networks that are alive: what was made of them
 
 
@@ -183,10 +184,16 @@ class EventRunner:
         for kernels in (possible for kernel in KERNELS if (possible := self.compiled.possible(kernel)) not in tried):
             tried.append(kernels)
             self.compiled.lay_out(kernels)
-            times = [self.compiled.run(run, timed=True) for _ in range(2)]
-            seconds.append([min(pair) for pair in zip(*times, strict=True)])
+            seconds.append(self.least_times(run))
         fastest = [min(range(len(tried)), key=times.__getitem__) for times in zip(*seconds, strict=True)]
         self.compiled.lay_out([tried[way][stage] for stage, way in enumerate(fastest)])
+
+    def least_times(self, run: Run) -> list[float]:
+        """Return the least time of each stage in a few runs, more of them the less they take, in seconds."""
+        times: list[list[float]] = []
+        while len(times) < FEWEST or (len(times) < MOST and sum(map(sum, times)) < PATIENCE):
+            times.append(self.compiled.run(run, timed=True))
+        return [min(each) for each in zip(*times, strict=True)]
 
     def block(self, batch: Batch, run: Run) -> Block:
         """Return the recording of a run."""
