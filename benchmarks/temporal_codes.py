@@ -6,6 +6,7 @@
     python benchmarks/temporal_codes.py whole [--depth 56] [--images 10000] [--recipes phase-sbg]      # decisions alone
     python benchmarks/temporal_codes.py levels [--images 1000] [--figure out.svg]      # accuracy against the resolution of time
     python benchmarks/temporal_codes.py jitter [--images 500] [--figure out.svg]       # accuracy against jitter
+    python benchmarks/temporal_codes.py cost [--depth 20]      # processor time of a simulation, in passes of the ANN
 
 Calibration: 1,000 training samples without labels. Needs TRANSPIKE_DATA.
 """
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 from functools import partial
+from statistics import median
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +26,7 @@ from datasets import cifar10_test, cifar10_train, data_folder, mnist
 from keeping import kept
 from max_pool import trained
 from models import lenet, nine_layers, trained_resnet
+from speed import clocked
 from spoken_digits import BANDS, FRAMES, Design, disturbed, test_part, training_part
 from tables import OUT, Rows, draw, keep, show
 from transpike.calibration import Samples
@@ -35,6 +38,7 @@ from transpike.training import ClampedReLU, Settings, prepare, train
 IN_WINDOWS = ("phase", "phase-sparse", "phase-binary", "signed-digit", "base-b", "few-spike")
 RATE_STEPS = 256
 LISTENED = 60  # epochs over spoken digits
+BATCH, TURNS = 16, 15  # images and repetitions of the measurement of cost
 
 
 def accuracy_of(model: nn.Module, x: Tensor, y: Tensor) -> float:
@@ -263,9 +267,31 @@ def run_jitter(images: int, figure: str | None, names: list[str]) -> None:
         draw(rows, "share", figure, "jitter in windows", reference=accuracy_of(model, *test))
 
 
+def run_cost(depth: int, names: list[str]) -> None:
+    """Processor time on one thread, all ways in turns: medians and least times, in those of the ANN in its faster layout."""
+    torch.set_num_threads(1)
+    model, calibration, x = trained_resnet(depth, data_folder()), cifar10_train(200)[0], cifar10_test(BATCH)[0]
+    last = trained_resnet(depth, data_folder()).to(memory_format=torch.channels_last)
+    x_last = x.contiguous(memory_format=torch.channels_last)
+    networks = {name: tp.convert(model, calibration, recipe_of(name)) for name in names}
+    ways: dict[str, Callable[[], object]] = {"ANN": lambda: model(x), "ANN, channels last": lambda: last(x_last)}
+    ways |= {name: partial(tp.simulate, network, x) for name, network in networks.items()}
+    times: dict[str, list[float]] = {name: [] for name in ways}
+    with torch.inference_mode():
+        for turn in range(TURNS + 1):
+            for name, call in ways.items():
+                spent = clocked(call)
+                times[name] += [spent] * (turn > 0)  # the first compiles
+    ann = [min(summary(times["ANN"]), summary(times["ANN, channels last"])) for summary in (median, min)]
+    found = {name: (median(times[name]) / ann[0], min(times[name]) / ann[1]) for name in names}
+    rows = [{"recipe": name, "median / ANN": f"{a:.2f}", "least / ANN": f"{b:.2f}"} for name, (a, b) in found.items()]
+    show(f"ResNet-{depth}, {BATCH} images, one thread, ANN {ann[0]:.1f} ms", rows)
+    keep(f"temporal-cost{depth}", {"rows": rows, "ANN ms": ann})
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("mnist", "speech", "cifar", "whole", "levels", "jitter"))
+    parser.add_argument("what", choices=("mnist", "speech", "cifar", "whole", "levels", "jitter", "cost"))
     parser.add_argument("--depth", type=int, default=20, choices=(20, 56))
     parser.add_argument("--images", type=int)
     parser.add_argument(
@@ -283,5 +309,7 @@ if __name__ == "__main__":
         run_whole(given.depth, given.images or 10_000, given.recipes)
     elif given.what == "levels":
         run_levels(given.images or 1000, given.figure)
+    elif given.what == "cost":
+        run_cost(given.depth, given.recipes)
     else:
         run_jitter(given.images or 500, given.figure, given.recipes)

@@ -42,8 +42,8 @@ REPRESENTATIVE = {
 
 # The same for laws over recipes: of each kind of neurons and each schedule some.
 REPRESENTATIVE_RECIPES = {
-    *("rate", "diehl", "ternary", "graded", "lif", "cos", "any-time", "look-ahead", "burst-ls", "sequential", "dcgs", "phase-binary"),
-    *("few-spike", "ttfs-base", "population-calibrated"),
+    *("rate", "diehl", "ternary", "graded", "lif", "cos", "any-time", "look-ahead", "burst-ls"),
+    *("sequential", "dcgs", "phase-binary", "few-spike", "ttfs-base", "population-calibrated"),
 }
 
 

@@ -29,7 +29,7 @@ def layers():
 
 def nearest(owed, sizes, most):
     """What a neuron sends, found among all sizes by its distance; `most` is what it may take back."""
-    smallest = 7 / 8 * sizes.min()
+    smallest = 15 / 16 * sizes.min()
     if owed >= 0:
         return sizes[np.abs(sizes - owed).argmin()] if owed >= smallest else 0.0
     may = sizes[sizes <= most * (1 + 1e-4)]
@@ -38,8 +38,8 @@ def nearest(owed, sizes, most):
 
 
 def sent_with(power, owed, thresholds, op, taken_back):
-    """What a layer [samples, neurons] sends with a scale of 2^power, for a mantissa of one bit."""
-    fine = [1.0, *(part / 2**k for k in range(1, op.levels) for part in (1.0, 1.5))]
+    """What a layer [samples, neurons] sends with a scale of 2^power, for a mantissa of two bits."""
+    fine = [1.0, *(part / 2**k for k in range(1, op.levels) for part in (1.0, 1.25, 1.5, 1.75))]
     sizes = np.array([size * 2.0**power for size in fine] + [2.0**-k for k in range(-power)])
     sent = np.zeros_like(owed)
     for place in np.ndindex(*owed.shape):
@@ -59,8 +59,8 @@ def test_each_scale_has_the_least_error_of_all_powers():
         for i, (op, weights) in enumerate(zip(spiking, (model[2], model[4]), strict=True)):
             owed = (below - rates[i]) * step
             thresholds = np.broadcast_to(op.threshold.numpy().reshape(-1), len(rates[i][0]))
-            assert op.mantissa == 1
-            tried = {power: sent_with(power, owed, thresholds, op, step * rates[i]) for power in range(-3, 4)}
+            assert op.mantissa == 2
+            tried = {power: sent_with(power, owed, thresholds, op, step * rates[i]) for power in range(-7, 4)}
             errors = {2.0**power: ((owed - sent) ** 2).sum() for power, sent in tried.items()}
             assert errors[op.scale(step)] <= min(errors.values()) * (1 + 1e-9), (step, i)
             rates[i] = rates[i] + tried[round(np.log2(op.scale(step)))] / step
@@ -95,11 +95,11 @@ def test_what_is_large_is_sent_at_once_all_the_same():
     """Fine sizes end at the scale; above it are powers of two up to the threshold."""
     fine = torch.tensor(2.0**-3, dtype=torch.float64)
     one = torch.tensor(1.0, dtype=torch.float64)
-    neuron = DifferenceNeuron(one, torch.zeros_like(one), Identity(), levels=7, mantissa=1, scales=fine[None])
+    neuron = DifferenceNeuron(one, torch.zeros_like(one), Identity(), levels=7, mantissa=2, scales=fine[None])
     for owed, sent in ((0.9, 1.0), (-0.5, -0.5), (0.3, 0.25), (0.17, 0.125), (0.1, 0.09375), (9.0, 1.0)):
         x = torch.tensor([[owed]], dtype=torch.float64)
         assert neuron.step(neuron.start(x), x).item() == sent
-    assert neuron.bits_per_spike == DIFFERENTIAL.method.bits_per_spike == 5
+    assert neuron.bits_per_spike == DIFFERENTIAL.method.bits_per_spike == 6
 
 
 def test_networks_without_a_form_on_values_keep_one_scale():

@@ -156,7 +156,7 @@ RECIPES = {
     "poisson": RATE.poisson(3),
     "winner-take-all": RATE.with_max_pool(CompeteForMax()),
     "thesis-extended": tp.recipes["thesis-extended"],
-    **{name: tp.recipes[name] for name in ("refractory", "lif", "ternary", "burst", "burst-ls", "srp", "cos", "look-ahead", "ls-tg")},
+    **{name: tp.recipes[name] for name in ("refractory", "lif", "ternary", "burst", "srp", "cos", "look-ahead", "ls-tg")},
 }
 
 

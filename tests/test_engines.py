@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import transpike as tp
 from helpers import converted, examples, quick
 from random_networks import networks
+from transpike import compiled as loops
 from transpike.data import Batch
 from transpike.network import Network, Node
 from transpike.neurons import IntegrateAndFire, Integrator, Ternary
@@ -197,7 +198,7 @@ def assert_same_bits(run, cases=SCANS):
 def test_compiled_scan_equals_the_plain_one(monkeypatch):
     assert_same_bits(compiled.scan)
     monkeypatch.setattr(compiled, "BLOCK", 8)
-    monkeypatch.setattr(compiled, "PIECE", 1)
+    monkeypatch.setattr(loops, "PIECE", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
     assert_same_bits(compiled.scan)
 

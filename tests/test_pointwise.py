@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from transpike import compiled, neurons
 from transpike.neurons import pointwise
 
 SLOTS = torch.tensor([0.5, 0.3, 0.125, -0.05])
@@ -56,6 +59,21 @@ def test_loops_give_the_bits_of_plain_torch_in_every_layout(name, dtype, monkeyp
         monkeypatch.undo()
         assert torch.equal(looped, plain)
         assert looped.dtype == dtype
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_pieces_on_several_threads_are_the_whole(name, monkeypatch):
+    x = torch.rand(7, 11)
+    whole = CASES[name](x)
+    monkeypatch.setattr(compiled, "PIECE", 1)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 3)
+    assert torch.equal(CASES[name](x), whole)
+
+
+def test_without_a_compiler_there_are_no_loops(monkeypatch):
+    monkeypatch.delattr(neurons, "pointwise_loops", raising=False)
+    monkeypatch.setitem(sys.modules, "transpike.neurons.pointwise_loops", None)
+    assert pointwise.compiled_loops.__wrapped__() is None
 
 
 @given(st.lists(st.floats(-2, 2, width=32), min_size=1, max_size=40))

@@ -22,8 +22,8 @@ from transpike.simulation.decoded import Follower, Following, of_values, refusal
 
 SAMPLES, VALUES = 64, 2**27  # at most so many samples, and values of them at once
 FEWEST = 8  # samples
-LAYER = 2**18  # values of a layer on which scales are compared
-POWERS = range(3, -4, -1)  # of two
+LAYER = 2**16  # values of a layer on which scales are compared
+POWERS = range(3, -8, -1)  # of two
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class FitScales:
     """Give each layer of difference neurons a power of two for each of the first `steps` steps, by which its sizes change.
 
     The network runs step by step on calibration samples (at most 64). In each step each layer, from the input on, takes of
-    2^3 ... 2^-3 the scale with the least squared error sum (m[t] - x[t])^2 between what its neurons owe and what they send.
+    2^3 ... 2^-7 the scale with the least squared error sum (m[t] - x[t])^2 between what its neurons owe and what they send.
     Layers near the input are soon nearly right, and go on with finer sizes; deep ones first follow large changes. After the
     last step the scale stays. Networks without a form on values keep one scale for all steps (see
     `simulation.decoded.refusal`). Comes after `CodeDifferentially`. Raises ArgumentError unless `steps` is a whole number

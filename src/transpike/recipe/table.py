@@ -224,11 +224,11 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
             Recipe(
                 Method(
                     "differential",
-                    "Differential coding of any network: functions act on decoded values and send changes, graded spikes of 16 "
+                    "Differential coding of any network: functions act on decoded values and send changes, graded spikes of 31 "
                     "sizes and either sign before all weights, whose scale follows what is left to say",
                     "Huang et al. 2025 (differential coding, multi-threshold neurons, differential graded units); sizes with a "
                     "mantissa and scales per step: this project",
-                    bits_per_spike=5,
+                    bits_per_spike=6,
                     limits="no recurrent layers",
                 ),
                 (
@@ -240,9 +240,9 @@ RECIPES: Mapping[str, Recipe] = MappingProxyType(
                     SplitClips(),
                     EncodeCurrents(),
                     InsertNeurons(
-                        LeastSquares(levels=7, mantissa=1),
+                        LeastSquares(levels=7, mantissa=2),
                         0.0,
-                        partial(DifferenceNeuron, levels=7, mantissa=1),
+                        partial(DifferenceNeuron, levels=7, mantissa=2),
                         kinds=(*RECTIFIERS, Identity),
                     ),
                     CodeDifferentially(),
