@@ -31,7 +31,7 @@ class Op:
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
         """Yield the name and value of each tensor field, those of nested ops as `outer.inner`."""
-        for field in fields_of(type(self)):
+        for field in fields_of(type(self)):  # type: ignore[arg-type]
             value = getattr(self, field)
             if isinstance(value, Tensor):
                 yield field, value
@@ -45,7 +45,7 @@ class Op:
     def map_tensors(self, change: Callable[[Tensor], Tensor]) -> Self:
         """Return the same op with `change` applied to each tensor field."""
         changes: dict[str, Any] = {}
-        for field in fields_of(type(self)):
+        for field in fields_of(type(self)):  # type: ignore[arg-type]
             value = getattr(self, field)
             if isinstance(value, Tensor):
                 changes[field] = change(value)

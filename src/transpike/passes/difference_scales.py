@@ -22,7 +22,7 @@ from transpike.simulation.decoded import Follower, Following, of_values, refusal
 
 SAMPLES, VALUES = 64, 2**27  # at most so many samples, and values of them at once
 FEWEST = 8  # samples
-LAYER = 2**16  # values of a layer on which scales are compared
+LAYER = 2**18  # values of a layer on which scales are compared
 POWERS = range(3, -8, -1)  # of two
 
 
