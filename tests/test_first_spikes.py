@@ -24,7 +24,7 @@ from transpike.neurons import (
     Pulse,
 )
 from transpike.ops import Relu
-from transpike.passes import AnnounceSpikes
+from transpike.passes import AnnounceSpikes, FitWindow
 from transpike.training import ClampedReLU, prepare
 
 RECIPES = {"ttfs-base": FirstSpike, "ttfs-corrective": CorrectiveFirstSpike, "ttfs-dynamic": PatientFirstSpike}
@@ -220,3 +220,20 @@ def test_the_window_is_where_the_answers_are_most_like_the_ann(name):
     assert not (agreement[: steps - 1] == agreement.max()).any()
     (finding,) = [found for found in network.findings if found.kind == "window"]
     assert f"runs for {steps} steps" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("steps", "score", "severity", "told", "advice"),
+    [
+        (20, 0.97, "note", "97 % decided alike", "giving time steps"),
+        (20, -0.02, "note", "a relative error of 0.02", "giving time steps"),
+        (384, 0.97, "warning", "97 % decided alike", "search further"),
+        (1, 0.12, "warning", "12 % decided alike", "recipe='phase'"),
+        (384, -0.8, "warning", "a relative error of 0.8", "recipe='phase'"),
+    ],
+)
+def test_what_was_chosen_is_said_and_warned_of_where_no_number_of_steps_will_do(steps, score, severity, told, advice):
+    found = FitWindow().finding(steps, 200, score)
+    assert found.severity == severity
+    assert told in found.message
+    assert advice in found.advice

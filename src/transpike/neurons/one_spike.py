@@ -47,6 +47,11 @@ class OneSpike(Windowed):
     def delivered(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return self.value(message * (message >= time_steps + 1 - step), time_steps)
 
+    def course(self, message: Tensor, steps: range, time_steps: int) -> Tensor:
+        left = torch.tensor([time_steps + 1 - step for step in steps], device=message.device, dtype=message.dtype)
+        arrived = message >= left.reshape(-1, *[1] * message.ndim)
+        return torch.where(arrived, self.value(message, time_steps), 0.0)
+
 
 def after_spike(potential: Tensor, message: Tensor, step: int, time_steps: int) -> Tensor:
     """Return the potential in slot `step`, which a spike has set to 0 for the rest of the window."""

@@ -68,6 +68,9 @@ class PulsePhase(Phase):
     def delivered(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return self.value((message - (time_steps - step)).clamp(min=0), time_steps)
 
+    def course(self, message: Tensor, steps: range, time_steps: int) -> Tensor:
+        return Windowed.course(self, message, steps, time_steps)
+
     def oscillation(self, step: int, time_steps: int) -> float:
         return abs(step - 1) / time_steps
 

@@ -71,6 +71,10 @@ class Windowed(Neuron):
         """Return the value that a read-out takes a message for by slot `step`."""
         return self.delivered(message, step, time_steps)
 
+    def course(self, message: Tensor, steps: range, time_steps: int) -> Tensor:
+        """Return the estimates by each of some slots [steps, batch, ...]."""
+        return torch.stack([self.estimate(message, step, time_steps) for step in steps])
+
     def times(self, message: Tensor, time_steps: int) -> Tensor:
         """Return the time of the first spike in steps from the start of the window; infinity where there is none."""
         first = torch.full_like(message, torch.inf)

@@ -74,22 +74,23 @@ class Windows:
         collected = {name: loop for loop in loops(self.network).values() for name in loop.collected & self.before.keys()}
         values: dict[str, Tensor] = {}
         for name, value in self.before.items():
-            each = [self.by(name, step, collected.get(name)) for step in steps]
-            values[name] = value if len(value) == 1 and each[0] is value else torch.cat(each)  # which broadcasts
+            values[name] = self.by(name, value, steps, collected.get(name))
         for name in read_out(self.network):
             values[name] = mean_value(self.network, name, values)
         size = len(steps) * len(next(iter(self.given.values())))
         answers = {key: values[name] for key, name in self.network.outputs.items()}
         return {key: value.expand(size, *value.shape[1:]) for key, value in answers.items()}
 
-    def by(self, name: str, step: int, loop: Loop | None) -> Tensor:
-        """Return what a node stands for after a step of the last window; what a loop collects once that is over."""
-        value = self.before[name]
+    def by(self, name: str, value: Tensor, steps: range, loop: Loop | None) -> Tensor:
+        """Return what a node stands for after these steps of the last window, [steps x batch, ...]; a constant as it is.
+
+        What a loop collects is there once its window is over.
+        """
         if loop is not None:
-            return value if step == self.time_steps else unfinished(loop, value)
+            return torch.cat([value if step == self.time_steps else unfinished(loop, value) for step in steps])
         if name in self.messages:
-            return neuron(self.network, name).estimate(self.messages[name], step, self.time_steps)
-        return value
+            return neuron(self.network, name).course(self.messages[name], steps, self.time_steps).flatten(0, 1)
+        return value if len(value) == 1 else torch.cat([value] * len(steps))  # of one sample: it broadcasts
 
     def train(self, name: str) -> Tensor:
         """Return whether each neuron of a node fires in each slot of its window [time, batch, ...]."""
