@@ -37,7 +37,7 @@ class Phase(OneSpike):
     def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:
         scaled = self.with_bias(mean_current) * time_steps / self.threshold + self.initial
         level = scaled.floor().clamp_(0, time_steps)
-        return level if self.smallest <= 1 else level.masked_fill(level < self.smallest, 0)
+        return level if self.smallest <= 1 else torch.threshold_(level, self.smallest - 0.5, 0.0)
 
     def value(self, message: Tensor, time_steps: int) -> Tensor:
         return message * (self.worth_of_spike() / time_steps)
