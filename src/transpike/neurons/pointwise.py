@@ -65,7 +65,7 @@ def applied(name: str, values: Tensor, plain: Callable[[Tensor], Tensor], *given
     if loops is None:
         out.copy_(plain(flat))
         return result
-    tables = [one.to(values.dtype).numpy() if isinstance(one, Tensor) else one for one in given]
+    tables = [one.detach().to(values.dtype).numpy() if isinstance(one, Tensor) else one for one in given]
     loops.in_pieces(getattr(loops, name), (flat.numpy(), *tables, out.numpy()), flat.numel(), 1)
     return result
 
