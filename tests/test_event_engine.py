@@ -21,9 +21,9 @@ from reference import simulate_literally
 from transpike.errors import ArgumentError, ConversionError, SlowEngineWarning
 from transpike.simulation import Record, Snapshots, blocks, counting_nodes, engines
 from transpike.simulation.engines import EventEngine, Task
-from transpike.simulation.engines.event import runner as event_runner
 from transpike.simulation.engines.event.compiled import COLUMNS, DENSE, EVENT, KERNELS, TABLES
 from transpike.simulation.engines.event.kernels import CHOICE, builds
+from transpike.simulation.remembered import KEPT
 
 pytestmark = pytest.mark.skipif(not builds(), reason="the kernels are not compiled here")
 BUILDS = list(builds())
@@ -365,9 +365,9 @@ def test_nothing_is_kept_of_a_network_that_is_gone():
     inputs, network = exact("mlp", "rate", 4)
     tp.simulate(network, inputs, 4, engine="event")
     key = id(network)
-    assert key in event_runner.PLANS
+    assert key in KEPT
     del network
-    assert key not in event_runner.PLANS
+    assert key not in KEPT
 
 
 @pytest.mark.parametrize("recipe", ["lif", "dcgs", "sequential"])

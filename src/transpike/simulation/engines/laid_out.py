@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from transpike.network import Network
 from transpike.simulation.memory import block_on, bytes_per_sample
+from transpike.simulation.remembered import remembered
 from transpike.simulation.stepper import laid_out
 from transpike.simulation.task import Task
 
@@ -12,9 +14,16 @@ class LaidOutNetwork:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        self.network = laid_out(task.network)
+        kept = remembered(task.network)
+        if "laid out" not in kept:
+            kept["laid out"] = laid_out(task.network)
+        self.network: Network = kept["laid out"]
         self.largest_block = block_on(self.network.device)
 
     def bytes_per_sample(self) -> int:
         """Return about how much memory the simulation of one sample needs."""
-        return bytes_per_sample(self.task.network)  # its shapes are known from the last run
+        kept = remembered(self.task.network)
+        if "bytes per sample" not in kept:
+            kept["bytes per sample"] = bytes_per_sample(self.task.network)
+        found: int = kept["bytes per sample"]
+        return found

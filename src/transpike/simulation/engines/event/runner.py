@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import weakref
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -24,22 +23,12 @@ from transpike.simulation.engines.event.kernels import library
 from transpike.simulation.engines.event.lowering import Stage, UnsupportedError, lowered, whole_unit, worth
 from transpike.simulation.memory import keep_freed_memory
 from transpike.simulation.recording import Block, Later
+from transpike.simulation.remembered import remembered
 from transpike.simulation.task import Task
 
 BLOCK = 32
 TRIALS = 4  # samples on which kernels are compared
 FEWEST, MOST, PATIENCE = 2, 8, 0.02  # runs of each kernel for that, and the seconds that more than the fewest may take
-PLANS: dict[int, tuple[weakref.ref, dict[Any, Any]]] = {}  # of networks that are alive: what was made of them
-
-
-def remembered(network: Network) -> dict[Any, Any]:
-    """Return what is kept for a network as long as it lives."""
-    found = PLANS.get(id(network))
-    if found is None or found[0]() is not network:
-        found = weakref.ref(network), {}
-        PLANS[id(network)] = found
-        weakref.finalize(network, PLANS.pop, id(network), None).atexit = False
-    return found[1]
 
 
 def plan_for(network: Network, time_steps: int) -> Plan:
