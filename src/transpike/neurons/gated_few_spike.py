@@ -8,8 +8,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from transpike.neurons.pointwise import looked_up, ones
-from transpike.neurons.windowed import Windowed, as_laid_out
+from transpike.neurons.pointwise import as_laid_out, looked_up, ones
+from transpike.neurons.windowed import Windowed
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +56,7 @@ class GatedFewSpike(Windowed):
 
     def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:  # noqa: ARG002
         x = self.with_bias(mean_current) / self.threshold
-        return as_laid_out(x, self.messages)
+        return as_laid_out(x, lambda flat, out: out.copy_(self.messages(flat)))
 
     def messages(self, x: Tensor) -> Tensor:
         """Return the messages for flat inputs."""

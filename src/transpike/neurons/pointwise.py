@@ -58,15 +58,23 @@ def ones(numbers: Tensor, drop: int = 0, *, signed: bool = False) -> Tensor:
 
 def applied(name: str, values: Tensor, plain: Callable[[Tensor], Tensor], *given: Any) -> Tensor:
     """Return what the loop of a name, or plain torch, makes of every value, in the layout of the values in memory."""
+    loops = compiled_loops() if values.device.type == "cpu" and values.dtype in {torch.float32, torch.float64} else None
+
+    def write(flat: Tensor, out: Tensor) -> None:
+        if loops is None:
+            out.copy_(plain(flat))
+            return
+        tables = [one.detach().to(flat.dtype).numpy() if isinstance(one, Tensor) else one for one in given]
+        loops.in_pieces(getattr(loops, name), (flat.numpy(), *tables, out.numpy()), flat.numel(), 1)
+
+    return as_laid_out(values, write)
+
+
+def as_laid_out(values: Tensor, write: Callable[[Tensor, Tensor], object]) -> Tensor:
+    """Return what `write` puts into its second argument for its first, all values in a row, in their layout in memory."""
     values = values if torch.ops.aten.is_non_overlapping_and_dense(values) else values.contiguous()
     result = torch.empty_like(values)
-    flat, out = (one.as_strided((one.numel(),), (1,)) for one in (values, result))
-    loops = compiled_loops() if values.device.type == "cpu" and values.dtype in {torch.float32, torch.float64} else None
-    if loops is None:
-        out.copy_(plain(flat))
-        return result
-    tables = [one.detach().to(values.dtype).numpy() if isinstance(one, Tensor) else one for one in given]
-    loops.in_pieces(getattr(loops, name), (flat.numpy(), *tables, out.numpy()), flat.numel(), 1)
+    write(*(one.as_strided((one.numel(),), (1,)) for one in (values, result)))
     return result
 
 

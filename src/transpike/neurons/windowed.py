@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -104,12 +103,3 @@ class Windowed(Neuron):
 
     def mean_sent(self, currents: Tensor, time_steps: int) -> Tensor:
         return self.value(self.encoded(currents.mean(0), time_steps), time_steps)
-
-
-def as_laid_out(values: Tensor, change: Callable[[Tensor], Tensor]) -> Tensor:
-    """Return `change` of every value, for functions that would lose the layout in memory: they are given flat values."""
-    values = values if torch.ops.aten.is_non_overlapping_and_dense(values) else values.contiguous()
-    result = torch.empty_like(values)
-    flat = (values.numel(),), (1,)
-    result.as_strided(*flat).copy_(change(values.as_strided(*flat)))
-    return result

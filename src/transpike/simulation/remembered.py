@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from transpike.network import Network
 
+Made = TypeVar("Made")
 KEPT: dict[int, tuple[weakref.ref, dict[Any, Any]]] = {}
 
 
@@ -18,3 +20,12 @@ def remembered(network: Network) -> dict[Any, Any]:
         KEPT[id(network)] = found
         weakref.finalize(network, KEPT.pop, id(network), None).atexit = False
     return found[1]
+
+
+def once(network: Network, key: str, make: Callable[[Network], Made]) -> Made:
+    """Return what `make` makes of a network, made at the first time that it is wanted."""
+    kept = remembered(network)
+    if key not in kept:
+        kept[key] = make(network)
+    found: Made = kept[key]
+    return found

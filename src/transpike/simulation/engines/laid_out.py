@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from transpike.network import Network
 from transpike.simulation.memory import block_on, bytes_per_sample
-from transpike.simulation.remembered import remembered
+from transpike.simulation.remembered import once
 from transpike.simulation.stepper import laid_out
 from transpike.simulation.task import Task
 
@@ -14,16 +13,9 @@ class LaidOutNetwork:
 
     def __init__(self, task: Task) -> None:
         self.task = task
-        kept = remembered(task.network)
-        if "laid out" not in kept:
-            kept["laid out"] = laid_out(task.network)
-        self.network: Network = kept["laid out"]
+        self.network = once(task.network, "laid out", laid_out)
         self.largest_block = block_on(self.network.device)
 
     def bytes_per_sample(self) -> int:
         """Return about how much memory the simulation of one sample needs."""
-        kept = remembered(self.task.network)
-        if "bytes per sample" not in kept:
-            kept["bytes per sample"] = bytes_per_sample(self.task.network)
-        found: int = kept["bytes per sample"]
-        return found
+        return once(self.task.network, "bytes per sample", bytes_per_sample)

@@ -23,7 +23,7 @@ from transpike.simulation.engines.event.kernels import library
 from transpike.simulation.engines.event.lowering import Stage, UnsupportedError, lowered, whole_unit, worth
 from transpike.simulation.memory import keep_freed_memory
 from transpike.simulation.recording import Block, Later
-from transpike.simulation.remembered import remembered
+from transpike.simulation.remembered import once, remembered
 from transpike.simulation.task import Task
 
 BLOCK = 32
@@ -50,9 +50,7 @@ def made_plan(network: Network, time_steps: int) -> Plan:
     """Make the plan of a network."""
     if sequential(network):
         raise UnsupportedError("the layers of a sequential network take turns")
-    if "stages" not in remembered(network):
-        remembered(network)["stages"] = lowered(network)
-    stages = remembered(network)["stages"]
+    stages = once(network, "stages", lowered)
     following = following_inputs(network)
     silent = {stage.name: torch.zeros(1, *flat_shape(network, stage)) for stage in stages}
     found = drives(network, [stage.drive for stage in stages], silent, {})
@@ -63,19 +61,15 @@ def made_plan(network: Network, time_steps: int) -> Plan:
         bits = grid_of(network, stage.drive, following) if changing else 0
         constants[stage.name] = constant
         units[stage.name] = 0 if bits is None else whole_unit(stage, constant, time_steps, bits)
-    stages = tuple(dataclasses.replace(s, unit=units[s.name]) for s in stages)
-    still = {s.name: laid_out(with_bias(s, constants[s.name]), s) for s in stages if s.drive not in following}
+    with_units = tuple(dataclasses.replace(s, unit=units[s.name]) for s in stages)
+    still = {s.name: laid_out(with_bias(s, constants[s.name]), s) for s in with_units if s.drive not in following}
     settled = {name: value[0, 0, 0].clone() for name, value in still.items() if bool((value == value[:, :1, :1]).all())}
-    return Plan(stages, settled, {name: value for name, value in still.items() if name not in settled})
+    return Plan(with_units, settled, {name: value for name, value in still.items() if name not in settled})
 
 
 def flat_shape(network: Network, stage: Stage) -> tuple[int, ...]:
     """Return the shape of one sample of what a stage sends, as its readers want it."""
-    kept = remembered(network)
-    if "shapes" not in kept:
-        kept["shapes"] = shapes(network)
-    sizes: Mapping[str, tuple[int, ...]] = kept["shapes"]
-    return sizes[stage.name]
+    return once(network, "shapes", shapes)[stage.name]
 
 
 def with_bias(stage: Stage, current: Tensor) -> Tensor:
