@@ -21,7 +21,7 @@ from reference import simulate_literally
 from transpike.errors import ArgumentError, ConversionError, SlowEngineWarning
 from transpike.simulation import Record, Snapshots, blocks, counting_nodes, engines
 from transpike.simulation.engines import EventEngine, Task
-from transpike.simulation.engines.event.compiled import COLUMNS, DENSE, EVENT, KERNELS, TABLES
+from transpike.simulation.engines.event.compiled import COLUMNS, DENSE, EVENT, KERNELS, PIXELS, TABLES
 from transpike.simulation.engines.event.kernels import CHOICE, builds
 from transpike.simulation.remembered import KEPT
 
@@ -273,6 +273,42 @@ def test_tables_take_few_channels_whose_sums_sixteen_bits_hold(strength, outputs
     assert_identical(network, (samples[:4],), 40)
 
 
+class Joined(nn.Module):
+    """Convolutions to 16 and 32 channels with strides of one and two, and two ways that join."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(2, 13, 3, padding=1)
+        self.second = nn.Conv2d(13, 13, 3, padding=1)
+        self.wider = nn.Conv2d(13, 30, (3, 5), stride=2, padding=(1, 2))
+        self.short = nn.Conv2d(13, 30, 1, stride=2)
+        self.last = nn.Conv2d(30, 30, 3, stride=(1, 2))
+        self.out = nn.Linear(30, 4)
+        for layer in (self.second, self.wider, self.short, self.last):
+            layer.weight.data *= 0.2  # far below thresholds, so that sixteen bits hold all sums
+            nn.init.constant_(layer.bias, 0.5)
+
+    def forward(self, x):
+        x = self.first(x).relu()
+        x = (x + self.second(x)).relu()
+        x = (self.short(x) + self.wider(x)).relu()
+        return self.out(self.last(x).relu().mean((2, 3)))
+
+
+@pytest.mark.parametrize("time_steps", [6, 71])
+@pytest.mark.parametrize("size", [(7, 8), (9, 32), (6, 37), (5, 70)])
+@pytest.mark.parametrize("build", BUILDS)
+def test_pixels_abreast_send_the_same_bits(build, size, time_steps, monkeypatch):
+    """Tiles of one row and of two, wholly and partly inside of the map, with steps that fill no group."""
+    monkeypatch.setenv(CHOICE, build)
+    torch.manual_seed(5)
+    samples = torch.rand(60, 2, *size)
+    network = tp.convert(Joined().eval(), samples, "rate", exact=True)
+    here = PIXELS if build in ("avx512", "amx") else EVENT
+    assert forced(network, PIXELS, time_steps) == [EVENT, here, here, here, EVENT]
+    assert_identical(network, (samples[:3],), time_steps)
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("window", [(2, 2), (1, 2)])
 def test_pixels_that_a_pool_leaves_far_behind_stay_there(kernel, window):
@@ -288,7 +324,7 @@ def test_pixels_that_a_pool_leaves_far_behind_stay_there(kernel, window):
         model[0].bias.zero_()
         model[2].bias.fill_(-0.1)
     network = tp.convert(model, samples, "rate", exact=True)
-    assert forced(network, kernel, 100)[1] in ((kernel, EVENT) if kernel == DENSE else (kernel,))
+    assert forced(network, kernel, 100)[1] in ((kernel, EVENT) if kernel in (DENSE, PIXELS) else (kernel,))
     assert_identical(network, (samples[:6],), 100)
 
 

@@ -47,11 +47,11 @@ class Integrator(Decoder):
         """Return what `step` gives for each of the inputs x [time, batch, ...] from the start, by the same sums."""
         late = min(self.delay, len(x))
         parts = []
-        for part in (x[:late], x[late:]):
+        for part in (x[:late], x[late:]) if late else (x,):
             sums = torch.from_numpy(np.add.accumulate(part.cpu().numpy(), axis=0))  # one after the other, unlike cumsum
             steps = torch.arange(1, len(part) + 1, dtype=x.dtype).reshape(-1, *[1] * (x.ndim - 1))
-            parts.append(sums / steps)
-        return torch.cat(parts)
+            parts.append(sums.div_(steps))
+        return torch.cat(parts) if late else parts[0]
 
     def analogue(self) -> Op:
         return Identity()

@@ -18,8 +18,8 @@ from transpike.simulation.engines.event.linear import Kernel
 from transpike.simulation.engines.event.lowering import Stage
 
 FIRE, TERNARY, READ_OUT = 0, 1, 2
-EVENT, DENSE, COLUMNS, TABLES = KERNELS = (0, 1, 2, 3)
-NAMES = {EVENT: "event", DENSE: "dense", COLUMNS: "columns", TABLES: "tables"}
+EVENT, DENSE, COLUMNS, TABLES, PIXELS = KERNELS = (0, 1, 2, 3, 4)
+NAMES = {EVENT: "event", DENSE: "dense", COLUMNS: "columns", TABLES: "tables", PIXELS: "pixels"}
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,12 @@ class Compiled:
     def possible(self, kernel: int) -> list[int]:
         """Return the kernels with `kernel` wherever it can be, the event kernel elsewhere."""
         library = self.library
-        checks = {DENSE: library.can_be_dense, COLUMNS: library.can_be_columns, TABLES: library.can_be_tables}
+        checks = {
+            DENSE: library.can_be_dense,
+            COLUMNS: library.can_be_columns,
+            TABLES: library.can_be_tables,
+            PIXELS: library.can_be_pixels,
+        }
         can = checks.get(kernel, lambda _, __: True)
         return [kernel if can(self.handle, i) else EVENT for i in range(len(self.kernels))]
 

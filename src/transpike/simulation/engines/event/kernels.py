@@ -15,7 +15,7 @@ from torch import Tensor
 FOLDER = Path(__file__).parent / "native"
 BUILDS = ("amx", "avx512", "avx2", "portable")  # the faster before the slower
 NEEDS = {"amx": 2, "avx512": 2, "avx2": 1, "portable": 0}  # bits of `transpike_features`
-INTERFACE = 3  # of the functions in `native/engine.cpp`
+INTERFACE = 4  # of the functions in `native/engine.cpp`
 CHOICE = "TRANSPIKE_KERNELS"  # environment variable that names another build than the best
 
 
@@ -54,6 +54,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
     "can_be_dense": (c_int, [c_void_p, c_int]),
     "can_be_columns": (c_int, [c_void_p, c_int]),
     "can_be_tables": (c_int, [c_void_p, c_int]),
+    "can_be_pixels": (c_int, [c_void_p, c_int]),
     "lay_out": (c_int, [c_void_p, POINTER(c_int)]),
     "run": (c_int, [c_void_p, POINTER(Request), POINTER(c_double)]),
 }

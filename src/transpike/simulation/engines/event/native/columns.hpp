@@ -107,19 +107,16 @@ struct Arriving {
 };
 
 template <int K, bool Back>
-__attribute__((always_inline)) inline void add_row(const int16_t* rows, uint16_t event, Short* sum) {
-    const int16_t* row = rows + std::size_t(event) * (K * 16);
-    for (int k = 0; k < K; k++) sum[k] = Back ? sum[k] - Short::load(row + k * 16) : sum[k] + Short::load(row + k * 16);
-}
-
-template <int K, bool Back>
-__attribute__((always_inline)) inline void gather(const int16_t* rows, const uint16_t* event, const uint16_t* end, Short* sum) {
-    Short a[K];
-    for (int k = 0; k < K; k++) a[k] = sum[k];
+__attribute__((always_inline)) inline void gather(const int16_t* rows, const uint16_t* event, const uint16_t* end, RowSum<K>& sum) {
+    RowSum<K> a = sum;
+    auto add = [&](uint16_t at) {
+        const int16_t* row = rows + std::size_t(at) * (K * 16);
+        Back ? a.subtract(row) : a.add(row);
+    };
     for (; end - event >= UNROLL; event += UNROLL)
-        for (int i = 0; i < UNROLL; i++) add_row<K, Back>(rows, event[i], a);
-    for (; event < end; event++) add_row<K, Back>(rows, *event, a);
-    for (int k = 0; k < K; k++) sum[k] = a[k];
+        for (int i = 0; i < UNROLL; i++) add(event[i]);
+    for (; event < end; event++) add(*event);
+    sum = a;
 }
 
 // Sums in 32 bits, where those in 16 are not sure to fit: of at most `safe` events at a time.
@@ -129,10 +126,10 @@ inline void gather_wide(const Arriving* lists, int count, int t, int safe, int32
     for (int i = 0; i < count; i++)
         for (const uint16_t *event = lists[i].begin(t), *end = lists[i].end(t); event != end;) {
             const uint16_t* stop = event + std::min<std::ptrdiff_t>(std::max(safe, 1), end - event);  // a row alone fits
-            Short sum[K] = {};
+            RowSum<K> sum = RowSum<K>::zero();
             lists[i].back ? gather<K, true>(lists[i].rows, event, stop, sum) : gather<K, false>(lists[i].rows, event, stop, sum);
             int16_t lanes[K * 16];
-            for (int k = 0; k < K; k++) sum[k].store(lanes + k * 16);
+            sum.store(lanes);
             for (int k = 0; k < K * 16; k++) out[k] += lanes[k];
             event = stop;
         }
@@ -334,16 +331,21 @@ struct ColumnRun : SummedTiles<K, U, Q, Pooled> {
     std::vector<std::size_t> first;  // of the lists of each row of units
     std::vector<Arriving> lists;     // of one unit
 
-    explicit ColumnRun(const Job& job) : Base(job), lists(2 * job.program.stages[job.stage].sources.size()) {}
-
-    void run() {
+    explicit ColumnRun(const Job& job) : Base(job), lists(2 * job.program.stages[job.stage].sources.size()) {
         if (!s.event_rows) std::fill_n(w.sums.get(), U * CHUNK * K * 16, 0);
-        const int rows = (s.height * s.pool_h + s.tile_h - 1) / s.tile_h, band = band_rows(job.program, s);
+    }
+
+    // Run samples, which share the weights of a block of channels.
+    static void run(const std::vector<Job>& jobs) {
+        std::vector<ColumnRun> runs(jobs.begin(), jobs.end());
+        const Stage& s = runs.front().s;
+        const int rows = (s.height * s.pool_h + s.tile_h - 1) / s.tile_h, band = band_rows(jobs.front().program, s);
         for (int row = 0; row < rows; row += band) {
             const int last = std::min(rows, row + band);
-            list(row, last);
+            for (ColumnRun& each : runs) each.list(row, last);
             for (int block = 0; block < s.blocks; block++)
-                for (int r = row; r < last; r++) run_row(r, r - row, block);
+                for (ColumnRun& each : runs)
+                    for (int r = row; r < last; r++) each.run_row(r, r - row, block);
         }
     }
 
@@ -407,18 +409,18 @@ struct ColumnRun : SummedTiles<K, U, Q, Pooled> {
         const uint32_t* ends = from.ends;
         const int steps = job.steps, width = from.width, safe = s.safe;
         for (int t = 0; t < steps; t++, out += K * 16, ends += from.stride) {
-            Short sum[K] = {};
+            RowSum<K> sum = RowSum<K>::zero();
             const uint32_t begin = ends[0], end = ends[width];
             if (int(end - begin) > safe) return false;
             gather<K, false>(from.rows, from.events + begin, from.events + end, sum);
-            for (int k = 0; k < K; k++) sum[k].store(out + k * 16);
+            sum.store(out);
         }
         return true;
     }
 
     bool sum_all(int count, int16_t* out) const {
         for (int t = 0; t < job.steps; t++, out += K * 16) {
-            Short sum[K] = {};
+            RowSum<K> sum = RowSum<K>::zero();
             std::ptrdiff_t events = 0;
             for (int i = 0; i < count; i++) {
                 const Arriving& from = lists[i];
@@ -427,7 +429,7 @@ struct ColumnRun : SummedTiles<K, U, Q, Pooled> {
                 from.back ? gather<K, true>(from.rows, begin, end, sum) : gather<K, false>(from.rows, begin, end, sum);
             }
             if (events > s.safe) return false;
-            for (int k = 0; k < K; k++) sum[k].store(out + k * 16);
+            sum.store(out);
         }
         return true;
     }
@@ -443,20 +445,20 @@ struct ColumnRun : SummedTiles<K, U, Q, Pooled> {
 };
 
 template <int U, int Q, bool Pooled>
-inline void run_columns_as(const Job& job) {
-    switch (job.program.stages[job.stage].unit_lanes() / 16) {
-        case 1: return ColumnRun<1, U, Q, Pooled>(job).run();
-        case 2: return ColumnRun<2, U, Q, Pooled>(job).run();
-        default: return ColumnRun<4, U, Q, Pooled>(job).run();
+inline void run_columns_as(const std::vector<Job>& jobs) {
+    switch (jobs.front().program.stages[jobs.front().stage].unit_lanes() / 16) {
+        case 1: return ColumnRun<1, U, Q, Pooled>::run(jobs);
+        case 2: return ColumnRun<2, U, Q, Pooled>::run(jobs);
+        default: return ColumnRun<4, U, Q, Pooled>::run(jobs);
     }
 }
 
 // Run a stage by events that are listed by column.
-inline void run_columns(const Job& job) {
-    const Stage& s = job.program.stages[job.stage];
-    if (s.units() == 4) return run_columns_as<4, 4, true>(job);
-    if (s.units() == 2) return run_columns_as<2, 2, true>(job);
-    s.pixels() == 2 ? run_columns_as<1, 2, false>(job) : run_columns_as<1, 1, false>(job);
+inline void run_columns(const std::vector<Job>& jobs) {
+    const Stage& s = jobs.front().program.stages[jobs.front().stage];
+    if (s.units() == 4) return run_columns_as<4, 4, true>(jobs);
+    if (s.units() == 2) return run_columns_as<2, 2, true>(jobs);
+    s.pixels() == 2 ? run_columns_as<1, 2, false>(jobs) : run_columns_as<1, 1, false>(jobs);
 }
 
 }  // namespace

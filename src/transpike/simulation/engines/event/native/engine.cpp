@@ -12,6 +12,7 @@
 #include "dense.hpp"
 #include "events.hpp"
 #include "layout.hpp"
+#include "pixels.hpp"
 #include "tables.hpp"
 
 #if defined(__AMX_INT8__)
@@ -38,7 +39,7 @@ std::unique_ptr<Workspace> workspace(const Engine& engine) {
     const Program& program = engine.program;
     auto w = std::make_unique<Workspace>();
     w->bits.resize(engine.slots), w->negatives.resize(engine.slots), w->bytes.resize(engine.slots);
-    std::size_t events = 0, columns = 0, ends = 0, taps = 0, waste = 0;
+    std::size_t events = 0, columns = 0, ends = 0, taps = 0, waste = 0, patterns = 0;
     for (const Stage& s : program.stages) {
         const bool integer = s.integer();
         if (s.wants_bits && w->bits[s.slot].empty()) w->bits[s.slot] = Buffer<uint8_t>(s.bit_bytes());
@@ -56,6 +57,9 @@ std::unique_ptr<Workspace> workspace(const Engine& engine) {
             const std::size_t row = row_events(program, s, row_ends), rows = band_rows(program, s);
             columns = std::max(columns, row * rows), ends = std::max(ends, row_ends * rows);
         }
+#if defined(__AVX512VBMI__)
+        if (s.kernel == Kernel::Pixel) patterns = std::max(patterns, pattern_bytes(s));
+#endif
         std::size_t here = 0;
         for (const Source& source : s.sources) here += source.diagonal ? std::size_t(source.kh) * source.kw * 2 * 16 : 0;
         taps = std::max(taps, here);
@@ -67,6 +71,7 @@ std::unique_ptr<Workspace> workspace(const Engine& engine) {
     w->scratch = Buffer<int32_t>((1 << 18) / 4 + 4 * 2 * CHUNK * 16);
     w->ends.resize(2 * CHUNK), w->checkpoint.resize(CHUNK);
     w->columns = Buffer<uint16_t>(columns), w->column_ends = Buffer<uint32_t>(ends);
+    w->patterns = Buffer<uint8_t>(patterns);
     w->sums = Buffer<int16_t>(CHUNK * 256);
     w->tried.resize(program.stages.size()), w->failed.resize(program.stages.size());
     return w;
@@ -89,12 +94,16 @@ void start(const Program& program, const Request& request, Workspace& w, int i, 
 
 // Run a stage for samples at the same time steps.
 void run_stage(const std::vector<Job>& jobs) {
+    switch (jobs.front().program.stages[jobs.front().stage].kernel) {
+        case Kernel::Column: return run_columns(jobs);
+        case Kernel::Table: return run_tables(jobs);
 #if defined(__AVX512VNNI__)
-    if (jobs.front().program.stages[jobs.front().stage].kernel == Kernel::Dense) return run_dense(jobs);
+        case Kernel::Dense: return run_dense(jobs);
 #endif
-    for (const Job& job : jobs) {
-        const Kernel kernel = job.program.stages[job.stage].kernel;
-        kernel == Kernel::Table ? run_tables(job) : kernel == Kernel::Column ? run_columns(job) : run_events(job);
+#if defined(__AVX512VBMI__)
+        case Kernel::Pixel: return run_pixels(jobs);
+#endif
+        default: return run_events(jobs);
     }
 }
 
@@ -129,9 +138,9 @@ void note_checkpoints(const Request& request, Workspace& w, int begin) {
 
 // Whether samples should take turns at a stage: its weights fill the cache.
 bool heavy(const Stage& s) {
-    std::size_t bytes = 0;
+    std::size_t bytes = 2 * s.short_rows.size + 4 * (s.long_rows.size + s.float_rows.size);
     for (const Source& source : s.sources) bytes += source.tiles.size;
-    return s.kernel == Kernel::Dense && bytes > HEAVY;
+    return bytes > HEAVY;
 }
 
 int Engine::group(int samples, int threads) const {
@@ -205,7 +214,7 @@ void leave() {
 extern "C" {
 
 // Changes with the functions below, so that a library of another time is not called.
-int transpike_interface() { return 3; }
+int transpike_interface() { return 4; }
 
 // What this processor has: 1 AVX2, 2 AVX-512 with VNNI and VBMI2, 4 AMX for bytes.
 int transpike_features() {
@@ -340,6 +349,19 @@ int transpike_can_be_tables(void* handle, int stage) {
     }
     const int32_t rest = most_of_rest(s);
     return possible && any && rest <= LARGEST / 2 && most_of_sums(s) <= LARGEST - rest;
+}
+
+// Whether pixels abreast can run a stage: what tables can, with the same current everywhere and always, and without a pool.
+int transpike_can_be_pixels(void* handle, int stage) {
+#if defined(__AVX512VBMI__)
+    const Stage& s = static_cast<Engine*>(handle)->program.stages[stage];
+    bool possible = transpike_can_be_tables(handle, stage) && s.settled && s.pool_h * s.pool_w == 1 && s.bias_rows <= 1 && s.delay == 0;
+    for (const Source& source : s.sources) possible &= source.padded <= 32 && source.sw <= 2;
+    return possible;
+#else
+    (void)handle, (void)stage;
+    return 0;
+#endif
 }
 
 // Choose the kernel of each stage and lay the program out. Returns 0, or -1 without memory.

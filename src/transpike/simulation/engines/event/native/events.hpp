@@ -548,16 +548,17 @@ inline void run_any(const Job& job, const Tile& tile, int block) {
     else run_tile<int32_t, int32_t>(job, tile, block);
 }
 
-// Run a stage by events.
-inline void run_events(const Job& job) {
-    const Stage& s = job.program.stages[job.stage];
+// Run a stage by events, for samples that share the weights of a block of channels.
+inline void run_events(const std::vector<Job>& jobs) {
+    const Stage& s = jobs.front().program.stages[jobs.front().stage];
     const int conv_h = s.height * s.pool_h, conv_w = s.width * s.pool_w;
     std::size_t number = 0;
     for (int y = 0; y < conv_h; y += s.tile_h) {
         for (int x = 0; x < conv_w; x += s.tile_w, number++) {
             const Tile tile{s, y, x, number};
-            list_events(job.program, tile, job.w, job.steps);
-            for (int block = 0; block < s.blocks; block++) run_any(job, tile, block);
+            for (const Job& job : jobs) list_events(job.program, tile, job.w, job.steps);
+            for (int block = 0; block < s.blocks; block++)
+                for (const Job& job : jobs) run_any(job, tile, block);
         }
     }
 }

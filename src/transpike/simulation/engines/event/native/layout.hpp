@@ -32,9 +32,16 @@ inline void choose_table_tiles(Stage& s) {
     if (s.pixels() == 1 && s.height > 1) s.tile_h = 2;
 }
 
+// Tiles whose pixels are the lanes of a vector: of one row, or of two short ones.
+inline void choose_pixel_tiles(Stage& s) {
+    s.block = s.padded, s.blocks = 1, s.unit_h = s.unit_w = 1;
+    s.tile_w = s.width > PIXELS / 2 ? PIXELS : PIXELS / 2, s.tile_h = PIXELS / s.tile_w;
+}
+
 inline void choose_tiles(Stage& s) {
     s.tile_h = s.pool_h, s.tile_w = s.pool_w;
     if (s.kernel == Kernel::Table) return choose_table_tiles(s);
+    if (s.kernel == Kernel::Pixel) return choose_pixel_tiles(s);
     if (s.kernel == Kernel::Column) {
         choose_column_tiles(s);
         s.blocks = (s.padded + s.block - 1) / s.block;
@@ -196,7 +203,7 @@ inline void pack_rows(Stage& stage) {
         stage.event_rows += s.patch_rows * s.patch_bits;
     }
     const std::size_t rows = std::size_t(stage.blocks) * stage.event_rows, size = rows * stage.unit_lanes();
-    stage.short_rows = {}, stage.long_rows = {}, stage.float_rows = {}, stage.reach = Buffer<int32_t>(rows);
+    stage.reach = Buffer<int32_t>(rows);
     const bool integer = stage.integer();
     if (!integer) stage.float_rows = Buffer<float>(size);
     else if (stage.narrow) stage.short_rows = Buffer<int16_t>(size);
@@ -251,6 +258,35 @@ inline void pack_tables(const Stage& stage, Source& s) {
                     for (; bit >= PARTS[part]; part++) bit -= PARTS[part], table += (1 << PARTS[part]) * stage.block;
                     for (int pattern = 0; pattern < 1 << PARTS[part]; pattern++)
                         if (pattern >> bit & 1) table[pattern * stage.block] += weight;
+                }
+}
+
+// Groups of five inputs: three of each sixteen, and one of the last ones of five times sixteen.
+inline int groups_of(const Source& s) {
+    const int words = s.kh * s.kw * s.padded / 16;
+    return s.diagonal ? 0 : 3 * words + (words + 4) / 5;
+}
+
+inline int groups_of(const Stage& stage) {
+    int groups = 0;
+    for (const Source& s : stage.sources) groups += groups_of(s);
+    return groups;
+}
+
+// Tables of the sums of five inputs, an entry for each pattern of their spikes.
+inline void pack_patterns(const Stage& stage, Source& s) {
+    s.tables = Buffer<int16_t>(std::size_t(groups_of(s)) * stage.padded * 32);
+    const int words = s.kh * s.kw * s.padded / 16;
+    for (int o = 0; o < stage.channels; o++)
+        for (int a = 0; a < s.kh; a++)
+            for (int b = 0; b < s.kw; b++)
+                for (int i = 0; i < s.channels; i++) {
+                    const int word = ((a * s.kw + b) * s.padded + i) / 16, bit = i % 16;
+                    const int group = bit < 15 ? 3 * word + bit / 5 : 3 * words + word / 5, place = bit < 15 ? bit % 5 : word % 5;
+                    const int16_t weight = int16_t(whole(stage, weight_of(s, o, i, a, b)));
+                    int16_t* table = s.tables.get() + (std::size_t(group) * stage.padded + o) * 32;
+                    for (int pattern = 0; pattern < 32; pattern++)
+                        if (pattern >> place & 1) table[pattern] += weight;
                 }
 }
 
@@ -329,11 +365,14 @@ inline int lay_out(Program& program, const std::vector<bool>& traced) {
         }
     for (Stage& s : program.stages) {
         pack_constants(s);
+        s.short_rows = {}, s.long_rows = {}, s.float_rows = {};
         if (s.kernel == Kernel::Event || s.kernel == Kernel::Column) pack_rows(s);
         for (Source& source : s.sources) {
+            source.tiles = {}, source.tables = {}, source.taps = {}, source.float_taps = {};
             if (s.kernel == Kernel::Dense) pack_tiles(s, source);
             else if (source.diagonal) pack_taps(s, source);
             else if (s.kernel == Kernel::Table) pack_tables(s, source);
+            else if (s.kernel == Kernel::Pixel) pack_patterns(s, source);
         }
     }
     return share_slots(program);

@@ -20,7 +20,8 @@ constexpr int CHUNK = 32;               // time steps that are computed together
 constexpr int HALF = 16;                // time steps that one dense tile computes
 constexpr int PARTS[] = {5, 5, 6};      // of sixteen inputs, each with a table that has a row for each pattern of their spikes
 constexpr int PATTERNS = 32 + 32 + 64;
-constexpr int GROUP = 4;                // samples that share the weights of a stage while these are in the cache
+constexpr int PIXELS = 32;              // of a tile whose pixels are lanes
+constexpr int GROUP = 8;                // samples that share the weights of a stage while these are in the cache
 constexpr std::size_t HEAVY = 512 << 10;  // bytes of weights for which that pays
 static_assert(CHUNK == 2 * HALF, "dense kernels compute two tiles at a time");
 
@@ -51,7 +52,7 @@ Buffer<T>::Buffer(std::size_t count) : size(count) {
 }
 
 enum class Kind : int { Fire = 0, Ternary = 1, ReadOut = 2 };
-enum class Kernel : int { Event = 0, Dense = 1, Column = 2, Table = 3 };
+enum class Kernel : int { Event = 0, Dense = 1, Column = 2, Table = 3, Pixel = 4 };
 
 inline int padded_channels(int channels) {
     if (channels <= 16) return 16;
@@ -70,7 +71,7 @@ struct Source {
     int first_row = 0;                   // of its weights among those of its stage
     int chunks = 0;                      // of 64 bytes in a row of the kernel, for dense kernels
     Buffer<int8_t> tiles;                // [block of 16][kernel row][chunk][low, high][16 rows x 64 bytes]
-    Buffer<int16_t> tables;              // [kernel row][sixteen inputs][pattern of a part][channel]
+    Buffer<int16_t> tables;              // [kernel row][sixteen inputs][pattern of a part][channel], or [group][channel][pattern]
     Buffer<int32_t> taps;                // weights of a diagonal map [kh kw][block][lane]
     Buffer<float> float_taps;
 };
@@ -169,6 +170,7 @@ struct Workspace {
     Buffer<int16_t> sums;                                          // what reaches a tile [unit][step][lane]
     std::vector<int> tried, failed;                                // tiles of a stage run in 16 bits, and of those in vain
     Buffer<int32_t> scratch;                                       // sums of a dense kernel
+    Buffer<uint8_t> patterns;                                      // of the inputs of pixels, for some steps
     Buffer<uint8_t> waste;                                         // spikes outside of images
     Buffer<uint64_t> taps, short_taps;                             // of diagonal maps
 };

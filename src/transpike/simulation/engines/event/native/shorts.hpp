@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "vectors.hpp"
 
@@ -91,6 +92,33 @@ struct Short {
     static Short where(uint16_t bits) {
         const Short places = {{1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, -32768}};
         return each([&](int i) { return (Part)(((Part{} + int16_t(bits)) & places.v[i]) == places.v[i]); });
+    }
+};
+
+// A sum of rows of N times sixteen numbers; with AVX-512 two times sixteen share a register.
+template <int N>
+struct RowSum {
+#if defined(__AVX512BW__)
+    using Part = std::conditional_t<N % 2 == 0, Vector<int16_t>, Short>;
+#else
+    using Part = Short;
+#endif
+    static constexpr int parts = N * 16 / Part::lanes;
+    Part sum[parts];
+
+    static RowSum zero() {
+        RowSum r;
+        for (int i = 0; i < parts; i++) r.sum[i] = Part::zero();
+        return r;
+    }
+    __attribute__((always_inline)) void add(const int16_t* row) {
+        for (int i = 0; i < parts; i++) sum[i] = sum[i] + Part::load(row + i * Part::lanes);
+    }
+    __attribute__((always_inline)) void subtract(const int16_t* row) {
+        for (int i = 0; i < parts; i++) sum[i] = sum[i] - Part::load(row + i * Part::lanes);
+    }
+    __attribute__((always_inline)) void store(int16_t* out) const {
+        for (int i = 0; i < parts; i++) sum[i].store(out + i * Part::lanes);
     }
 };
 

@@ -8,7 +8,7 @@ namespace {
 
 // Add what sixteen inputs bring to K vectors of neurons.
 template <int K>
-__attribute__((always_inline)) inline void look_up(const int16_t* table, const uint8_t* spikes, Short* sum) {
+__attribute__((always_inline)) inline void look_up(const int16_t* table, const uint8_t* spikes, RowSum<K>& sum) {
     constexpr int shift = K == 1 ? 4 : 5, numbers = K * 16;  // of a row
     static_assert(1 << shift == numbers);
     uint16_t word;
@@ -16,7 +16,7 @@ __attribute__((always_inline)) inline void look_up(const int16_t* table, const u
     int bit = -shift;
     for (int part : PARTS) {
         const unsigned patterns = 1U << part, at = (bit < 0 ? unsigned(word) << -bit : word >> bit) & (patterns - 1) << shift;
-        for (int k = 0; k < K; k++) sum[k] = sum[k] + Short::load(table + at + k * 16);
+        sum.add(table + at);
         table += patterns * numbers, bit += part;
     }
 }
@@ -26,7 +26,7 @@ template <int K, int U, bool Pooled>
 struct TableRun : SummedTiles<K, U, U, Pooled> {
     using Base = SummedTiles<K, U, U, Pooled>;
     using Base::job, Base::s, Base::w;
-    static constexpr int TOGETHER = 8 / K;  // steps whose sums are in registers
+    static constexpr int TOGETHER = 8 / RowSum<K>::parts;  // steps whose sums are in registers
     static_assert(CHUNK % TOGETHER == 0);
 
     explicit TableRun(const Job& job) : Base(job) {}
@@ -43,7 +43,8 @@ struct TableRun : SummedTiles<K, U, U, Pooled> {
     // Sum what arrives at a pixel; the sums of steps past the last are never read.
     void sum_up(int y, int x, int16_t* out) const {
         for (int t = 0; t < job.steps; t += TOGETHER, out += TOGETHER * K * 16) {
-            Short sum[TOGETHER * K] = {};
+            RowSum<K> sum[TOGETHER];
+            for (RowSum<K>& each : sum) each = RowSum<K>::zero();
             for (const Source& source : s.sources) {
                 if (source.diagonal) continue;
                 const Stage& from = job.program.stages[source.from];
@@ -51,15 +52,15 @@ struct TableRun : SummedTiles<K, U, U, Pooled> {
                 const uint8_t* row = w.bits[from.slot].get() + from.bit_place(y * source.sh - source.top, x * source.sw - source.left);
                 add(source, row + t * step, step, sum);
             }
-            for (int k = 0; k < TOGETHER * K; k++) sum[k].store(out + k * 16);
+            for (int i = 0; i < TOGETHER; i++) sum[i].store(out + i * K * 16);
         }
     }
 
-    __attribute__((always_inline)) inline void add(const Source& source, const uint8_t* row, std::size_t step, Short* sum) const {
+    __attribute__((always_inline)) inline void add(const Source& source, const uint8_t* row, std::size_t step, RowSum<K>* sum) const {
         const int16_t* table = source.tables.get();
         for (int r = 0; r < source.kh; r++, row += CHUNK * step)
             for (int i = 0; i < source.kw * source.padded / 8; i += 2, table += PATTERNS * K * 16)
-                for (int t = 0; t < TOGETHER; t++) look_up<K>(table, row + i + t * step, sum + t * K);
+                for (int t = 0; t < TOGETHER; t++) look_up<K>(table, row + i + t * step, sum[t]);
     }
 };
 
@@ -73,8 +74,9 @@ inline void run_tables_as(const Job& job) {
 }
 
 // Run a stage by tables.
-inline void run_tables(const Job& job) {
-    job.program.stages[job.stage].block == 16 ? run_tables_as<1>(job) : run_tables_as<2>(job);
+inline void run_tables(const std::vector<Job>& jobs) {
+    const bool narrow = jobs.front().program.stages[jobs.front().stage].block == 16;
+    for (const Job& job : jobs) narrow ? run_tables_as<1>(job) : run_tables_as<2>(job);
 }
 
 }  // namespace

@@ -25,6 +25,7 @@ struct Vector<int16_t> {
     __m512i v;
     static Vector zero() { return {_mm512_setzero_si512()}; }
     static Vector load(const int16_t* p) { return {_mm512_loadu_si512(p)}; }
+    void store(int16_t* p) const { _mm512_storeu_si512(p, v); }
     Vector operator+(Vector o) const { return {_mm512_add_epi16(v, o.v)}; }
     Vector operator-(Vector o) const { return {_mm512_sub_epi16(v, o.v)}; }
 };
