@@ -11,6 +11,8 @@ from typing import Any
 import numba
 import numpy.typing as npt
 import torch
+from numba import types
+from numba.extending import intrinsic
 from torch import Tensor
 
 Floats = npt.NDArray[Any]
@@ -27,6 +29,28 @@ def compiled(function: Callable[..., None]) -> Callable[..., None]:
         return numba.njit(nogil=True, cache=True, error_model="numpy")(function)
     except RuntimeError:  # no folder can be written to
         return numba.njit(nogil=True, error_model="numpy")(function)
+
+
+@intrinsic
+def bits_of(context: Any, x: Any) -> Any:  # noqa: ARG001 - the signature of numba
+    """Return the bits of a float in compiled loops, as a whole number of its size."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return builder.bitcast(given[0], context.get_value_type(signature.return_type))
+
+    return {types.float32: types.int32, types.float64: types.int64}[x](x), generate
+
+
+@intrinsic
+def float_of(context: Any, bits: Any, like: Any) -> Any:  # noqa: ARG001
+    """Return the float, of the size of `like`, that has these bits, the lowest of a whole number."""
+
+    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        whole = context.get_value_type({types.float32: types.int32, types.float64: types.int64}[like])
+        low = builder.trunc(given[0], whole) if given[0].type.width > whole.width else given[0]
+        return builder.bitcast(low, context.get_value_type(signature.return_type))
+
+    return like(bits, like), generate
 
 
 def in_pieces(step: Callable[..., None], given: tuple[Any, ...], neurons: int, steps: int) -> None:

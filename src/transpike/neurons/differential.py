@@ -25,13 +25,17 @@ SLACK = 1e-4  # of a level: a neuron may take back all that it sent although sum
 
 
 class Estimate(State):
-    """What a neuron still owes, `potential` = t (r_in - r_out), and `total` = t r_out, both [batch, ...]."""
+    """What a neuron still owes, `potential` = t (r_in - r_out), and `total` = t r_out, both [batch, ...].
 
-    def __init__(self, potential: Tensor, threshold: Tensor) -> None:
+    A `blank` one leaves zeros to whoever makes its first step.
+    """
+
+    def __init__(self, potential: Tensor, threshold: Tensor, *, blank: bool = False) -> None:
         self.potential: Tensor = potential
         self.threshold = threshold
-        self.total = torch.zeros_like(potential)
-        self.count: Tensor = torch.zeros_like(potential)
+        filled = torch.empty_like if blank else torch.zeros_like
+        self.total = filled(potential)
+        self.count: Tensor = filled(potential)
         self.steps = 0
 
     def transmitted(self) -> Tensor:
@@ -76,9 +80,9 @@ class DifferenceNeuron(Neuron):
         """Whether its decoded output may be negative."""
         return isinstance(self.activation, Identity)
 
-    def start(self, x: Tensor, first_sample: int = 0) -> Estimate:  # type: ignore[override]  # noqa: ARG002
+    def start(self, x: Tensor, first_sample: int = 0, *, blank: bool = False) -> Estimate:  # type: ignore[override]  # noqa: ARG002
         threshold = full_map(self.threshold, x)
-        return Estimate(torch.empty_like(x).copy_((threshold * self.initial).expand_as(x)), threshold)
+        return Estimate(torch.empty_like(x).copy_((threshold * self.initial).expand_as(x)), threshold, blank=blank)
 
     def step(self, state: Estimate, x: Tensor) -> Tensor:  # type: ignore[override]
         state.steps += 1

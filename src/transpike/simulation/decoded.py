@@ -40,8 +40,9 @@ class Follower(Stateful):
 
     neuron: DifferenceNeuron
 
-    def start(self, x: Tensor, first_sample: int = 0) -> Following:  # noqa: ARG002 - deterministic
-        return Following(torch.empty_like(x), full_map(self.neuron.threshold, x))  # potentials follow from the first step
+    def start(self, x: Tensor, first_sample: int = 0, *, blank: bool = False) -> Following:  # noqa: ARG002 - deterministic
+        threshold = full_map(self.neuron.threshold, x)
+        return Following(torch.empty_like(x), threshold, blank=blank)  # potentials follow from the first step
 
     def step(self, state: Following, x: Tensor) -> Tensor:
         state.steps += 1

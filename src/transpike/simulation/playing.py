@@ -85,7 +85,7 @@ class Differences:
     def __init__(self, op: DifferenceNeuron | Follower, x: Tensor) -> None:
         self.neuron, self.follows = (op.neuron, True) if isinstance(op, Follower) else (op, False)
         self.images = x.ndim == IMAGES and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous()
-        self.state = op.start(x if self.images else x.contiguous())
+        self.state = op.start(x if self.images else x.contiguous(), blank=True)
         self.threshold, self.potential, self.total, self.count = (
             self.flat(part[None])[0]
             for part in (self.state.threshold, self.state.potential, self.state.total, self.state.count)
@@ -109,7 +109,9 @@ class Differences:
             first = begin
             for last in sorted({step for step in stops if begin < step < end} | {end}):
                 received = currents if len(currents) == 1 else currents[first - begin : last - begin]
-                kept = (self.threshold, self.potential, self.total, self.count)
+                unseen = self.follows and last not in stops  # then potentials of followers need not be written
+                potential = self.potential[:0] if unseen else self.potential
+                kept = (self.threshold, potential, self.total, self.count)
                 scan(received, *kept, trains[first:last], self.neuron, self.state.steps)
                 self.state.steps += last - first
                 if last in stops:

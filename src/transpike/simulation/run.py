@@ -15,6 +15,7 @@ from transpike.network.turns import steps_for
 from transpike.simulation.engines import AUTO, Engine, Task, engine_for
 from transpike.simulation.memory import answer_bytes, block_size
 from transpike.simulation.recording import Block, Record, Recording, Snapshots, joined
+from transpike.simulation.remembered import once
 
 
 def simulate(
@@ -47,7 +48,7 @@ def simulate(
     torch.Size([16, 5, 3])
     """
     record = record or Record()
-    check_spiking(network)
+    once(network, "checked", check_spiking)
     steps = steps_for(network, time_steps)
     stream = checked(batches(inputs, len(network.inputs), "inputs"), network.inputs, "inputs")
     parts = []

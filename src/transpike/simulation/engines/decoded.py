@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from transpike.simulation import decoded
-from transpike.simulation.engines.layerwise import LayerwiseEngine
+from transpike.simulation.engines.layerwise import STRETCH, LayerwiseEngine
+from transpike.simulation.remembered import once
 from transpike.simulation.task import Runner, Task
 
 
@@ -22,12 +23,12 @@ class DecodedEngine:
 
     name: ClassVar[str] = "decoded"
 
-    layers: LayerwiseEngine = dataclasses.field(default_factory=LayerwiseEngine)
+    layers: LayerwiseEngine = LayerwiseEngine(tile=STRETCH)  # neurons take all steps of a stretch at once
 
     def refusal(self, task: Task) -> str | None:
         if task.record.spikes:
             return "it sees what spikes stand for, not those of single steps"
-        return decoded.refusal(task.network) or self.layers.refusal(task)
+        return once(task.network, "refusal of values", decoded.refusal) or self.layers.refusal(task)
 
     def prepare(self, task: Task) -> Runner:
-        return self.layers.prepare(dataclasses.replace(task, network=decoded.of_values(task.network)))
+        return self.layers.prepare(dataclasses.replace(task, network=once(task.network, "values", decoded.of_values)))

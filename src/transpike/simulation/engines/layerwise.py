@@ -13,10 +13,11 @@ from transpike.data import Batch
 from transpike.network import Network
 from transpike.network.turns import sequential
 from transpike.neurons import FunctionOfSignals
-from transpike.parts import Stateful
+from transpike.parts import State, Stateful
 from transpike.simulation.layers import Layers, Observer
 from transpike.simulation.memory import block_on, bytes_per_sample, keep_freed_memory, sizes_of
-from transpike.simulation.recording import Block
+from transpike.simulation.recording import Block, Later
+from transpike.simulation.remembered import once
 from transpike.simulation.stages import staged
 from transpike.simulation.stepper import laid_out
 from transpike.simulation.task import Runner, Task
@@ -60,10 +61,10 @@ class LayerwiseRunner:
 
     def __init__(self, task: Task, stretch: int | None, tile: int) -> None:
         self.task = task
-        self.network = laid_out(task.network)
-        sizes = sizes_of(self.network)
-        self.stages = staged(self.network, sizes)
-        self.whole = whole_convolutions(self.network)
+        self.network = once(task.network, "laid out", laid_out)
+        sizes = once(self.network, "sizes", sizes_of)
+        self.stages = once(self.network, "kept values", lambda network: staged(network, sizes))
+        self.whole = once(self.network, "whole convolutions", whole_convolutions)
         self.tile = tile
         self.stretch = stretch
         item = self.network.dtype.itemsize
@@ -71,7 +72,8 @@ class LayerwiseRunner:
         self.at_once = max(FEWEST, STRETCH // self.bytes_per_step)
         samples = max(1, self.at_once // min(task.time_steps, STEPS))
         beyond = (self.steps(1) - 1) * self.bytes_per_step - STRETCH
-        self.need = bytes_per_sample(self.network, sizes) + max(0, beyond)
+        least = once(self.network, "bytes per sample", lambda network: bytes_per_sample(network, sizes))
+        self.need = least + max(0, beyond)
         self.largest_block = min(block_on(self.network.device), 1 << (samples.bit_length() - 1))
 
     def bytes_per_sample(self) -> int:
@@ -140,7 +142,9 @@ class BlockTape(Observer):
             batch,
             {key: torch.cat(self.outputs[name]) for key, name in self.keys.items()},
             {name: state.count for name, state in states.items() if state.count is not None},
-            {name: sent for name, state in states.items() if (sent := state.transmitted()) is not None},
+            Later(
+                {name: state.transmitted for name, state in states.items() if type(state).transmitted is not State.transmitted}
+            ),
             {name: torch.cat(trace) for name, trace in self.spikes.items()},
             {name: torch.stack(trace) for name, trace in self.potentials.items()},
             self.kept,

@@ -3,107 +3,95 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from transpike.compiled import Floats, array, compiled, in_pieces
+from transpike.compiled import Floats, array, bits_of, compiled, float_of, in_pieces
 from transpike.neurons.differential import FORMATS, SLACK, DifferenceNeuron
 from transpike.simulation.scan.compiled import BLOCK
 
 
 @compiled
-def scale(values: Floats, by: Any, over: Any) -> None:
-    """Multiply and then divide all values."""
-    for i in range(values.shape[0]):
-        values[i] = values[i] * by / over
+def shortened(size: Any, digit: Any, coarse: Any, limit: Any, nearest: Any) -> Any:
+    """Return a number with `digit` as the last bit of its mantissa: `coarse` for what comes to `limit` or more.
+
+    Rounded to the nearest such number if `nearest` is 1, down if it is 0. All are given as bits but the number.
+    """
+    bits = bits_of(size)
+    fine = (bits + nearest * (digit >> 1)) & -digit
+    rough = (bits + nearest * (coarse >> 1)) & -coarse
+    return float_of(fine if bits < limit else rough, size)
 
 
 @compiled
-def receive(v: Floats, x: Floats, height: Floats, size: Floats, by: Any, over: Any) -> None:
-    """Scale the potentials, add the current of a step, and write how many thresholds they are worth."""
+def spike(v: Any, before: Any, height: Any, sizes: Any, limit: Any, least: Any, most: Any) -> Any:
+    """Return what a neuron with potential v sends that has sent `before`; `sizes` as `sizes_of` says."""
+    digit, coarse, more, signed = sizes
+    zero = v - v
+    size = shortened(abs(v / height), digit, coarse, limit, 1)
+    if not signed:
+        share = before / height * more
+        allowed = shortened(share if share > zero else zero, digit, coarse, limit, 0)
+        held = min(allowed, size)
+        size = size if v > zero else held
+    size = min(most, size)
+    size = (size if size >= least else zero) * height
+    return size if v > zero else -size
+
+
+@compiled
+def differ(
+    v: Floats, c: Floats, n: Floats, x: Floats, sent: Floats, height: Floats, by: Any, over: Any, sizes: Any, step: Any
+) -> None:
+    """Step neurons that read streams: their potentials, sums and counts; `by` and `over` scale to this step from the last."""
+    limit, least, most = step
+    one, zero = n.dtype.type(1), n.dtype.type(0)
     for i in range(v.shape[0]):
         m = v[i] * by / over + x[i]
-        v[i] = m
-        size[i] = abs(m / height[i])
+        total = c[i] * by / over
+        s = spike(m, total, height[i], sizes, limit, least, most)
+        v[i] = m - s
+        c[i] = total + s
+        n[i] += one if s != zero else zero
+        sent[i] = s
 
 
 @compiled
-def owe(v: Floats, x: Floats, rate: Floats, height: Floats, size: Floats, step: Any) -> None:
-    """Write what the neurons still owe after what they have sent, and how many thresholds that is worth."""
-    for i in range(v.shape[0]):
-        m = (x[i] - rate[i]) * step
-        v[i] = m
-        size[i] = abs(m / height[i])
+def follow(r: Floats, n: Floats, x: Floats, sent: Floats, height: Floats, t: Any, share: Any, sizes: Any, step: Any) -> None:
+    """Step neurons that are given what their inputs stand for, and give the same; r is what they gave before."""
+    limit, least, most = step
+    one, zero = n.dtype.type(1), n.dtype.type(0)
+    for i in range(r.shape[0]):
+        before = r[i]
+        s = spike((x[i] - before) * t, before * t, height[i], sizes, limit, least, most)
+        n[i] += one if s != zero else zero
+        sent[i] = before + s * share
 
 
 @compiled
-def allow(allowed: Floats, total: Floats, times: Any, height: Floats, more: Any) -> None:
-    """Write how many thresholds neurons have sent before, and a little more."""
-    for i in range(total.shape[0]):
-        share = total[i] * times / height[i] * more
-        allowed[i] = share if share > 0 else share * 0
+def owe(v: Floats, r: Floats, x: Floats, height: Floats, t: Any, sizes: Any, step: Any) -> None:
+    """Write what is left in the potentials after such a step."""
+    limit, least, most = step
+    for i in range(r.shape[0]):
+        m = (x[i] - r[i]) * t
+        v[i] = m - spike(m, r[i] * t, height[i], sizes, limit, least, most)
 
 
 @compiled
-def shorten(bits: npt.NDArray[Any], digit: Any, coarse: Any, limit: Any, nearest: Any) -> None:
-    """Round numbers, given as their bits, so that the bit `digit` is the last of their mantissas: `coarse` from `limit` on.
-
-    To the nearest such number if `nearest` is 1, down if it is 0.
-    """
-    one = bits.dtype.type(1)
-    half, mask = nearest * (digit >> one), -digit
-    coarse_half, coarse_mask = nearest * (coarse >> one), -coarse
-    for i in range(bits.shape[0]):
-        fine = (bits[i] + half) & mask
-        bits[i] = fine if bits[i] < limit else (bits[i] + coarse_half) & coarse_mask
+def copy(values: Floats, out: Floats) -> None:
+    """Write the same values."""
+    for i in range(values.shape[0]):
+        out[i] = values[i]
 
 
 @compiled
-def hold(size: Floats, bits: Any, v: Floats, allowed: Floats, digit: Any, coarse: Any, limit: Any) -> None:
-    """Let neurons below 0 send at most the largest size that is allowed; `bits` are those of `size`."""
-    shorten(allowed.view(bits.dtype), digit, coarse, limit, bits.dtype.type(0))
-    for i in range(v.shape[0]):
-        least = min(allowed[i], size[i])
-        size[i] = size[i] if v[i] > 0 else least
-
-
-@compiled
-def level(v: Floats, size: Floats, height: Floats, least: Any, most: Any) -> None:
-    """Write what is sent in place of the rounded sizes, and take it from the potentials."""
-    zero = v.dtype.type(0)
-    for i in range(v.shape[0]):
-        found = min(most, size[i])
-        found = (found if found >= least else zero) * height[i]
-        found = found if v[i] > zero else -found
-        size[i] = found
-        v[i] -= found
-
-
-@compiled
-def add_scaled(total: Floats, sent: Floats, by: Any, over: Any) -> None:
-    """Scale the sum of what was sent, and add a step."""
-    for i in range(total.shape[0]):
-        total[i] = total[i] * by / over + sent[i]
-
-
-@compiled
-def note(count: Floats, sent: Floats) -> None:
-    """Count the spikes of a step."""
-    one, zero = count.dtype.type(1), count.dtype.type(0)
-    for i in range(count.shape[0]):
-        count[i] += one if sent[i] != zero else zero
-
-
-@compiled
-def stand_for(rate: Floats, sent: Floats, share: Any) -> None:
-    """Add what was sent to what that stands for, and write this in its place."""
-    for i in range(rate.shape[0]):
-        rate[i] += sent[i] * share
-        sent[i] = rate[i]
+def clear(values: Floats) -> None:
+    """Write zeros."""
+    for i in range(values.shape[0]):
+        values[i] = 0
 
 
 @compiled
@@ -115,38 +103,28 @@ def differences(
     count: Floats,
     sent: Floats,
     sizes: Any,
-    slack: float,
-    signed_output: bool,
+    each: Any,
     steps: int,
     begin: int,
     end: int,
 ) -> None:
-    """Step the difference neurons `begin` to `end`, after so many steps; `sizes` as `sizes_of` says."""
+    """Step the difference neurons `begin` to `end`, after so many steps."""
     kind = potential.dtype.type
-    bits, digit, coarse, limits, least, most = sizes
-    more, one, nearest = kind(slack), kind(1), bits.dtype.type(1)
+    limits, least, most = each
     size = threshold.shape[0]
-    allowed = np.empty(BLOCK, potential.dtype)
     first = begin
     while first < end:
         low = first % size
         high = min(low + BLOCK, size, low + end - first)
         last = first + high - low
-        v, c, n = potential[first:last], total[first:last], count[first:last]
-        height, may = threshold[low:high], allowed[: high - low]
+        v, c, n, height = potential[first:last], total[first:last], count[first:last], threshold[low:high]
+        if steps == 0:
+            clear(c)
+            clear(n)
         for t in range(sent.shape[0]):
-            x, s, b = current[t if current.shape[0] > 1 else 0, first:last], sent[t, first:last], bits[t, first:last]
+            x, s = current[t if current.shape[0] > 1 else 0, first:last], sent[t, first:last]
             by, over = kind(steps + t + 1), kind(max(1, steps + t))  # 1 / 1 at the first step
-            receive(v, x, height, s, by, over)
-            shorten(b, digit, coarse, limits[t], nearest)
-            if not signed_output:
-                scale(c, by, over)
-                allow(may, c, one, height, more)
-                hold(s, b, v, may, digit, coarse, limits[t])
-                by, over = one, one
-            level(v, s, height, least[t], most[t])
-            add_scaled(c, s, by, over)
-            note(n, s)
+            differ(v, c, n, x, s, height, by, over, sizes, (limits[t], least[t], most[t]))
         first = last
 
 
@@ -159,36 +137,34 @@ def followers(
     count: Floats,
     sent: Floats,
     sizes: Any,
-    slack: float,
-    signed_output: bool,
+    each: Any,
     steps: int,
     begin: int,
     end: int,
 ) -> None:
-    """Do the same for neurons that are given what their inputs stand for; `sent` is what their spikes stand for so far."""
-    kind = potential.dtype.type
-    bits, digit, coarse, limits, least, most = sizes
-    more, nearest = kind(slack), bits.dtype.type(1)
-    size = threshold.shape[0]
-    allowed = np.empty(BLOCK, potential.dtype)
+    """Do the same for neurons that are given what their inputs stand for; `sent` is what their spikes stand for so far.
+
+    Their potentials follow from these, and are written if there is room for them.
+    """
+    kind = rate.dtype.type
+    limits, least, most = each
+    size, steps_now = threshold.shape[0], sent.shape[0]
     first = begin
     while first < end:
         low = first % size
         high = min(low + BLOCK, size, low + end - first)
         last = first + high - low
-        v, r, n = potential[first:last], rate[first:last], count[first:last]
-        height, may = threshold[low:high], allowed[: high - low]
-        for t in range(sent.shape[0]):
-            x, s, b = value[t if value.shape[0] > 1 else 0, first:last], sent[t, first:last], bits[t, first:last]
-            step = kind(steps + t + 1)
-            owe(v, x, r, height, s, step)
-            shorten(b, digit, coarse, limits[t], nearest)
-            if not signed_output:
-                allow(may, r, step, height, more)
-                hold(s, b, v, may, digit, coarse, limits[t])
-            level(v, s, height, least[t], most[t])
-            note(n, s)
-            stand_for(r, s, kind(1.0 / (steps + t + 1)))
+        n, height, r = count[first:last], threshold[low:high], rate[first:last]
+        if steps == 0:
+            clear(r)
+            clear(n)
+        for t in range(steps_now):
+            x, s = value[t if value.shape[0] > 1 else 0, first:last], sent[t, first:last]
+            before, after, step = sent[t - 1, first:last] if t else r, steps + t + 1, (limits[t], least[t], most[t])
+            follow(before, n, x, s, height, kind(after), kind(1.0 / after), sizes, step)
+            if t == steps_now - 1 and potential.shape[0] > 0:
+                owe(potential[first:last], before, x, height, kind(after), sizes, step)
+        copy(sent[steps_now - 1, first:last], r)
         first = last
 
 
@@ -233,18 +209,19 @@ def scanned(
 ) -> None:
     """Run compiled loops over all neurons."""
     given = [array(part) for part in (current, threshold, potential, total, count, sent)]
-    in_pieces(loop, (*given, sizes_of(op, sent, steps), 1 + SLACK, op.signed, steps), len(potential), len(sent))
+    in_pieces(loop, (*given, *sizes_of(op, sent.dtype, steps, len(sent)), steps), len(total), len(sent))
 
 
-def sizes_of(op: DifferenceNeuron, sent: Tensor, steps: int) -> tuple[Any, ...]:
-    """Return what loops need to know of the sizes of the next steps.
+@lru_cache(maxsize=1024)
+def sizes_of(op: DifferenceNeuron, dtype: torch.dtype, steps: int, more: int) -> tuple[Any, Any]:
+    """Return what loops need to know of the sizes: of all steps, and of each of the next ones.
 
-    The memory of what is sent, as whole numbers; the last bit of a fine size's mantissa, and that of a coarse one; and, for
-    each step, from where on sizes are coarse, also as a whole number, and the smallest and the largest size.
+    The last bit of a fine size's mantissa, and that of a coarse one; the slack; and whether all signs are free. For each
+    step, from where on sizes are coarse, as bits, and the smallest and the largest size.
     """
-    whole, digits = FORMATS[sent.dtype]
-    bits = sent.view(whole).numpy()
-    digit, coarse = (bits.dtype.type(1 << place) for place in (digits - op.mantissa, digits))
-    scales = torch.tensor([op.scale(steps + t + 1) for t in range(len(sent))], dtype=sent.dtype)
+    whole, digits = FORMATS[dtype]
+    kinds = torch.zeros(1, dtype=dtype).numpy().dtype.type, torch.zeros(1, dtype=whole).numpy().dtype.type
+    always = (kinds[1](1 << (digits - op.mantissa)), kinds[1](1 << digits), kinds[0](1 + SLACK), op.signed)
+    scales = torch.tensor([op.scale(steps + t + 1) for t in range(more)], dtype=dtype)
     each = (scales.view(whole), scales * 2.0 ** (1 - op.levels), scales.clamp(min=1))
-    return (bits, digit, coarse, *map(array, each))
+    return always, tuple(map(array, each))
