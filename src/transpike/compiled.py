@@ -12,14 +12,16 @@ import numba
 import numpy.typing as npt
 import torch
 from numba import types
+from numba.core.typing import signature
 from numba.extending import intrinsic
 from torch import Tensor
 
 Floats = npt.NDArray[Any]
 PIECE = 1 << 18  # updates that are worth a thread
+WHOLE = {types.float32: types.int32, types.float64: types.int64}
 
 
-def compiled(function: Callable[..., None]) -> Callable[..., None]:
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function that numba compiles at its first call, kept on disk where there is a place for it.
 
     Sums and products stay what they say: numba contracts and reorders nothing unless it is told to. Quotients are not checked
@@ -31,26 +33,28 @@ def compiled(function: Callable[..., None]) -> Callable[..., None]:
         return numba.njit(nogil=True, error_model="numpy")(function)
 
 
-@intrinsic
-def bits_of(context: Any, x: Any) -> Any:  # noqa: ARG001 - the signature of numba
-    """Return the bits of a float in compiled loops, as a whole number of its size."""
+def typed_bits(context: Any, x: Any) -> Any:  # noqa: ARG001 - the signature of numba
+    """Type and generate `bits_of`."""
 
-    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        return builder.bitcast(given[0], context.get_value_type(signature.return_type))
+    def generate(context: Any, builder: Any, call: Any, given: Any) -> Any:
+        return builder.bitcast(given[0], context.get_value_type(call.return_type))
 
-    return {types.float32: types.int32, types.float64: types.int64}[x](x), generate
+    return signature(WHOLE[x], x), generate
 
 
-@intrinsic
-def float_of(context: Any, bits: Any, like: Any) -> Any:  # noqa: ARG001
-    """Return the float, of the size of `like`, that has these bits, the lowest of a whole number."""
+def typed_float(context: Any, bits: Any, like: Any) -> Any:  # noqa: ARG001
+    """Type and generate `float_of`."""
 
-    def generate(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        whole = context.get_value_type({types.float32: types.int32, types.float64: types.int64}[like])
+    def generate(context: Any, builder: Any, call: Any, given: Any) -> Any:
+        whole = context.get_value_type(WHOLE[like])
         low = builder.trunc(given[0], whole) if given[0].type.width > whole.width else given[0]
-        return builder.bitcast(low, context.get_value_type(signature.return_type))
+        return builder.bitcast(low, context.get_value_type(call.return_type))
 
-    return like(bits, like), generate
+    return signature(like, bits, like), generate
+
+
+bits_of: Any = intrinsic(typed_bits)  # in compiled loops: the bits of a float, as a whole number of its size
+float_of: Any = intrinsic(typed_float)  # the float, of the size of a second one, that has the lowest bits of a whole number
 
 
 def in_pieces(step: Callable[..., None], given: tuple[Any, ...], neurons: int, steps: int) -> None:

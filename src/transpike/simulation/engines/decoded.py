@@ -12,6 +12,11 @@ from transpike.simulation.remembered import once
 from transpike.simulation.task import Runner, Task
 
 
+def all_steps_at_once() -> LayerwiseEngine:
+    """Return the engine whose neurons take all steps of a stretch at once."""
+    return LayerwiseEngine(tile=STRETCH)
+
+
 @dataclass(frozen=True)
 class DecodedEngine:
     """Compute a differentially coded network on decoded values: about a pass of the ANN per step, and its neurons.
@@ -23,7 +28,7 @@ class DecodedEngine:
 
     name: ClassVar[str] = "decoded"
 
-    layers: LayerwiseEngine = LayerwiseEngine(tile=STRETCH)  # neurons take all steps of a stretch at once
+    layers: LayerwiseEngine = dataclasses.field(default_factory=all_steps_at_once)
 
     def refusal(self, task: Task) -> str | None:
         if task.record.spikes:

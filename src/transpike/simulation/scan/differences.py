@@ -33,8 +33,7 @@ def spike(v: Any, before: Any, height: Any, sizes: Any, limit: Any, least: Any, 
     zero = v - v
     size = shortened(abs(v / height), digit, coarse, limit, 1)
     if not signed:
-        share = before / height * more
-        allowed = shortened(share if share > zero else zero, digit, coarse, limit, 0)
+        allowed = shortened(max(zero, before / height * more), digit, coarse, limit, 0)
         held = min(allowed, size)
         size = size if v > zero else held
     size = min(most, size)
