@@ -119,5 +119,5 @@ def step(parts: Mapping[str, Op | Populations], current: Tensor, h: Tensor, c: T
 @torch.inference_mode()
 def agrees_with(network: Network, ids: Tensor) -> float:
     """Return the share of reviews that `run_windows` decides as `answers` does, for a test of the latter."""
-    found = [next(iter(list(run_windows(network, [part], 1).outputs())[-1].values())) for part in ids.split(250)]
+    found = [next(iter(run_windows(network, [part], 1).outputs().values()))[-1] for part in ids.split(250)]
     return float((torch.cat(found).argmax(1) == answers([network], ids)[0]).float().mean())

@@ -84,7 +84,7 @@ def drawn(network: Network, rule: PopulationThresholds, part: str = "*", size: i
 def answers(network: Network, ids: Tensor) -> Tensor:
     """The class of each review; gates that are not converted compute as in the ANN."""
     steps = 1
-    found = [next(iter(list(run_windows(network, [part], steps).outputs())[-1].values())) for part in ids.split(250)]
+    found = [next(iter(run_windows(network, [part], steps).outputs().values()))[-1] for part in ids.split(250)]
     return torch.cat(found).argmax(1)
 
 

@@ -16,6 +16,12 @@ SLOTS = torch.tensor([0.5, 0.3, 0.125, -0.05])
 BOUNDS = torch.tensor([-0.75, 0.0, 0.1, 0.1, 0.9])
 
 
+def channels_of(each, x):
+    """Return one entry for each of the channels of x."""
+    channels = x.shape[-3] if x.ndim > 2 else 1
+    return each.flatten().repeat(2)[:channels, None, None].to(x.dtype)
+
+
 def literal_spikes(value, thresholds, resets):
     """Return the message of one potential, slot by slot."""
     message, left = 0, torch.tensor(value)
@@ -37,7 +43,14 @@ def non_adjacent_digits(number):
     return count
 
 
+EACH = torch.tensor([0.3, 0.9, 0.125, 2.0, 0.7])[:, None, None]  # a threshold for each channel
+HALF, FIRST = torch.tensor([0.5]), torch.linspace(0, 1, 5)[:, None, None]
+
 CASES = {
+    "quantised": lambda x: pointwise.quantised(x, 31, torch.tensor(0.7, dtype=x.dtype), HALF.to(x.dtype), 31),
+    "quantised by channel": lambda x: pointwise.quantised(x, 31, channels_of(EACH, x), HALF.to(x.dtype), 31, 3),
+    "quantised with two": lambda x: pointwise.quantised(x, 7, channels_of(EACH, x), channels_of(FIRST, x), 9),
+    "arrived": lambda x: pointwise.arrived((x * 9).floor(), x, torch.tensor([-2.0, 0.0, 3.0]).to(x.dtype)),
     "reached": lambda x: pointwise.reached(x, BOUNDS.to(x.dtype)),
     "fired": lambda x: pointwise.fired(x, SLOTS.to(x.dtype), SLOTS.flip(0).to(x.dtype)),
     "looked up": lambda x: pointwise.looked_up(torch.linspace(-1, 1, 9, dtype=x.dtype), (x * 4 + 4).floor().clamp(0, 8)),

@@ -53,7 +53,17 @@ def typed_float(context: Any, bits: Any, like: Any) -> Any:  # noqa: ARG001
     return signature(like, bits, like), generate
 
 
+def typed_ones(context: Any, bits: Any) -> Any:  # noqa: ARG001
+    """Type and generate `ones_of`."""
+
+    def generate(context: Any, builder: Any, call: Any, given: Any) -> Any:  # noqa: ARG001
+        return builder.ctpop(given[0])
+
+    return signature(bits, bits), generate
+
+
 bits_of: Any = intrinsic(typed_bits)  # in compiled loops: the bits of a float, as a whole number of its size
+ones_of: Any = intrinsic(typed_ones)  # how many bits of a whole number are 1
 float_of: Any = intrinsic(typed_float)  # the float, of the size of a second one, that has the lowest bits of a whole number
 
 

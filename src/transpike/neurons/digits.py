@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from transpike.errors import positive_whole
-from transpike.neurons.pointwise import ones
+from transpike.neurons.pointwise import ones, quantised
 from transpike.neurons.windowed import Windowed
 
 
@@ -47,8 +47,7 @@ class BinaryPhase(Windowed):
         return 2.0 ** torch.arange(time_steps - 1, -1, -1, dtype=torch.float64) / self.most_levels
 
     def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:  # noqa: ARG002 - as many levels as bits allow
-        scaled = self.with_bias(mean_current) * self.most_levels / self.threshold + self.initial
-        return scaled.floor().clamp_(0, self.most_levels)
+        return quantised(self.with_bias(mean_current), self.most_levels, self.threshold, self.initial, self.most_levels)
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return (message / 2 ** (time_steps - step)).floor_().remainder_(2)

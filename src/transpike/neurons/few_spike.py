@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import ClassVar
 
 import torch
@@ -56,12 +57,7 @@ class FewSpike(Windowed):
     def delivered(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         if time_steps > LOOKED_UP:
             return super().delivered(message, step, time_steps)
-        power = 2 ** (time_steps - step)
-        if power > 1:
-            message = (message / power).floor_().mul_(power)  # the spikes by then
-        digits = torch.arange(2**time_steps, device=message.device)[:, None] >> torch.arange(time_steps - 1, -1, -1)
-        values = (digits % 2).to(self.heights.dtype) @ self.heights
-        return looked_up(values, message) * self.worth_of_spike()
+        return looked_up(worths(self, step, time_steps), message) * self.worth_of_spike()
 
     def spikes(self, message: Tensor, time_steps: int, until: int | None = None) -> Tensor:
         return ones(message, time_steps - (until or time_steps))
@@ -69,3 +65,11 @@ class FewSpike(Windowed):
     def transmitting(self, integrated: Tensor, message: Tensor, step: int, time_steps: int) -> Tensor:
         sent = sum(self.resets[k - 1] * self.train(message, k, time_steps) for k in range(1, step + 1))
         return integrated - sent * self.threshold
+
+
+@lru_cache(maxsize=256)
+def worths(op: FewSpike, step: int, time_steps: int) -> Tensor:
+    """Return what receivers have by slot `step` of each message there is."""
+    digits = torch.arange(2**time_steps)[:, None] >> torch.arange(time_steps - 1, -1, -1)
+    values = (digits % 2).to(op.heights) @ op.heights
+    return values.view(-1, 2 ** (time_steps - step))[:, :1].expand(-1, 2 ** (time_steps - step)).flatten()

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from transpike.errors import positive_whole
+from transpike.neurons.pointwise import arrived
 from transpike.neurons.windowed import Windowed
 
 
@@ -49,8 +50,7 @@ class OneSpike(Windowed):
 
     def course(self, message: Tensor, steps: range, time_steps: int) -> Tensor:
         left = torch.tensor([time_steps + 1 - step for step in steps], device=message.device, dtype=message.dtype)
-        arrived = message >= left.reshape(-1, *[1] * message.ndim)
-        return torch.where(arrived, self.value(message, time_steps), 0.0)
+        return arrived(message, self.value(message, time_steps), left)
 
 
 def after_spike(potential: Tensor, message: Tensor, step: int, time_steps: int) -> Tensor:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from transpike.errors import positive_whole
 from transpike.neurons.one_spike import OneSpike, after_spike
+from transpike.neurons.pointwise import quantised
 from transpike.neurons.windowed import Windowed
 
 
@@ -35,9 +36,8 @@ class Phase(OneSpike):
         return torch.arange(time_steps, 0, -1, dtype=torch.float64) / time_steps
 
     def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:
-        scaled = self.with_bias(mean_current) * time_steps / self.threshold + self.initial
-        level = scaled.floor().clamp_(0, time_steps)
-        return level if self.smallest <= 1 else torch.threshold_(level, self.smallest - 0.5, 0.0)
+        z = self.with_bias(mean_current)
+        return quantised(z, time_steps, self.threshold, self.initial, time_steps, self.smallest)
 
     def value(self, message: Tensor, time_steps: int) -> Tensor:
         return message * (self.worth_of_spike() / time_steps)

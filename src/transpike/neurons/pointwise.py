@@ -3,12 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+ROW = 1024  # values that are taken at once
+
+
+def quantised(z: Tensor, factor: int, threshold: Tensor, initial: Tensor, most: int, smallest: int = 1) -> Tensor:
+    """Return clip(floor(z factor / threshold + initial), 0, most), and 0 for levels below the smallest."""
+
+    def plain(z: Tensor) -> Tensor:
+        level = (z * factor / threshold + initial).floor_().clamp_(0, most)
+        return level if smallest <= 1 else torch.threshold_(level, smallest - 0.5, 0.0)
+
+    z = dense(z)
+    inner = apart(z, threshold)
+    loops = loops_for(z)
+    if loops is None or inner is None or initial.numel() not in {1, threshold.numel()}:
+        return plain(z)
+    given = repeated(threshold, initial, inner == 1)
+
+    def write(flat: Tensor, out: Tensor) -> None:
+        loops.in_pieces(loops.quantised, (flat.numpy(), factor, *given, most, smallest, inner, out.numpy()), flat.numel(), 1)
+
+    return as_laid_out(z, write)
+
+
+@lru_cache(maxsize=1024)
+def repeated(threshold: Tensor, initial: Tensor, rows: bool) -> tuple[Any, Any]:
+    """Return both as arrays of as many entries; in `rows` so often that many values in a row meet as many entries."""
+    times = -(-ROW // threshold.numel()) if rows else 1
+    return np.tile(threshold.flatten().numpy(), times), np.tile(initial.flatten().expand(threshold.numel()).numpy(), times)
+
+
+def apart(values: Tensor, entries: Tensor) -> int | None:
+    """Return how far apart in memory values are that meet neighbouring entries; None if these differ along several axes."""
+    axes = [axis - entries.ndim for axis, size in enumerate(entries.shape) if size > 1]
+    if not axes:
+        return max(1, values.numel())
+    same = len(axes) == 1 and values.ndim >= entries.ndim and values.shape[axes[0]] == entries.numel()
+    return values.stride(axes[0]) if same else None
+
+
+def arrived(message: Tensor, value: Tensor, left: Tensor) -> Tensor:
+    """Return [times, ...] the values whose messages are at least `left` [times], 0 in place of the others."""
+    loops = loops_for(message)
+    if loops is None or message.stride() != value.stride():
+        return torch.where(message >= left.reshape(-1, *[1] * message.ndim), value, 0.0)
+
+    def write(flat: Tensor, out: Tensor) -> None:
+        given = flat.numpy(), in_a_row(value).numpy(), left.numpy(), out.numpy()
+        loops.in_pieces(loops.arrived, given, flat.numel(), len(left))
+
+    return as_laid_out(message, write, len(left))
 
 
 def reached(values: Tensor, bounds: Tensor) -> Tensor:
@@ -58,7 +110,7 @@ def ones(numbers: Tensor, drop: int = 0, *, signed: bool = False) -> Tensor:
 
 def applied(name: str, values: Tensor, plain: Callable[[Tensor], Tensor], *given: Any) -> Tensor:
     """Return what the loop of a name, or plain torch, makes of every value, in the layout of the values in memory."""
-    loops = compiled_loops() if values.device.type == "cpu" and values.dtype in {torch.float32, torch.float64} else None
+    loops = loops_for(values)
 
     def write(flat: Tensor, out: Tensor) -> None:
         if loops is None:
@@ -70,12 +122,34 @@ def applied(name: str, values: Tensor, plain: Callable[[Tensor], Tensor], *given
     return as_laid_out(values, write)
 
 
-def as_laid_out(values: Tensor, write: Callable[[Tensor, Tensor], object]) -> Tensor:
-    """Return what `write` puts into its second argument for its first, all values in a row, in their layout in memory."""
-    values = values if torch.ops.aten.is_non_overlapping_and_dense(values) else values.contiguous()
-    result = torch.empty_like(values)
-    write(*(one.as_strided((one.numel(),), (1,)) for one in (values, result)))
-    return result
+def as_laid_out(values: Tensor, write: Callable[[Tensor, Tensor], object], times: int | None = None) -> Tensor:
+    """Return what `write` puts into its second argument for its first, all values in a row, in their layout in memory.
+
+    With `times` it puts so many rows there, which are returned as [times, ...].
+    """
+    values = dense(values)
+    if times is None:
+        result = torch.empty_like(values)
+        write(in_a_row(values), in_a_row(result))
+        return result
+    rows = values.new_empty((times, values.numel()))
+    write(in_a_row(values), rows)
+    return rows.as_strided((times, *values.shape), (values.numel(), *values.stride()))
+
+
+def dense(values: Tensor) -> Tensor:
+    """Return values that lie in memory without gaps."""
+    return values if torch.ops.aten.is_non_overlapping_and_dense(values) else values.contiguous()
+
+
+def in_a_row(values: Tensor) -> Tensor:
+    """Return dense values in the order of their memory."""
+    return values.as_strided((values.numel(),), (1,))
+
+
+def loops_for(values: Tensor) -> ModuleType | None:
+    """Return the compiled loops, if they are there and take such values."""
+    return compiled_loops() if values.device.type == "cpu" and values.dtype in {torch.float32, torch.float64} else None
 
 
 @cache

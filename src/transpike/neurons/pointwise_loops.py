@@ -6,11 +6,68 @@ from typing import Any
 
 import numpy as np
 
-from transpike.compiled import Floats, compiled, in_pieces
+from transpike.compiled import Floats, compiled, in_pieces, ones_of
 
-__all__ = ["fired", "in_pieces", "looked_up", "ones", "reached"]
+__all__ = ["arrived", "fired", "in_pieces", "looked_up", "ones", "quantised", "reached"]
 
 BLOCK = 2048  # values that stay in the fastest cache through all slots
+
+
+@compiled
+def quantise(z: Floats, times: Any, over: Floats, more: Floats, most: Any, least: Any, levels: Floats) -> None:
+    """Round values down to levels, each with a threshold of its own, or all with the one that there is."""
+    zero = z.dtype.type(0)
+    if over.shape[0] == 1:
+        limit, start = over[0], more[0]
+        for i in range(z.shape[0]):
+            level = min(max(np.floor(z[i] * times / limit + start), zero), most)
+            levels[i] = level if level >= least else zero
+    else:
+        for i in range(z.shape[0]):
+            level = min(max(np.floor(z[i] * times / over[i] + more[i]), zero), most)
+            levels[i] = level if level >= least else zero
+
+
+@compiled
+def quantised(
+    z: Floats,
+    factor: int,
+    threshold: Floats,
+    initial: Floats,
+    most: int,
+    smallest: int,
+    inner: int,
+    levels: Floats,
+    begin: int,
+    end: int,
+) -> None:
+    """Round values down to levels; a threshold is that of `inner` values in a row, and then comes the next one."""
+    kind = z.dtype.type
+    times, top, least = kind(factor), kind(most), kind(smallest)
+    first, each = begin, threshold.shape[0]
+    while first < end:
+        place = first // inner % each
+        last = min(end, first + each - place) if inner == 1 else min(end, first + inner - first % inner)
+        of = slice(place, place + (last - first if inner == 1 else 1))
+        quantise(z[first:last], times, threshold[of], initial[of], top, least, levels[first:last])
+        first = last
+
+
+@compiled
+def show(message: Floats, value: Floats, left: Any, shown: Floats) -> None:
+    """Write the values whose messages are at least `left`."""
+    zero = value.dtype.type(0)
+    for i in range(message.shape[0]):
+        shown[i] = value[i] if message[i] >= left else zero
+
+
+@compiled
+def arrived(message: Floats, value: Floats, left: Floats, shown: Floats, begin: int, end: int) -> None:
+    """Write them for each time."""
+    for first in range(begin, end, BLOCK):
+        last = min(first + BLOCK, end)
+        for t in range(left.shape[0]):
+            show(message[first:last], value[first:last], left[t], shown[t, first:last])
 
 
 @compiled
@@ -64,9 +121,4 @@ def ones(numbers: Floats, signed: bool, drop: int, count: Floats, begin: int, en
         whole = np.int32(numbers[i])
         if signed:
             whole = (whole ^ (whole + whole + whole)) >> 1
-        whole >>= drop
-        whole -= (whole >> 1) & 0x55555555
-        whole = (whole & 0x33333333) + ((whole >> 2) & 0x33333333)
-        whole = (whole + (whole >> 4)) & 0x0F0F0F0F
-        whole += whole >> 8
-        count[i] = (whole + (whole >> 16)) & 0x3F
+        count[i] = ones_of(np.int32(whole >> drop))

@@ -23,7 +23,7 @@ def remembered(network: Network) -> dict[Any, Any]:
 
 
 def once(network: Network, key: str, make: Callable[[Network], Made]) -> Made:
-    """Return what `make` makes of a network, made at the first time that it is wanted."""
+    """Return what `make` makes of a network, made at the first time that it is wanted; it must not hold the network itself."""
     kept = remembered(network)
     if key not in kept:
         kept[key] = make(network)

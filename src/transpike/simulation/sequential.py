@@ -7,7 +7,7 @@ step by step, since the answer forms during the last window.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +20,7 @@ from transpike.network.value import last_uses
 from transpike.neurons import Windowed
 from transpike.ops import Input
 from transpike.parts import Stateful
+from transpike.simulation.remembered import once
 from transpike.simulation.stepper import channels_last
 
 FAR = 2**20  # samples between the draws for one element of a sequence and for the next
@@ -57,17 +58,15 @@ class Windows:
         """Return the sum over the window of what each neuron of a node sent, in units in which its mean is the value."""
         return neuron(self.network, name).value(self.messages[name], self.time_steps) * self.time_steps
 
-    def outputs(self) -> Iterator[dict[str, Tensor]]:
-        """Yield the decoded answer after each step of the last window.
+    def outputs(self) -> dict[str, Tensor]:
+        """Return the decoded answers after each step of the last window [time, batch, ...].
 
         What a loop collects of its last element is 0 until that window is over.
         """
         together = max(1, TOGETHER // max(value.numel() for value in self.before.values()))
-        for first in range(1, self.time_steps + 1, together):
-            steps = range(first, min(first + together, self.time_steps + 1))
-            found = self.after(steps)
-            for i in range(len(steps)):
-                yield {key: value.unflatten(0, (len(steps), -1))[i] for key, value in found.items()}
+        ends = range(1, self.time_steps + 1, together)
+        parts = [self.after(range(first, min(first + together, self.time_steps + 1))) for first in ends]
+        return {key: torch.cat([part[key] for part in parts]).unflatten(0, (self.time_steps, -1)) for key in parts[0]}
 
     def after(self, steps: range) -> dict[str, Tensor]:
         """Return the decoded answers after these steps of the last window, [steps x batch, ...] each."""
@@ -75,7 +74,7 @@ class Windows:
         values: dict[str, Tensor] = {}
         for name, value in self.before.items():
             values[name] = self.by(name, value, steps, collected.get(name))
-        for name in read_out(self.network):
+        for name in once(self.network, "order of windows", ordered).after:
             values[name] = mean_value(self.network, name, values)
         size = len(steps) * len(next(iter(self.given.values())))
         answers = {key: values[name] for key, name in self.network.outputs.items()}
@@ -154,10 +153,7 @@ def run_windows(
 ) -> Windows:
     """Run one block of samples [batch, ...] through all windows; `left` is what earlier elements left (see Windows)."""
     given = dict(zip(network.inputs, map(channels_last, inputs), strict=True))
-    last = set(read_out(network))
-    needed = {source for name in last for source in network.nodes[name].inputs} | set(network.outputs.values())
-    order = [name for name in network.nodes if name not in last]
-    frees = last_uses(network, order)
+    order = once(network, "order of windows", ordered)
     values: dict[str, Tensor] = {}
     messages: dict[str, Tensor] = {}
     sent: dict[str, list[Tensor]] = {}
@@ -174,7 +170,7 @@ def run_windows(
         sent.setdefault(name, []).append(message)
         return op.value(message, time_steps)
 
-    for item in schedule(network, order):
+    for item in order.items:
         if isinstance(item, Loop):
             collected, states = run_loop(network, item, values, compute, before=left)
             values |= collected
@@ -183,9 +179,27 @@ def run_windows(
             values[item] = compute(item, values)
         messages |= {name: together(item, each) for name, each in sent.items()}
         sent.clear()
-        for done in [value for name in nodes_of(item) for value in frees.get(name, ()) if value not in needed]:
+        for done in [value for name in nodes_of(item) for value in order.frees.get(name, ())]:
             values.pop(done, None)
     return Windows(network, messages, values, given, time_steps, leaves)
+
+
+@dataclass(frozen=True)
+class Order:
+    """In which order windows are computed, what no one needs after a node, and what forms the answer during the last window."""
+
+    items: Sequence[str | Loop]
+    frees: Mapping[str, Sequence[str]]
+    after: Sequence[str]
+
+
+def ordered(network: Network) -> Order:
+    """Return the order of a network."""
+    after = read_out(network)
+    needed = {source for name in after for source in network.nodes[name].inputs} | set(network.outputs.values())
+    names = [name for name in network.nodes if name not in set(after)]
+    frees = {name: [one for one in done if one not in needed] for name, done in last_uses(network, names).items()}
+    return Order(schedule(network, names), frees, after)
 
 
 def together(item: str | Loop, each: list[Tensor]) -> Tensor:

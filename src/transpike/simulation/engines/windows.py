@@ -37,8 +37,7 @@ class WindowRunner(LaidOutNetwork):
         network, record, snapshots = self.network, self.task.record, self.task.snapshots
         placed = [tensor.to(network.device) for tensor in batch.inputs]
         windows = run_windows(network, placed, self.task.time_steps, first_sample)
-        answers = list(windows.outputs())
-        outputs = {k: torch.stack([step[k].expand(len(batch), *step[k].shape[1:]) for step in answers]) for k in answers[0]}
+        outputs = {k: each.expand(-1, len(batch), *each.shape[2:]) for k, each in windows.outputs().items()}
         kept = {step: snapshots.measure(windows.spikes_by(step)) for step in snapshots.steps} if snapshots else {}
         trains = {name: windows.train(name).cpu() for name in record.spikes}
         potentials = {name: windows.potentials(name).cpu() for name in record.potentials}
