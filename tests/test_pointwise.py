@@ -62,14 +62,15 @@ CASES = {
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("name", CASES)
 def test_loops_give_the_bits_of_plain_torch_in_every_layout(name, dtype, monkeypatch):
+    monkeypatch.setattr(pointwise, "FEW", 0)
     torch.manual_seed(2)
     x = 2 * torch.rand(3, 5, 8, 9, dtype=dtype) - 1
     x.view(-1)[: len(BOUNDS)] = BOUNDS
     for values in (x, x.contiguous(memory_format=torch.channels_last), x[:, :, ::2], x.expand(2, 3, *x.shape[1:])):
         looped = CASES[name](values)
-        monkeypatch.setattr(pointwise, "compiled_loops", lambda: None)
-        plain = CASES[name](values)
-        monkeypatch.undo()
+        with monkeypatch.context() as patch:
+            patch.setattr(pointwise, "compiled_loops", lambda: None)
+            plain = CASES[name](values)
         assert torch.equal(looped, plain)
         assert looped.dtype == dtype
 
@@ -77,6 +78,7 @@ def test_loops_give_the_bits_of_plain_torch_in_every_layout(name, dtype, monkeyp
 @pytest.mark.parametrize("name", CASES)
 def test_pieces_on_several_threads_are_the_whole(name, monkeypatch):
     x = torch.rand(7, 11)
+    monkeypatch.setattr(pointwise, "FEW", 0)
     whole = CASES[name](x)
     monkeypatch.setattr(compiled, "PIECE", 1)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 3)

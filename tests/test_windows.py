@@ -129,6 +129,18 @@ def test_closed_forms_are_what_the_spikes_say(kind, values):
     assert torch.equal(op.times(message, steps), first)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("kind", MAKERS)
+def test_estimates_of_all_slots_at_once_are_those_of_each(kind, dtype):
+    op, steps = example(kind), steps_of(kind)
+    op = op.map_tensors(lambda tensor: tensor.to(dtype))
+    torch.manual_seed(6)
+    message = op.encoded(2 * torch.rand(3, 4, 5, 6, dtype=dtype) - 0.5, steps)
+    for laid in (message, message.contiguous(memory_format=torch.channels_last)):
+        found = op.course(laid, range(1, steps + 1), steps)
+        assert torch.equal(found, torch.stack([op.estimate(laid, step, steps) for step in range(1, steps + 1)]))
+
+
 BOUNDS = {  # of the error for a value from 0 to 1, in units of the threshold
     Phase: 1 / 14,
     PulsePhase: 1 / 12,

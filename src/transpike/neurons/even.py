@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from transpike.neurons.pointwise import quantised
 from transpike.neurons.windowed import Windowed
 
 
@@ -23,7 +24,7 @@ class EvenFiring(Windowed):
         return torch.full((time_steps,), 1 / time_steps, dtype=torch.float64)
 
     def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:
-        return (self.with_bias(mean_current) * time_steps / self.threshold + self.initial).floor().clamp(0, time_steps)
+        return quantised(self.with_bias(mean_current), time_steps, self.threshold, self.initial, time_steps)
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return sent_by(message, step, time_steps) - sent_by(message, step - 1, time_steps)
@@ -36,6 +37,11 @@ class EvenFiring(Windowed):
 
     def estimate(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return sent_by(message, step, time_steps) * self.worth_of_spike() / step
+
+    def course(self, message: Tensor, steps: range, time_steps: int) -> Tensor:
+        step = torch.tensor(list(steps), dtype=message.dtype, device=message.device).reshape(-1, *[1] * message.ndim)
+        sent = torch.mul(message, step).div_(time_steps).add_(0.5).floor_()
+        return sent.mul_(self.worth_of_spike()).div_(step)
 
     def arrived(self, current: Tensor, step: int, time_steps: int) -> Tensor:  # noqa: ARG002 - the current of one step times steps
         return self.with_bias(current) * step

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 ROW = 1024  # values that are taken at once
+FEW = 1 << 16  # below so many values a loop does not pay for its call
 
 
 def quantised(z: Tensor, factor: int, threshold: Tensor, initial: Tensor, most: int, smallest: int = 1) -> Tensor:
@@ -21,6 +22,8 @@ def quantised(z: Tensor, factor: int, threshold: Tensor, initial: Tensor, most: 
         level = (z * factor / threshold + initial).floor_().clamp_(0, most)
         return level if smallest <= 1 else torch.threshold_(level, smallest - 0.5, 0.0)
 
+    if z.numel() < FEW:
+        return plain(z)
     z = dense(z)
     inner = apart(z, threshold)
     loops = loops_for(z)
