@@ -38,10 +38,21 @@ inline void see(const Source& source, const uint8_t* const* first, __m512i* word
     words[1] = _mm512_permutex2var_epi16(both[0], odd, both[1]);
 }
 
-// For each lane the places of the two bytes of an entry, from twice the pattern that chooses it.
-inline __m512i places(__m512i twice) {
-    return _mm512_or_si512(_mm512_or_si512(twice, _mm512_slli_epi16(twice, 8)), _mm512_set1_epi16(0x100));
+// For each lane the places 2 p and 2 p + 1 of the two bytes of an entry, from two bytes that hold the pattern p from their second bit on.
+inline __m512i places(__m512i bytes) {
+    constexpr int and_or = 0xea;  // (first & second) | third
+    return _mm512_ternarylogic_epi64(bytes, _mm512_set1_epi16(0x3e3e), _mm512_set1_epi16(0x100), and_or);
 }
+
+// The same for the inputs from `begin` on of each lane.
+inline __m512i places(__m512i word, int begin) {
+    const uint64_t at = uint8_t(begin - 1) % 64 * 0x0101ULL, lanes = at | (at + 0x1010) << 16;
+    const uint64_t each = (lanes | (lanes + 0x20202020) << 32) & 0x3f3f3f3f3f3f3f3f;
+    return places(_mm512_multishift_epi64_epi8(_mm512_set1_epi64(int64_t(each)), word));
+}
+
+// Both bytes of each lane as its lower one.
+inline __m512i twice(__m512i x) { return _mm512_or_si512(x, _mm512_slli_epi16(x, 8)); }
 
 // A tile of 32 pixels on its way through the steps of a job.
 struct PixelRun {
@@ -140,20 +151,17 @@ struct PixelRun {
     // Of sixteen inputs three groups are patterns of five; the last ones of five times sixteen inputs are another.
     void list_step(const Source& source, const Stage& from, const uint8_t* planes, __m512i* out) const {
         __m512i last = _mm512_setzero_si512(), *others = out + source.kh * source.kw * source.padded / 16 * 3 * STEPS;
-        const __m512i five = _mm512_set1_epi16(0x3e);
         unsigned place = 1;
         for_taps(source, from, planes, [&](const __m512i* found) {
             for (int k = 0; k < source.padded / 16; k++, out += 3 * STEPS) {
                 const __m512i x = found[k];
-                out[0] = places(_mm512_and_si512(_mm512_slli_epi16(x, 1), five));
-                out[STEPS] = places(_mm512_and_si512(_mm512_srli_epi16(x, 4), five));
-                out[2 * STEPS] = places(_mm512_and_si512(_mm512_srli_epi16(x, 9), five));
+                for (int g = 0; g < 3; g++) out[g * STEPS] = places(x, 5 * g);
                 last = _mm512_or_si512(_mm512_slli_epi16(_mm512_srli_epi16(x, 15), place), last);
                 if (place++ < 5) continue;
-                *others = places(last), others += STEPS, last = _mm512_setzero_si512(), place = 1;
+                *others = places(twice(last)), others += STEPS, last = _mm512_setzero_si512(), place = 1;
             }
         });
-        if (place > 1) *others = places(last);
+        if (place > 1) *others = places(twice(last));
     }
 
     // Sum what arrives at some channels in STEPS steps, and let them fire.
