@@ -28,6 +28,7 @@ from transpike.simulation.task import Task
 
 BLOCK = 32
 TRIALS = 4  # samples on which kernels are compared
+TRIED = 32  # time steps of that: the kernels take so many together
 FEWEST, MOST, PATIENCE = 2, 8, 0.02  # runs of each kernel for that, and the seconds that more than the fewest may take
 
 
@@ -142,9 +143,11 @@ class EventRunner:
         self.compiled.run(run)
         return self.block(batch, run)
 
-    def request(self, currents: Mapping[str, Tensor], samples: int, threads: int) -> Run:
-        """Return a run of some samples."""
-        return Run(self.plan, currents, samples, self.task.time_steps, self.checkpoints(), self.task.record.spikes, threads)
+    def request(self, currents: Mapping[str, Tensor], samples: int, threads: int, steps: int | None = None) -> Run:
+        """Return a run of some samples, for all time steps or fewer."""
+        last = self.task.time_steps if steps is None else steps
+        checkpoints = [*[step for step in self.checkpoints() if step < last], last]
+        return Run(self.plan, currents, samples, last, checkpoints, self.task.record.spikes, threads)
 
     def currents(self, batch: Batch) -> dict[str, Tensor]:
         """Return the currents that do not change in time [n or 1, height, width, channels], by stage."""
