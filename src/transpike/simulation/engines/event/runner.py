@@ -165,7 +165,7 @@ class EventRunner:
         self.compiled.measured = True
         few = {name: value[:TRIALS] for name, value in currents.items()}
         samples = min((len(value) for value in few.values() if len(value) > 1), default=1)
-        run = self.request(few, samples, 1)
+        run = self.request(few, samples, 1, min(self.task.time_steps, TRIED))
         tried, seconds = [], []
         for kernels in (possible for kernel in KERNELS if (possible := self.compiled.possible(kernel)) not in tried):
             tried.append(kernels)
