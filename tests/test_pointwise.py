@@ -50,6 +50,7 @@ CASES = {
     "quantised": lambda x: pointwise.quantised(x, 31, torch.tensor(0.7, dtype=x.dtype), HALF.to(x.dtype), 31),
     "quantised by channel": lambda x: pointwise.quantised(x, 31, channels_of(EACH, x), HALF.to(x.dtype), 31, 3),
     "quantised with two": lambda x: pointwise.quantised(x, 7, channels_of(EACH, x), channels_of(FIRST, x), 9),
+    "arrived with gaps": lambda x: pointwise.arrived(x, x, torch.tensor([-0.5, 0.0, 0.3]).to(x.dtype)),
     "arrived": lambda x: pointwise.arrived((x * 9).floor(), x, torch.tensor([-2.0, 0.0, 3.0]).to(x.dtype)),
     "reached": lambda x: pointwise.reached(x, BOUNDS.to(x.dtype)),
     "fired": lambda x: pointwise.fired(x, SLOTS.to(x.dtype), SLOTS.flip(0).to(x.dtype)),

@@ -56,7 +56,8 @@ def apart(values: Tensor, entries: Tensor) -> int | None:
 def arrived(message: Tensor, value: Tensor, left: Tensor) -> Tensor:
     """Return [times, ...] the values whose messages are at least `left` [times], 0 in place of the others."""
     loops = loops_for(message)
-    if loops is None or message.stride() != value.stride():
+    alike = message.stride() == value.stride() and torch.ops.aten.is_non_overlapping_and_dense(message)
+    if loops is None or not alike:
         return torch.where(message >= left.reshape(-1, *[1] * message.ndim), value, 0.0)
 
     def write(flat: Tensor, out: Tensor) -> None:
