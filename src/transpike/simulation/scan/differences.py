@@ -30,7 +30,7 @@ def shortened(size: Any, digit: Any, coarse: Any, limit: Any, nearest: Any) -> A
 def spike(v: Any, before: Any, height: Any, sizes: Any, limit: Any, least: Any, most: Any) -> Any:
     """Return what a neuron with potential v sends that has sent `before`; `sizes` as `sizes_of` says."""
     digit, coarse, more, signed = sizes
-    zero = v - v
+    zero = height - height
     size = shortened(abs(v / height), digit, coarse, limit, 1)
     if not signed:
         allowed = shortened(max(zero, before / height * more), digit, coarse, limit, 0)
@@ -80,20 +80,6 @@ def owe(v: Floats, r: Floats, x: Floats, height: Floats, t: Any, sizes: Any, ste
 
 
 @compiled
-def copy(values: Floats, out: Floats) -> None:
-    """Write the same values."""
-    for i in range(values.shape[0]):
-        out[i] = values[i]
-
-
-@compiled
-def clear(values: Floats) -> None:
-    """Write zeros."""
-    for i in range(values.shape[0]):
-        values[i] = 0
-
-
-@compiled
 def differences(
     current: Floats,
     threshold: Floats,
@@ -118,8 +104,8 @@ def differences(
         last = first + high - low
         v, c, n, height = potential[first:last], total[first:last], count[first:last], threshold[low:high]
         if steps == 0:
-            clear(c)
-            clear(n)
+            c[:] = kind(0)
+            n[:] = kind(0)
         for t in range(sent.shape[0]):
             x, s = current[t if current.shape[0] > 1 else 0, first:last], sent[t, first:last]
             by, over = kind(steps + t + 1), kind(max(1, steps + t))  # 1 / 1 at the first step
@@ -155,15 +141,15 @@ def followers(
         last = first + high - low
         n, height, r = count[first:last], threshold[low:high], rate[first:last]
         if steps == 0:
-            clear(r)
-            clear(n)
+            r[:] = kind(0)
+            n[:] = kind(0)
         for t in range(steps_now):
             x, s = value[t if value.shape[0] > 1 else 0, first:last], sent[t, first:last]
             before, after, step = sent[t - 1, first:last] if t else r, steps + t + 1, (limits[t], least[t], most[t])
             follow(before, n, x, s, height, kind(after), kind(1.0 / after), sizes, step)
             if t == steps_now - 1 and potential.shape[0] > 0:
                 owe(potential[first:last], before, x, height, kind(after), sizes, step)
-        copy(sent[steps_now - 1, first:last], r)
+        r[:] = sent[steps_now - 1, first:last]
         first = last
 
 
