@@ -1,6 +1,7 @@
 """QCFS training of ResNet-20 on CIFAR-10 from the public checkpoint, and the accuracy of the converted network.
 
-    python benchmarks/qcfs.py train --levels 4 [--regulariser 0.1] [--epochs 10]     # call again to go on after an interruption
+    python benchmarks/qcfs.py train --levels 4 [--regulariser 0.1] [--epochs 10] [--distillation 0.9]
+                                                                # call again to go on after an interruption
     python benchmarks/qcfs.py all [--epochs 10]         # L = 4 and 8, each with and without the regulariser, and the table
     python benchmarks/qcfs.py table [--images 10000] [--time-steps 128]   # all runs that have finished
 
@@ -11,6 +12,7 @@ with and without the regulariser differ in its weight only.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import time
 from pathlib import Path
@@ -53,15 +55,18 @@ class Clock:
             print(f"epoch {step.epoch}/{step.epochs}  batch {step.batch}/{step.batches}  loss {step.loss:.3f}", flush=True)
 
 
-def run(levels: int, regulariser: float, epochs: int, rate: float, batch: int, *, bfloat16: bool) -> None:
+def run(levels: int, settings: Settings, batch: int) -> None:
     """Train, and leave the weights in the folder of the run."""
-    folder = RUNS / f"L{levels}-w{regulariser:g}-e{epochs}-r{rate:g}-b{batch}"
-    settings = Settings(epochs=epochs, learning_rate=rate, regulariser=regulariser, bfloat16=bfloat16)
+    words = {"w": settings.regulariser, "e": settings.epochs, "r": settings.learning_rate, "b": batch}
+    words |= {"d": settings.distillation} if settings.distillation else {}
+    words |= {"decay": settings.weight_decay} if settings.weight_decay != Settings.weight_decay else {}
+    folder = RUNS / "-".join([f"L{levels}", *(f"{name}{value:g}" for name, value in words.items())])
+    teacher = trained_resnet(20, data_folder()).to(memory_format=torch.channels_last) if settings.distillation else None
     data = Augmented(*cifar10_train_all(), batch)
-    started = time.perf_counter()
-    trained = train(prepared(levels), data, settings, checkpoint=folder, progress=Clock())
+    started = time.process_time()
+    trained = train(prepared(levels), data, settings, teacher=teacher, checkpoint=folder, progress=Clock())
     write_tensors(folder / "trained.safetensors", trained.model.state_dict())
-    about = {"levels": levels, "regulariser": regulariser, "epochs": epochs, "seconds": time.perf_counter() - started}
+    about = {"levels": levels, "settings": vars(settings), "processor seconds of this call": time.process_time() - started}
     about["history"] = [vars(epoch) for epoch in trained.history]
     (folder / "about.json").write_text(json.dumps(about, indent=1))
     for epoch in trained.history:
@@ -103,15 +108,28 @@ if __name__ == "__main__":
     parser.add_argument("--regulariser", type=float, default=0.0)
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--rate", type=float, default=0.05)
+    parser.add_argument(
+        "--distillation", type=float, default=0.0, help="share of the loss that asks for the ReLU network's answers"
+    )
+    parser.add_argument("--decay", type=float, default=Settings.weight_decay, help="of weights and thresholds")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--float32", action="store_true", help="for processors that multiply no bfloat16, which it slows down")
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--time-steps", type=int, default=STEPS[-1])
     chosen = parser.parse_args()
+    settings = Settings(
+        epochs=chosen.epochs,
+        learning_rate=chosen.rate,
+        weight_decay=chosen.decay,
+        threshold_decay=chosen.decay,
+        regulariser=chosen.regulariser,
+        distillation=chosen.distillation,
+        bfloat16=not chosen.float32,
+    )
     if chosen.what == "train":
-        run(chosen.levels, chosen.regulariser, chosen.epochs, chosen.rate, chosen.batch, bfloat16=not chosen.float32)
+        run(chosen.levels, settings, chosen.batch)
     if chosen.what == "all":
         for levels, weight in PLAN:
-            run(levels, weight, chosen.epochs, chosen.rate, chosen.batch, bfloat16=not chosen.float32)
+            run(levels, dataclasses.replace(settings, regulariser=weight), chosen.batch)
     if chosen.what != "train":
         table(chosen.images, chosen.time_steps)

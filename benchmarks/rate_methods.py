@@ -1,8 +1,9 @@
 """Every rate-coding recipe on ResNet-20 and ResNet-56: accuracy, latency, spikes per neuron, bits per spike against T.
 
-    python benchmarks/rate_methods.py [--depth 20] [--recipes sbg ls ...] [--steps 4 8 16] [--images 2000] [--figure out.svg]
+    python benchmarks/rate_methods.py [--depth 20] [--recipes sbg ls ...] [--steps 4 8 16] [--images 2000]
+        [--calibration 1000] [--figure out.svg]
 
-Calibration: 1,000 training images without labels. A recipe that fits the network to T is converted for each T; the others are
+Calibration: training images without labels. A recipe that fits the network to T is converted for each T; the others are
 converted once and read at every T, `any-time` for the largest T. Rows that an earlier run finished are taken from
 benchmarks/out; delete the file to start over. Needs TRANSPIKE_DATA.
 """
@@ -25,16 +26,17 @@ from transpike.neurons import Neuron
 from transpike.passes import CorrectLayers, UseTrainedThresholds
 
 STEPS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
-CALIBRATION = 1000
+CALIBRATION = 1000  # images, where nothing else is asked for
 
 
 class Bench:
     """One network, its data, and the rows measured so far."""
 
-    def __init__(self, depth: int, images: int) -> None:
-        self.name = f"rate-methods-resnet{depth}-{images}"
+    def __init__(self, depth: int, images: int, calibration: int) -> None:
+        fewer = "" if calibration == CALIBRATION else f"-calibrated-by-{calibration}"
+        self.name = f"rate-methods-resnet{depth}-{images}{fewer}"
         self.model = trained_resnet(depth, data_folder())
-        self.samples = cifar10_train(CALIBRATION)[0]
+        self.samples = cifar10_train(calibration)[0]
         self.images, self.labels = cifar10_test(images)
         path = OUT / f"{self.name}.json"
         self.rows = json.loads(path.read_text())["rows"] if path.is_file() else []
@@ -124,9 +126,10 @@ if __name__ == "__main__":
     parser.add_argument("--recipes", nargs="+", default=training_free())
     parser.add_argument("--steps", nargs="+", type=int, default=list(STEPS))
     parser.add_argument("--images", type=int, default=2000)
+    parser.add_argument("--calibration", type=int, default=CALIBRATION, help="How many training images calibrate.")
     parser.add_argument("--figure", help="Write accuracy against time steps to this .svg or .png file.")
     given = parser.parse_args()
-    bench = Bench(given.depth, given.images)
+    bench = Bench(given.depth, given.images, given.calibration)
     for chosen in given.recipes:
         bench.measure(chosen, sorted(given.steps))
     order = list(tp.recipes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 import math
 
@@ -26,6 +27,7 @@ from transpike.training import (
     Penalties,
     Settings,
     SlipReLU,
+    distillation_loss,
     prepare,
     quantisation_penalty,
     train,
@@ -277,6 +279,67 @@ def test_the_regulariser_makes_the_penalty_small():
     assert penalties[1] < 0.75 * penalties[0]
 
 
+def test_a_model_learns_from_a_teacher_what_labels_do_not_say():
+    torch.manual_seed(1)
+    teacher = train(small_model(), task(), Settings(epochs=30, learning_rate=0.1)).model
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    blind = [(x, torch.zeros_like(y)) for x, y in task()]
+    taught = train(ready(), blind, Settings(epochs=30, learning_rate=0.05, distillation=1.0), teacher=teacher.train()).model
+    inputs = torch.cat([x for x, _ in task(2)])
+    assert (taught(inputs).argmax(1) == teacher.eval()(inputs).argmax(1)).double().mean() > 0.9
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+
+
+@pytest.mark.parametrize("temperature", [1.0, 4.0])
+def test_distillation_is_the_divergence_from_the_softened_teacher(temperature):
+    answers, taught = torch.randn(2, 5, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    p, q = (taught / temperature).softmax(1), (answers / temperature).softmax(1)
+    expected = temperature**2 * (p * (p / q).log()).sum(1).mean()
+    torch.testing.assert_close(distillation_loss(answers, taught, temperature), expected)
+
+
+def test_a_run_with_a_teacher_goes_on_bit_for_bit_and_with_that_teacher_only(tmp_path):
+    settings = dataclasses.replace(SETTINGS, distillation=0.5)
+    teacher = small_model()
+    whole = train(ready(), Shuffled(task()), settings, teacher=teacher)
+    with pytest.raises(Stopped):
+        train(ready(), Shuffled(task()), settings, teacher=teacher, checkpoint=tmp_path, progress=stop_in(3))
+    other = small_model()
+    with torch.no_grad():
+        next(other.parameters()).add_(1)
+    with pytest.raises(ArgumentError, match="holds a run with another teacher"):
+        train(ready(), Shuffled(task()), settings, teacher=other, checkpoint=tmp_path)
+    parts = train(ready(), Shuffled(task()), settings, teacher=teacher, checkpoint=tmp_path)
+    assert parts.history == whole.history
+    assert same_state(parts.model, whole.model)
+
+
+def test_a_checkpoint_from_before_a_setting_existed_has_its_default(tmp_path):
+    train(ready(), task(), Settings(epochs=1), checkpoint=tmp_path)
+    index = tmp_path / "checkpoint.json"
+    content = json.loads(index.read_text())
+    del content["settings"]["distillation"], content["settings"]["temperature"], content["teacher_sha256"]
+    index.write_text(json.dumps(content))
+    steps = []
+    train(ready(), task(), Settings(epochs=1), checkpoint=tmp_path, progress=steps.append)
+    assert steps == []
+
+
+@pytest.mark.parametrize(
+    ("teacher", "share", "message"),
+    [
+        (None, 0.5, "give train"),
+        (small_model(), 0.0, "no part in the loss"),
+        ("resnet", 0.5, "must be a torch.nn.Module, not str"),
+        (nn.Sequential(nn.Flatten(), nn.Linear(16, 4)), 0.5, "the same classes"),
+    ],
+    ids=["none", "idle", "no module", "classes"],
+)
+def test_teachers_that_cannot_be_meant(teacher, share, message):
+    with pytest.raises(ArgumentError, match=message):
+        train(ready(), task(), Settings(epochs=1, distillation=share), teacher=teacher)
+
+
 class Stopped(Exception):
     pass
 
@@ -386,6 +449,8 @@ def test_the_regulariser_needs_activations_to_act_on():
         ({"learning_rate": -1.0}, "learning_rate must be a number of at least 0"),
         ({"regulariser": math.nan}, "regulariser must be a number of at least 0"),
         ({"momentum": 1.0}, "momentum must be below 1"),
+        ({"distillation": 1.5}, "distillation must be a share from 0 to 1"),
+        ({"temperature": 0.0}, "temperature must be above 0"),
         ({"seed": 0.5}, "seed must be a whole number"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from transpike.training.activation import QCFS, Activation, ClampedReLU, SlipReLU
+from transpike.training.distillation import distillation_loss
 from transpike.training.loop import train
 from transpike.training.normal import NormalCurve, NormalGRU, NormalLSTM, NormalRNN, prepare_populations
 from transpike.training.preparation import prepare
@@ -23,6 +24,7 @@ __all__ = [
     "SlipReLU",
     "Step",
     "Trained",
+    "distillation_loss",
     "prepare",
     "prepare_populations",
     "quantisation_penalty",

@@ -25,6 +25,7 @@ class Checkpoint:
     """A folder that holds the state of a run after its last complete epoch."""
 
     folder: Path
+    teacher: nn.Module | None = None
 
     @property
     def index(self) -> Path:
@@ -45,6 +46,7 @@ class Checkpoint:
             "tensors": file.name,
             "tensors_sha256": digest(file),
             "settings": dataclasses.asdict(settings),
+            "teacher_sha256": fingerprint(self.teacher),
             "history": [dataclasses.asdict(epoch) for epoch in history],
         }
         write_text(self.index, json.dumps(content, indent=1))
@@ -55,7 +57,8 @@ class Checkpoint:
     def load(self, model: nn.Module, optimiser: torch.optim.Optimizer, settings: Settings) -> tuple[Epoch, ...]:
         """Fill `model`, `optimiser` and torch's random numbers from the folder; return the history, empty if there is none.
 
-        Raises ArgumentError if the run had other settings, ArchiveError if files are damaged or of another model.
+        Raises ArgumentError if the run had other settings or another teacher, ArchiveError if files are damaged or of another
+        model.
         """
         if not self.index.is_file():
             return ()
@@ -64,6 +67,8 @@ class Checkpoint:
             raise ArchiveError(f"{self.index} was written by a newer Transpike: update it with pip install -U transpike.")
         try:
             check_settings(content["settings"], settings, self.folder)
+            if content.get("teacher_sha256") != fingerprint(self.teacher):
+                raise ArgumentError(f"{self.folder} holds a run with another teacher: give that one, or another folder.")
             history = tuple(Epoch(**values) for values in content["history"])
             file = self.folder / Path(content["tensors"]).name
             if digest(file) != content["tensors_sha256"]:
@@ -79,8 +84,20 @@ def digest(path: Path) -> str:
     return hashlib.sha256(read_bytes(path, "checkpoint")).hexdigest()
 
 
+def fingerprint(model: nn.Module | None) -> str | None:
+    """Return the SHA-256 of the weights and buffers of a model, None for none."""
+    if model is None:
+        return None
+    sha = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        sha.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return sha.hexdigest()
+
+
 def check_settings(saved: dict[str, Any], settings: Settings, folder: Path) -> None:
     """Raise ArgumentError naming the first setting that differs from that of the saved run."""
+    saved = dataclasses.asdict(Settings()) | saved  # of a time with fewer settings
     for name, value in dataclasses.asdict(settings).items():
         if saved[name] != value:
             raise ArgumentError(

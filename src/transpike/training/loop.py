@@ -19,6 +19,7 @@ from transpike.data import Batch, batches, check_labels
 from transpike.errors import ArgumentError, DataError
 from transpike.training.activation import Activation, Stepped
 from transpike.training.checkpoint import Checkpoint
+from transpike.training.distillation import distillation_loss
 from transpike.training.regulariser import Penalties
 from transpike.training.settings import Epoch, Settings, Step, Trained
 
@@ -28,6 +29,7 @@ def train(
     data: Any,
     settings: Settings,
     *,
+    teacher: nn.Module | None = None,
     validation: Any = None,
     checkpoint: str | Path | None = None,
     progress: Callable[[Step], None] | None = None,
@@ -36,6 +38,8 @@ def train(
 
     `data` are batches of inputs [batch, ...] and labels [batch] that can be read once per epoch and have a length: a
     DataLoader, or a list. The loss is the cross-entropy plus `settings.regulariser` times the penalties of all activations.
+    With a `teacher`, such as the model before it was prepared, `settings.distillation` is the share of the loss that asks for
+    its answers instead of the labels; it stays as it is.
     `validation` is read after each epoch, and decides nothing. With `checkpoint`, a folder, the run is kept after each epoch
     and goes on from there when called again, on a CPU to the same bits: random numbers are restored, and shuffling by torch
     with them.
@@ -50,12 +54,14 @@ def train(
     [1, 2]
     """
     check_run(model, data, settings, checkpoint)
+    check_teacher(teacher, settings)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     trained = copy.deepcopy(model).to(device)
-    kept = None if checkpoint is None else Checkpoint(Path(checkpoint))
+    kept = None if checkpoint is None else Checkpoint(Path(checkpoint), teacher)
     with torch.random.fork_rng():
         torch.manual_seed(settings.seed)
-        run = Run(trained, optimiser_of(trained, settings), settings, device, progress)
+        taught = None if teacher is None else copy.deepcopy(teacher).to(device).eval()
+        run = Run(trained, optimiser_of(trained, settings), settings, device, progress, taught)
         history = () if kept is None else kept.load(trained, run.optimiser, settings)
         for epoch in range(len(history), settings.epochs):
             history = (*history, run.epoch(epoch, data, validation))
@@ -83,6 +89,18 @@ def check_run(model: nn.Module, data: Any, settings: Settings, checkpoint: str |
         )
 
 
+def check_teacher(teacher: nn.Module | None, settings: Settings) -> None:
+    """Raise ArgumentError unless there is a teacher where the settings learn from one, and only there."""
+    if teacher is None and settings.distillation:
+        raise ArgumentError(f"distillation={settings.distillation:g} learns from a teacher: give train(..., teacher=model).")
+    if teacher is not None and not settings.distillation:
+        raise ArgumentError(
+            "A teacher has no part in the loss with distillation=0: set Settings(distillation=0.9), or leave it out."
+        )
+    if teacher is not None and not isinstance(teacher, nn.Module):
+        raise ArgumentError(f"A teacher must be a torch.nn.Module, not {type(teacher).__name__}.")
+
+
 def optimiser_of(model: nn.Module, settings: Settings) -> torch.optim.SGD:
     """Return the optimiser: weights in one group, thresholds in another."""
     thresholds = [module.threshold for module in model.modules() if isinstance(module, Activation)]
@@ -106,6 +124,7 @@ class Run:
     settings: Settings
     device: torch.device
     progress: Callable[[Step], None] | None
+    teacher: nn.Module | None = None
 
     def epoch(self, number: int, data: Any, validation: Any) -> Epoch:
         """Train for one epoch (counted from 0) and return what it gave."""
@@ -134,7 +153,7 @@ class Run:
         with self.autocast(), Penalties(self.model) if weight else nullcontext() as penalties:
             answers = self.answers(inputs)
         check_labels(labels, answers.shape[1], 0)
-        loss = F.cross_entropy(answers.float(), labels.long(), label_smoothing=self.settings.label_smoothing)
+        loss = self.loss(answers.float(), inputs, labels)
         penalty = torch.zeros(()) if penalties is None else penalties.total
         loss = loss if penalties is None else loss + weight * penalty
         value = float(loss.detach())
@@ -143,6 +162,20 @@ class Run:
         loss.backward()
         self.optimiser.step()
         return value, float(penalty.detach()), int((answers.argmax(1) == labels).sum())
+
+    def loss(self, answers: Tensor, inputs: list[Tensor], labels: Tensor) -> Tensor:
+        """Return the loss of the scores [batch, classes], without penalties."""
+        loss = F.cross_entropy(answers, labels.long(), label_smoothing=self.settings.label_smoothing)
+        if self.teacher is None:
+            return loss
+        with torch.no_grad(), self.autocast():
+            taught = self.teacher(*inputs)
+        if taught.shape != answers.shape:
+            raise ArgumentError(
+                f"The teacher gives {tuple(taught.shape)}, the model {tuple(answers.shape)}: they must have the same classes."
+            )
+        share = self.settings.distillation
+        return (1 - share) * loss + share * distillation_loss(answers, taught.float(), self.settings.temperature)
 
     @torch.no_grad()
     def accuracy(self, data: Any) -> float:

@@ -17,8 +17,10 @@ class Settings:
 
     Thresholds learn at `threshold_rate` times the learning rate and have a weight decay of their own: it makes them smaller,
     so that a few spikes are enough. `regulariser` is w_q, the weight of the penalty on activations between two levels
-    (0: none). `seed` sets torch's random numbers for the whole run. `bfloat16` computes layers in that precision, by
-    autocast; None does so on a GPU only. Raises ArgumentError for values that cannot be meant.
+    (0: none). `distillation` is the share of the loss that asks for the answers of a teacher at `temperature` (see
+    `distillation_loss`); the rest asks for the labels. `seed` sets torch's random numbers for the whole run. `bfloat16`
+    computes layers in that precision, by autocast; None does so on a GPU only. Raises ArgumentError for values that cannot be
+    meant.
 
     >>> Settings(epochs=4, learning_rate=0.1).rate_at(0.5)
     0.05
@@ -32,6 +34,8 @@ class Settings:
     threshold_decay: float = 5e-4
     regulariser: float = 0.0
     label_smoothing: float = 0.0
+    distillation: float = 0.0
+    temperature: float = 4.0
     seed: int = 0
     bfloat16: bool | None = None
 
@@ -44,6 +48,10 @@ class Settings:
         for name in ("momentum", "label_smoothing"):
             if getattr(self, name) >= 1:
                 raise ArgumentError(f"{name} must be below 1, not {getattr(self, name)!r}.")
+        if self.distillation > 1:
+            raise ArgumentError(f"distillation must be a share from 0 to 1, not {self.distillation!r}.")
+        if not self.temperature:
+            raise ArgumentError("temperature must be above 0.")
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise ArgumentError(f"seed must be a whole number of at least 0, not {self.seed!r}.")
 
