@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 
 import pytest
@@ -13,7 +14,7 @@ from transpike import compiled, neurons
 from transpike.neurons import pointwise
 
 SLOTS = torch.tensor([0.5, 0.3, 0.125, -0.05])
-BOUNDS = torch.tensor([-0.75, 0.0, 0.1, 0.1, 0.9])
+BOUNDS = torch.tensor([0.001, 0.1, 0.11, 0.25, 0.9])
 
 
 def channels_of(each, x):
@@ -44,16 +45,39 @@ def non_adjacent_digits(number):
 
 
 EACH = torch.tensor([0.3, 0.9, 0.125, 2.0, 0.7])[:, None, None]  # a threshold for each channel
+ONE, HEIGHTS = torch.ones(1), torch.tensor([8.0, 4.0, 2.0, 1.0])
 HALF, FIRST = torch.tensor([0.5]), torch.linspace(0, 1, 5)[:, None, None]
 
+
+def quantised(x, factor, threshold, initial, most, smallest=1, unit=HALF):
+    """Level and value, next to each other."""
+    given = (each.to(x.dtype) for each in (threshold, initial))
+    return torch.stack(pointwise.quantised(x, factor, *given, most, unit.to(x.dtype), smallest))
+
+
+def reached(x, scale=HALF, unit=HALF):
+    given = (each.to(x.dtype) for each in (scale, BOUNDS, BOUNDS.flip(0), unit))
+    return torch.stack(pointwise.reached(x, *given))
+
+
+def fired(x, scale=HALF, unit=HALF, slots=SLOTS):
+    given = (each.to(x.dtype) for each in (scale, slots, slots.flip(0), slots.square(), unit))
+    return torch.stack(pointwise.fired(x, *given))
+
+
 CASES = {
-    "quantised": lambda x: pointwise.quantised(x, 31, torch.tensor(0.7, dtype=x.dtype), HALF.to(x.dtype), 31),
-    "quantised by channel": lambda x: pointwise.quantised(x, 31, channels_of(EACH, x), HALF.to(x.dtype), 31, 3),
-    "quantised with two": lambda x: pointwise.quantised(x, 7, channels_of(EACH, x), channels_of(FIRST, x), 9),
+    "quantised": lambda x: quantised(x, 31, torch.tensor(0.7), HALF, 31),
+    "quantised by channel": lambda x: quantised(x, 31, channels_of(EACH, x), HALF, 31, 3),
+    "quantised with two": lambda x: quantised(x, 7, channels_of(EACH, x), channels_of(FIRST, x), 9),
+    "quantised with three": lambda x: quantised(x, 7, channels_of(EACH, x), channels_of(FIRST, x), 9, 1, channels_of(EACH, x)),
     "arrived with gaps": lambda x: pointwise.arrived(x, x, torch.tensor([-0.5, 0.0, 0.3]).to(x.dtype)),
     "arrived": lambda x: pointwise.arrived((x * 9).floor(), x, torch.tensor([-2.0, 0.0, 3.0]).to(x.dtype)),
-    "reached": lambda x: pointwise.reached(x, BOUNDS.to(x.dtype)),
-    "fired": lambda x: pointwise.fired(x, SLOTS.to(x.dtype), SLOTS.flip(0).to(x.dtype)),
+    "reached": reached,
+    "reached by channel": lambda x: reached(x, channels_of(EACH, x), channels_of(EACH, x)),
+    "reached from below": lambda x: reached(x.abs() * 1e-3, scale=torch.tensor([1e-3]), unit=ONE),
+    "fired": fired,
+    "fired in seven slots": lambda x: fired(x, slots=torch.linspace(0.5, -0.1, 7)),
+    "fired by channel": lambda x: fired(x, HALF, channels_of(EACH, x)),
     "looked up": lambda x: pointwise.looked_up(torch.linspace(-1, 1, 9, dtype=x.dtype), (x * 4 + 4).floor().clamp(0, 8)),
     "ones": lambda x: pointwise.ones((x.abs() * 1e6).floor(), 2),
     "signed ones": lambda x: pointwise.ones((x.abs() * 1e6).floor(), signed=True),
@@ -95,8 +119,25 @@ def test_without_a_compiler_there_are_no_loops(monkeypatch):
 @given(st.lists(st.floats(-2, 2, width=32), min_size=1, max_size=40))
 def test_messages_are_those_of_single_potentials(values):
     x = torch.tensor(values)
-    assert pointwise.fired(x, SLOTS, SLOTS.flip(0)).tolist() == [literal_spikes(v, SLOTS, SLOTS.flip(0)) for v in values]
-    assert pointwise.reached(x, BOUNDS).tolist() == [sum(v >= float(b) for b in BOUNDS) for v in x.tolist()]
+    message, value = pointwise.fired(x, ONE, SLOTS, SLOTS.flip(0), HEIGHTS, ONE)
+    assert message.tolist() == [literal_spikes(v, SLOTS, SLOTS.flip(0)) for v in values]
+    assert value.tolist() == [
+        sum(h for h, digit in zip([8, 4, 2, 1], f"{int(m):04b}", strict=True) if digit == "1") for m in message
+    ]
+    count, worth = pointwise.reached(x, ONE, BOUNDS, torch.arange(1.0, 6), HALF)
+    assert count.tolist() == [sum(v >= float(b) for b in BOUNDS) for v in x.tolist()]
+    assert torch.equal(worth, count / 2)
+
+
+@given(
+    st.lists(st.floats(width=32, allow_nan=False), min_size=1, max_size=40),
+    st.lists(st.floats(2.0**-100, 2.0**100, width=32), min_size=1, max_size=9, unique=True),
+)
+def test_bounds_are_found_by_the_highest_bits(values, bounds):
+    x = torch.tensor([*values, *bounds, *(b * (1 - 2**-24) for b in bounds), math.nan])
+    count, worth = pointwise.reached(x, ONE, torch.tensor(sorted(bounds)), torch.arange(1.0, len(bounds) + 1), ONE)
+    assert count.tolist() == [sum(v >= b for b in bounds) for v in x.tolist()]
+    assert torch.equal(worth, count)
 
 
 @given(st.lists(st.integers(0, 2**24), min_size=1, max_size=40), st.integers(0, 8))

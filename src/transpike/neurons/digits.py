@@ -46,8 +46,9 @@ class BinaryPhase(Windowed):
     def slots(self, time_steps: int) -> Tensor:
         return 2.0 ** torch.arange(time_steps - 1, -1, -1, dtype=torch.float64) / self.most_levels
 
-    def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:  # noqa: ARG002 - as many levels as bits allow
-        return quantised(self.with_bias(mean_current), self.most_levels, self.threshold, self.initial, self.most_levels)
+    def sent(self, mean_current: Tensor, time_steps: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - as many levels as bits allow
+        most, unit = self.most_levels, self.worth_of_spike() / self.most_levels
+        return quantised(self.with_bias(mean_current), most, self.threshold, self.initial, most, unit)
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return (message / 2 ** (time_steps - step)).floor_().remainder_(2)

@@ -23,8 +23,9 @@ class EvenFiring(Windowed):
     def slots(self, time_steps: int) -> Tensor:
         return torch.full((time_steps,), 1 / time_steps, dtype=torch.float64)
 
-    def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:
-        return quantised(self.with_bias(mean_current), time_steps, self.threshold, self.initial, time_steps)
+    def sent(self, mean_current: Tensor, time_steps: int) -> tuple[Tensor, Tensor]:
+        unit = self.worth_of_spike() / time_steps
+        return quantised(self.with_bias(mean_current), time_steps, self.threshold, self.initial, time_steps, unit)
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return sent_by(message, step, time_steps) - sent_by(message, step - 1, time_steps)

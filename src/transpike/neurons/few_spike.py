@@ -45,8 +45,9 @@ class FewSpike(Windowed):
     def slots(self, time_steps: int) -> Tensor:  # noqa: ARG002 - as many as were fitted
         return self.heights.double().cpu()
 
-    def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:  # noqa: ARG002
-        return fired(self.with_bias(mean_current) / self.threshold, self.thresholds, self.resets)
+    def sent(self, mean_current: Tensor, time_steps: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
+        program = self.thresholds, self.resets, self.heights
+        return fired(self.with_bias(mean_current), self.threshold, *program, self.worth_of_spike())
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return (message / 2 ** (time_steps - step)).floor_().remainder_(2)
@@ -70,6 +71,8 @@ class FewSpike(Windowed):
 @lru_cache(maxsize=256)
 def worths(op: FewSpike, step: int, time_steps: int) -> Tensor:
     """Return what receivers have by slot `step` of each message there is."""
-    digits = torch.arange(2**time_steps)[:, None] >> torch.arange(time_steps - 1, -1, -1)
-    values = (digits % 2).to(op.heights) @ op.heights
+    digits = (torch.arange(2**time_steps) >> torch.arange(time_steps - 1, -1, -1)[:, None]) % 2
+    values = op.heights.new_zeros(2**time_steps)
+    for digit, height in zip(digits.to(op.heights), op.heights, strict=True):  # in the order of the slots: the same bits
+        values.addcmul_(digit, height)
     return values.view(-1, 2 ** (time_steps - step))[:, :1].expand(-1, 2 ** (time_steps - step)).flatten()

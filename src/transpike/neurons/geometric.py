@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -28,15 +29,20 @@ class GeometricPhase(OneSpike):
     def slots(self, time_steps: int) -> Tensor:
         return self.base ** -torch.arange(time_steps, dtype=torch.float64)
 
-    def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:
-        smallest_first = self.slots(time_steps).flip(0).to(mean_current.device, mean_current.dtype)
-        collected = self.with_bias(mean_current) / self.threshold
-        thresholds = smallest_first * (self.initial / self.base + 1 - self.initial)
-        return reached(collected, thresholds)
+    def sent(self, mean_current: Tensor, time_steps: int) -> tuple[Tensor, Tensor]:
+        thresholds, worths = ascending(self, time_steps, mean_current.device, mean_current.dtype)
+        return reached(self.with_bias(mean_current), self.threshold, thresholds, worths, self.worth_of_spike())
 
     def value(self, message: Tensor, time_steps: int) -> Tensor:
-        worth = self.slots(time_steps).flip(0).to(message.device, message.dtype)
-        return looked_up(torch.cat([worth.new_zeros(1), worth]), message) * self.worth_of_spike()
+        _, worths = ascending(self, time_steps, message.device, message.dtype)
+        return looked_up(torch.cat([worths.new_zeros(1), worths]), message) * self.worth_of_spike()
 
     def transmitting(self, integrated: Tensor, message: Tensor, step: int, time_steps: int) -> Tensor:
         return after_spike(integrated, message, step, time_steps)
+
+
+@lru_cache(maxsize=256)
+def ascending(op: GeometricPhase, time_steps: int, device: torch.device, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Return the thresholds of the slots, in thresholds of the neuron, and their worths, both the smallest first."""
+    worths = op.slots(time_steps).flip(0).to(device, dtype)
+    return worths * (op.initial / op.base + 1 - op.initial), worths

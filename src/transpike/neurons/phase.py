@@ -35,9 +35,9 @@ class Phase(OneSpike):
     def slots(self, time_steps: int) -> Tensor:
         return torch.arange(time_steps, 0, -1, dtype=torch.float64) / time_steps
 
-    def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:
-        z = self.with_bias(mean_current)
-        return quantised(z, time_steps, self.threshold, self.initial, time_steps, self.smallest)
+    def sent(self, mean_current: Tensor, time_steps: int) -> tuple[Tensor, Tensor]:
+        z, unit = self.with_bias(mean_current), self.worth_of_spike() / time_steps
+        return quantised(z, time_steps, self.threshold, self.initial, time_steps, unit, self.smallest)
 
     def value(self, message: Tensor, time_steps: int) -> Tensor:
         return message * (self.worth_of_spike() / time_steps)

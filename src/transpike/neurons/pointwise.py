@@ -15,33 +15,47 @@ ROW = 1024  # values that are taken at once
 FEW = 1 << 16  # below so many values a loop does not pay for its call
 
 
-def quantised(z: Tensor, factor: int, threshold: Tensor, initial: Tensor, most: int, smallest: int = 1) -> Tensor:
-    """Return clip(floor(z factor / threshold + initial), 0, most), and 0 for levels below the smallest."""
+def quantised(
+    z: Tensor, factor: int, threshold: Tensor, initial: Tensor, most: int, unit: Tensor, smallest: int = 1
+) -> tuple[Tensor, Tensor]:
+    """Return the level clip(floor(z factor / threshold + initial), 0, most), 0 below the smallest, and level * unit."""
 
-    def plain(z: Tensor) -> Tensor:
+    def plain(z: Tensor) -> tuple[Tensor, Tensor]:
         level = (z * factor / threshold + initial).floor_().clamp_(0, most)
-        return level if smallest <= 1 else torch.threshold_(level, smallest - 0.5, 0.0)
+        level = level if smallest <= 1 else torch.threshold_(level, smallest - 0.5, 0.0)
+        return level, level * unit
 
     if z.numel() < FEW:
         return plain(z)
     z = dense(z)
     inner = apart(z, threshold)
     loops = loops_for(z)
-    if loops is None or inner is None or initial.numel() not in {1, threshold.numel()}:
+    if loops is None or inner is None or not {initial.numel(), unit.numel()} <= {1, threshold.numel()}:
         return plain(z)
-    given = repeated(threshold, initial, inner == 1)
+    times = repetitions(threshold, inner)
+    given = *repeated(threshold, initial, times), in_turns(unit, threshold.numel(), times)
 
-    def write(flat: Tensor, out: Tensor) -> None:
-        loops.in_pieces(loops.quantised, (flat.numpy(), factor, *given, most, smallest, inner, out.numpy()), flat.numel(), 1)
+    def write(flat: Tensor, levels: Tensor, values: Tensor) -> None:
+        arrays = flat.numpy(), factor, *given, most, smallest, inner, levels.numpy(), values.numpy()
+        loops.in_pieces(loops.quantised, arrays, flat.numel(), 1)
 
-    return as_laid_out(z, write)
+    return both_laid_out(z, write)
+
+
+def repetitions(entries: Tensor, inner: int) -> int:
+    """Return how often entries are repeated, so that many values in a row meet as many of them."""
+    return -(-ROW // entries.numel()) if inner == 1 else 1
 
 
 @lru_cache(maxsize=1024)
-def repeated(threshold: Tensor, initial: Tensor, rows: bool) -> tuple[Any, Any]:
-    """Return both as arrays of as many entries; in `rows` so often that many values in a row meet as many entries."""
-    times = -(-ROW // threshold.numel()) if rows else 1
-    return np.tile(threshold.flatten().numpy(), times), np.tile(initial.flatten().expand(threshold.numel()).numpy(), times)
+def repeated(threshold: Tensor, initial: Tensor, times: int) -> tuple[Any, Any]:
+    """Return both as arrays of as many entries, so many times in a row."""
+    return in_turns(threshold, threshold.numel(), times), in_turns(initial, threshold.numel(), times)
+
+
+def in_turns(each: Tensor, entries: int, times: int) -> Any:
+    """Return an array of so many entries, or of one so often, as many times in a row."""
+    return np.tile(each.detach().flatten().expand(entries).numpy(), times)
 
 
 def apart(values: Tensor, entries: Tensor) -> int | None:
@@ -67,26 +81,72 @@ def arrived(message: Tensor, value: Tensor, left: Tensor) -> Tensor:
     return as_laid_out(message, write, len(left))
 
 
-def reached(values: Tensor, bounds: Tensor) -> Tensor:
-    """Return how many of the ascending bounds each value is at least equal to."""
-    return applied("reached", values, lambda flat: torch.bucketize(flat, bounds, right=True), bounds)
+def reached(z: Tensor, scale: Tensor, bounds: Tensor, worths: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:
+    """Return how many of the bounds, 0 < b1 < b2 ..., z / scale is at least equal to, and worth * unit of the last, else 0."""
+
+    def plain(left: Tensor) -> tuple[Tensor, Tensor]:
+        count = torch.bucketize(left.contiguous(), bounds, right=True)
+        return count.to(left.dtype), torch.cat([worths.new_zeros(1), worths])[count]
+
+    return answered("reached", z, scale, unit, plain, *(bins(bounds, worths, z.dtype) if loops_for(z) else ()))
 
 
-def fired(potential: Tensor, thresholds: Tensor, resets: Tensor) -> Tensor:
-    """Return the number whose binary digits, the first slot the highest, say in which slots a potential reaches its threshold.
+@lru_cache(maxsize=64)
+def bins(bounds: Tensor, worths: Tensor, dtype: torch.dtype) -> tuple[int, Any, Any]:
+    """Return what `climb` needs to find the one bound to compare with: bits that a bin leaves open, edges, and steps.
 
-    Where it does it is lowered by the reset of the slot.
+    Floats above 0 are in order of their bits, so that the highest bits say between which bounds a value lies, but for one.
+    """
+    kind, whole = (np.float32, np.int32) if dtype == torch.float32 else (np.float64, np.int64)
+    ascending = bounds.numpy().astype(kind)
+    every = ascending.view(whole)
+    shift = next(shift for shift in range(np.finfo(kind).nmant, -1, -1) if (np.diff(every >> shift) > 0).all())
+    held = every >> shift
+    numbers = np.arange(held[0] - 1, held[-1] + 2, dtype=whole)
+    below = np.searchsorted(held, numbers)
+    some = below < np.searchsorted(held, numbers, side="right")
+    earned = np.concatenate([[0], worths.numpy().astype(kind), [0]])
+    steps = [np.where(some, np.append(ascending, np.nan)[below], np.nan), below, earned[below], earned[below + 1]]
+    return shift, (numbers[[0, -1]] << shift).view(kind), np.stack(steps).astype(kind)
+
+
+def fired(z: Tensor, scale: Tensor, thresholds: Tensor, resets: Tensor, heights: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the number whose binary digits, the first slot the highest, say in which slots z / scale reaches its threshold.
+
+    Where it does it is lowered by the reset of the slot. And the sum of the heights of these slots, times the unit.
     """
 
-    def plain(left: Tensor) -> Tensor:
-        message = torch.zeros_like(left)
-        for threshold, reset in zip(thresholds, resets, strict=True):
+    def plain(left: Tensor) -> tuple[Tensor, Tensor]:
+        message, value = torch.zeros_like(left), torch.zeros_like(left)
+        for threshold, reset, height in zip(thresholds, resets, heights, strict=True):
             fires = torch.ge(left, threshold, out=torch.empty_like(left))
             left = torch.addcmul(left, fires, reset, value=-1)
             message.mul_(2).add_(fires)
-        return message
+            value.addcmul_(fires, height)
+        return message, value
 
-    return applied("fired", potential, plain, thresholds, resets)
+    return answered("fired", z, scale, unit, plain, thresholds, resets, heights)
+
+
+def answered(
+    name: str, z: Tensor, scale: Tensor, unit: Tensor, plain: Callable[[Tensor], tuple[Tensor, Tensor]], *tables: Any
+) -> tuple[Tensor, Tensor]:
+    """Return message and value of z / scale as the loop of a name makes them, or plain torch; the value in units."""
+    z = dense(z)
+    inner = apart(z, scale)
+    loops = loops_for(z)
+    if loops is None or inner is None or unit.numel() not in {1, scale.numel()}:
+        message, value = plain(z / scale)
+        return message, value * unit
+    given = [each.detach().to(z.dtype).numpy() if isinstance(each, Tensor) else each for each in tables]
+    times = repetitions(scale, inner)
+    scales, units = (in_turns(each, scale.numel(), times) for each in (scale, unit))
+
+    def write(flat: Tensor, messages: Tensor, values: Tensor) -> None:
+        arrays = flat.numpy(), scales, *given, units, inner, messages.numpy(), values.numpy()
+        loops.in_pieces(getattr(loops, name), arrays, flat.numel(), 1)
+
+    return both_laid_out(z, write)
 
 
 def looked_up(table: Tensor, places: Tensor) -> Tensor:
@@ -139,6 +199,14 @@ def as_laid_out(values: Tensor, write: Callable[[Tensor, Tensor], object], times
     rows = values.new_empty((times, values.numel()))
     write(in_a_row(values), rows)
     return rows.as_strided((times, *values.shape), (values.numel(), *values.stride()))
+
+
+def both_laid_out(values: Tensor, write: Callable[[Tensor, Tensor, Tensor], object]) -> tuple[Tensor, Tensor]:
+    """Return what `write` puts into its other arguments for its first; two tensors, since the first is kept for longer."""
+    values = dense(values)
+    results = torch.empty_like(values), torch.empty_like(values)
+    write(in_a_row(values), *map(in_a_row, results))
+    return results
 
 
 def dense(values: Tensor) -> Tensor:

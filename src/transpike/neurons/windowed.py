@@ -21,8 +21,8 @@ class Windowed(Neuron):
     unevenness error: the network computes its quantised counterpart. Each layer costs a window: latency is T times the number
     of layers on the longest path, throughput one sample per window.
 
-    Kinds state `encoded`, `train` and `slots`; the rest follows from them, and where a closed form is faster they give it.
-    A kind with a window of its own runs for that many steps only.
+    Kinds state `encoded` or `sent`, `train` and `slots`; the rest follows from them, and where a closed form is faster they
+    give it. A kind with a window of its own runs for that many steps only.
     """
 
     keeps: ClassVar[frozenset[str]] = frozenset({"count", "potential"})
@@ -34,7 +34,12 @@ class Windowed(Neuron):
 
     def encoded(self, mean_current: Tensor, time_steps: int) -> Tensor:
         """Return the message of each neuron for the mean current of a window [batch, ...]; the bias of the neuron is added."""
-        raise NotImplementedError
+        return self.sent(mean_current, time_steps)[0]
+
+    def sent(self, mean_current: Tensor, time_steps: int) -> tuple[Tensor, Tensor]:
+        """Return the message of each neuron, as `encoded` does, and what it stands for, as `value` does."""
+        message = self.encoded(mean_current, time_steps)
+        return message, self.value(message, time_steps)
 
     def disturbed(self, message: Tensor, first_sample: int) -> Tensor:  # noqa: ARG002 - most neurons are exact
         """Return the messages of samples [batch, ...], from place `first_sample` of the run on, as they arrive."""
@@ -102,4 +107,4 @@ class Windowed(Neuron):
         return mean_current if self.bias is None else mean_current + self.bias[0]
 
     def mean_sent(self, currents: Tensor, time_steps: int) -> Tensor:
-        return self.value(self.encoded(currents.mean(0), time_steps), time_steps)
+        return self.sent(currents.mean(0), time_steps)[1]

@@ -108,5 +108,5 @@ def check_neurons(network: Network, axes: Mapping[str, int], sizes: Mapping[str,
 def sent(op: Stateful, inputs: list[Tensor]) -> Tensor:
     """Return what an op with a state sends in its first step."""
     if isinstance(op, Windowed):
-        return op.value(op.encoded(inputs[0], op.own_window or 1), op.own_window or 1)
+        return op.sent(inputs[0], op.own_window or 1)[1]
     return op.step(op.start(inputs[0]), *inputs)

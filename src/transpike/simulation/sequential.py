@@ -165,10 +165,10 @@ def run_windows(
             return given[name]
         if not isinstance(op, Windowed):
             return mean_value(network, name, known)
-        message = op.encoded(known[network.nodes[name].inputs[0]], time_steps)
-        message = op.disturbed(message, first_sample + element * FAR)
-        sent.setdefault(name, []).append(message)
-        return op.value(message, time_steps)
+        message, value = op.sent(known[network.nodes[name].inputs[0]], time_steps)
+        received = op.disturbed(message, first_sample + element * FAR)
+        sent.setdefault(name, []).append(received)
+        return value if received is message else op.value(received, time_steps)
 
     for item in order.items:
         if isinstance(item, Loop):
