@@ -49,10 +49,11 @@ ONE, HEIGHTS = torch.ones(1), torch.tensor([8.0, 4.0, 2.0, 1.0])
 HALF, FIRST = torch.tensor([0.5]), torch.linspace(0, 1, 5)[:, None, None]
 
 
-def quantised(x, factor, threshold, initial, most, smallest=1, unit=HALF):
+def quantised(x, factor, threshold, initial, most, smallest=1, unit=HALF, bias=None):
     """Level and value, next to each other."""
     given = (each.to(x.dtype) for each in (threshold, initial))
-    return torch.stack(pointwise.quantised(x, factor, *given, most, unit.to(x.dtype), smallest))
+    added = None if bias is None else bias.to(x.dtype)
+    return torch.stack(pointwise.quantised(x, factor, *given, most, unit.to(x.dtype), smallest, added))
 
 
 def reached(x, scale=HALF, unit=HALF):
@@ -70,6 +71,10 @@ CASES = {
     "quantised by channel": lambda x: quantised(x, 31, channels_of(EACH, x), HALF, 31, 3),
     "quantised with two": lambda x: quantised(x, 7, channels_of(EACH, x), channels_of(FIRST, x), 9),
     "quantised with three": lambda x: quantised(x, 7, channels_of(EACH, x), channels_of(FIRST, x), 9, 1, channels_of(EACH, x)),
+    "quantised with a bias": lambda x: quantised(x, 31, HALF, HALF, 31, bias=FIRST[1:2]),
+    "quantised with biases": lambda x: quantised(x, 7, channels_of(EACH, x), HALF, 9, bias=channels_of(FIRST, x)),
+    "evenly": lambda x: pointwise.evenly((x * 9).floor(), HALF.to(x.dtype), range(2, 7), 9),
+    "evenly by channel": lambda x: pointwise.evenly((x * 9).floor(), channels_of(EACH, x), range(1, 10), 9),
     "arrived with gaps": lambda x: pointwise.arrived(x, x, torch.tensor([-0.5, 0.0, 0.3]).to(x.dtype)),
     "arrived": lambda x: pointwise.arrived((x * 9).floor(), x, torch.tensor([-2.0, 0.0, 3.0]).to(x.dtype)),
     "reached": reached,

@@ -48,7 +48,7 @@ class BinaryPhase(Windowed):
 
     def sent(self, mean_current: Tensor, time_steps: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - as many levels as bits allow
         most, unit = self.most_levels, self.worth_of_spike() / self.most_levels
-        return quantised(self.with_bias(mean_current), most, self.threshold, self.initial, most, unit)
+        return quantised(mean_current, most, self.threshold, self.initial, most, unit, bias=self.constant_bias)
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return (message / 2 ** (time_steps - step)).floor_().remainder_(2)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from transpike.neurons.pointwise import quantised
+from transpike.neurons.pointwise import evenly, quantised
 from transpike.neurons.windowed import Windowed
 
 
@@ -25,7 +25,7 @@ class EvenFiring(Windowed):
 
     def sent(self, mean_current: Tensor, time_steps: int) -> tuple[Tensor, Tensor]:
         unit = self.worth_of_spike() / time_steps
-        return quantised(self.with_bias(mean_current), time_steps, self.threshold, self.initial, time_steps, unit)
+        return quantised(mean_current, time_steps, self.threshold, self.initial, time_steps, unit, bias=self.constant_bias)
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return sent_by(message, step, time_steps) - sent_by(message, step - 1, time_steps)
@@ -40,9 +40,7 @@ class EvenFiring(Windowed):
         return sent_by(message, step, time_steps) * self.worth_of_spike() / step
 
     def course(self, message: Tensor, steps: range, time_steps: int) -> Tensor:
-        step = torch.tensor(list(steps), dtype=message.dtype, device=message.device).reshape(-1, *[1] * message.ndim)
-        sent = torch.mul(message, step).div_(time_steps).add_(0.5).floor_()
-        return sent.mul_(self.worth_of_spike()).div_(step)
+        return evenly(message, self.worth_of_spike(), steps, time_steps)
 
     def arrived(self, current: Tensor, step: int, time_steps: int) -> Tensor:  # noqa: ARG002 - the current of one step times steps
         return self.with_bias(current) * step

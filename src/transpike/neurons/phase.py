@@ -36,8 +36,8 @@ class Phase(OneSpike):
         return torch.arange(time_steps, 0, -1, dtype=torch.float64) / time_steps
 
     def sent(self, mean_current: Tensor, time_steps: int) -> tuple[Tensor, Tensor]:
-        z, unit = self.with_bias(mean_current), self.worth_of_spike() / time_steps
-        return quantised(z, time_steps, self.threshold, self.initial, time_steps, unit, self.smallest)
+        given = self.threshold, self.initial, time_steps, self.worth_of_spike() / time_steps
+        return quantised(mean_current, time_steps, *given, self.smallest, self.constant_bias)
 
     def value(self, message: Tensor, time_steps: int) -> Tensor:
         return message * (self.worth_of_spike() / time_steps)

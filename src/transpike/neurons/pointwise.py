@@ -16,27 +16,40 @@ FEW = 1 << 16  # below so many values a loop does not pay for its call
 
 
 def quantised(
-    z: Tensor, factor: int, threshold: Tensor, initial: Tensor, most: int, unit: Tensor, smallest: int = 1
+    z: Tensor,
+    factor: int,
+    threshold: Tensor,
+    initial: Tensor,
+    most: int,
+    unit: Tensor,
+    smallest: int = 1,
+    bias: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """Return the level clip(floor(z factor / threshold + initial), 0, most), 0 below the smallest, and level * unit."""
+    """Return the level clip(floor((z + bias) factor / threshold + initial), 0, most), and level * unit.
+
+    Levels below the smallest are 0.
+    """
 
     def plain(z: Tensor) -> tuple[Tensor, Tensor]:
+        z = z if bias is None else z + bias
         level = (z * factor / threshold + initial).floor_().clamp_(0, most)
         level = level if smallest <= 1 else torch.threshold_(level, smallest - 0.5, 0.0)
         return level, level * unit
 
+    added = z.new_zeros(1) if bias is None else bias
     if z.numel() < FEW:
         return plain(z)
     z = dense(z)
     inner = apart(z, threshold)
     loops = loops_for(z)
-    if loops is None or inner is None or not {initial.numel(), unit.numel()} <= {1, threshold.numel()}:
+    if loops is None or inner is None or not {initial.numel(), unit.numel(), added.numel()} <= {1, threshold.numel()}:
         return plain(z)
     times = repetitions(threshold, inner)
-    given = *repeated(threshold, initial, times), in_turns(unit, threshold.numel(), times)
+    starts = repeated(threshold, initial, times)
+    biases, units = (in_turns(each, threshold.numel(), times) for each in (added, unit))
 
     def write(flat: Tensor, levels: Tensor, values: Tensor) -> None:
-        arrays = flat.numpy(), factor, *given, most, smallest, inner, levels.numpy(), values.numpy()
+        arrays = flat.numpy(), biases, factor, *starts, units, most, smallest, inner, levels.numpy(), values.numpy()
         loops.in_pieces(loops.quantised, arrays, flat.numel(), 1)
 
     return both_laid_out(z, write)
@@ -55,7 +68,7 @@ def repeated(threshold: Tensor, initial: Tensor, times: int) -> tuple[Any, Any]:
 
 def in_turns(each: Tensor, entries: int, times: int) -> Any:
     """Return an array of so many entries, or of one so often, as many times in a row."""
-    return np.tile(each.detach().flatten().expand(entries).numpy(), times)
+    return each.detach().flatten().expand(entries).repeat(times).numpy()
 
 
 def apart(values: Tensor, entries: Tensor) -> int | None:
@@ -79,6 +92,24 @@ def arrived(message: Tensor, value: Tensor, left: Tensor) -> Tensor:
         loops.in_pieces(loops.arrived, given, flat.numel(), len(left))
 
     return as_laid_out(message, write, len(left))
+
+
+def evenly(message: Tensor, unit: Tensor, steps: range, time_steps: int) -> Tensor:
+    """Return floor(message t / time_steps + 1/2) unit / t for each t of some steps [steps, ...]."""
+    message = dense(message)
+    inner = apart(message, unit)
+    loops = loops_for(message)
+    ends = torch.tensor(list(steps), dtype=message.dtype, device=message.device)
+    if loops is None or inner is None:
+        t = ends.reshape(-1, *[1] * message.ndim)
+        return torch.mul(message, t).div_(time_steps).add_(0.5).floor_().mul_(unit).div_(t)
+    units = in_turns(unit, unit.numel(), repetitions(unit, inner))
+
+    def write(flat: Tensor, out: Tensor) -> None:
+        arrays = flat.numpy(), units, inner, ends.numpy(), time_steps, out.numpy()
+        loops.in_pieces(loops.evenly, arrays, flat.numel(), len(ends))
+
+    return as_laid_out(message, write, len(ends))
 
 
 def reached(z: Tensor, scale: Tensor, bounds: Tensor, worths: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from transpike.compiled import Floats, bits_of, compiled, in_pieces, ones_of
 
-__all__ = ["arrived", "fired", "in_pieces", "looked_up", "ones", "quantised", "reached"]
+__all__ = ["arrived", "evenly", "fired", "in_pieces", "looked_up", "ones", "quantised", "reached"]
 
 BLOCK = 2048  # values that stay in the fastest cache through all slots
 
@@ -70,20 +70,29 @@ def multiplied(values: Floats, unit: Floats, inner: int, begin: int, end: int) -
 
 @compiled
 def quantise(
-    z: Floats, times: Any, over: Floats, more: Floats, unit: Floats, most: Any, least: Any, levels: Floats, values: Floats
+    z: Floats,
+    bias: Floats,
+    times: Any,
+    over: Floats,
+    more: Floats,
+    unit: Floats,
+    most: Any,
+    least: Any,
+    levels: Floats,
+    values: Floats,
 ) -> None:
     """Round values down to levels, each with a threshold and a unit of its own, or all with the one that there is."""
     zero = z.dtype.type(0)
     if over.shape[0] == 1:
-        limit, start, worth = over[0], more[0], unit[0]
+        added, limit, start, worth = bias[0], over[0], more[0], unit[0]
         for i in range(z.shape[0]):
-            level = min(max(np.floor(z[i] * times / limit + start), zero), most)
+            level = min(max(np.floor((z[i] + added) * times / limit + start), zero), most)
             level = level if level >= least else zero
             levels[i] = level
             values[i] = level * worth
     else:
         for i in range(z.shape[0]):
-            level = min(max(np.floor(z[i] * times / over[i] + more[i]), zero), most)
+            level = min(max(np.floor((z[i] + bias[i]) * times / over[i] + more[i]), zero), most)
             level = level if level >= least else zero
             levels[i] = level
             values[i] = level * unit[i]
@@ -92,6 +101,7 @@ def quantise(
 @compiled
 def quantised(
     z: Floats,
+    bias: Floats,
     factor: int,
     threshold: Floats,
     initial: Floats,
@@ -111,7 +121,7 @@ def quantised(
     while at < end:
         first, last, stop = run_of(at, end, threshold.shape[0], inner)
         of, run = slice(first, last), slice(at, stop)
-        quantise(z[run], times, threshold[of], initial[of], unit[of], top, least, levels[run], values[run])
+        quantise(z[run], bias[of], times, threshold[of], initial[of], unit[of], top, least, levels[run], values[run])
         at = stop
 
 
@@ -130,6 +140,29 @@ def arrived(message: Floats, value: Floats, left: Floats, shown: Floats, begin: 
         last = min(first + BLOCK, end)
         for t in range(left.shape[0]):
             show(message[first:last], value[first:last], left[t], shown[t, first:last])
+
+
+@compiled
+def share(message: Floats, unit: Floats, step: Any, steps: Any, shown: Floats) -> None:
+    """Write what a read-out makes of spikes that come evenly, after one step."""
+    half, alone = message.dtype.type(0.5), unit[0]
+    if unit.shape[0] == 1:
+        for i in range(message.shape[0]):
+            shown[i] = np.floor(message[i] * step / steps + half) * alone / step
+    else:
+        for i in range(message.shape[0]):
+            shown[i] = np.floor(message[i] * step / steps + half) * unit[i] / step
+
+
+@compiled
+def evenly(message: Floats, unit: Floats, inner: int, ends: Floats, steps: int, shown: Floats, begin: int, end: int) -> None:
+    """Write it for each step, for runs that stay in the fastest cache."""
+    at, window = begin, message.dtype.type(steps)
+    while at < end:
+        first, last, stop = run_of(at, min(end, at + BLOCK), unit.shape[0], inner)
+        for t in range(ends.shape[0]):
+            share(message[at:stop], unit[first:last], ends[t], window, shown[t, at:stop])
+        at = stop
 
 
 @compiled

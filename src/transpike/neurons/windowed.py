@@ -102,6 +102,11 @@ class Windowed(Neuron):
         """Return what a spike in a slot of worth 1 stands for."""
         return self.threshold if self.height is None else self.height[0]
 
+    @property
+    def constant_bias(self) -> Tensor | None:
+        """The bias of the neurons, None without any."""
+        return None if self.bias is None else self.bias[0]
+
     def with_bias(self, mean_current: Tensor) -> Tensor:
         """Return the mean current with the bias of the neurons."""
         return mean_current if self.bias is None else mean_current + self.bias[0]
