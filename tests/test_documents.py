@@ -21,7 +21,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs
 
 def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, streaming = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    code, streaming, training = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 3)).eval()
     x = torch.rand(40, 4)
     names = {
@@ -38,6 +38,9 @@ def test_the_python_of_the_readme_runs(tmp_path, monkeypatch):
     names = {"tp": tp, "model": RECURRENT["lstm"]()[0], "samples": sequences, "sequence": sequences[:4].unbind(1)}
     exec(streaming, names)
     assert torch.equal(names["answer"], tp.simulate(names["network"], sequences[:4]).outputs[-1])
+    names = {"tp": tp, "model": model, "samples": torch.rand(300, 4), "batches": [(x, torch.zeros(40, dtype=torch.long))]}
+    exec(training, names)
+    assert tp.simulate(names["network"], x, 4).outputs.shape == (4, 40, 3)
 
 
 def test_the_python_of_the_page_on_data_runs():

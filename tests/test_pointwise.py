@@ -56,8 +56,8 @@ def quantised(x, factor, threshold, initial, most, smallest=1, unit=HALF, bias=N
     return torch.stack(pointwise.quantised(x, factor, *given, most, unit.to(x.dtype), smallest, added))
 
 
-def reached(x, scale=HALF, unit=HALF):
-    given = (each.to(x.dtype) for each in (scale, BOUNDS, BOUNDS.flip(0), unit))
+def reached(x, scale=HALF, unit=HALF, bounds=BOUNDS):
+    given = (each.to(x.dtype) for each in (scale, bounds, bounds.flip(0), unit))
     return torch.stack(pointwise.reached(x, *given))
 
 
@@ -80,6 +80,7 @@ CASES = {
     "reached": reached,
     "reached by channel": lambda x: reached(x, channels_of(EACH, x), channels_of(EACH, x)),
     "reached from below": lambda x: reached(x.abs() * 1e-3, scale=torch.tensor([1e-3]), unit=ONE),
+    "reached among bounds too close": lambda x: reached(x, bounds=torch.tensor([1e-30, 0.1, 0.1 + 2**-24, 0.9])),
     "fired": fired,
     "fired in seven slots": lambda x: fired(x, slots=torch.linspace(0.5, -0.1, 7)),
     "fired by channel": lambda x: fired(x, HALF, channels_of(EACH, x)),

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 ROW = 1024  # values that are taken at once
+MOST_BINS = 4096
 FEW = 1 << 16  # below so many values a loop does not pay for its call
 
 
@@ -119,20 +120,24 @@ def reached(z: Tensor, scale: Tensor, bounds: Tensor, worths: Tensor, unit: Tens
         count = torch.bucketize(left.contiguous(), bounds, right=True)
         return count.to(left.dtype), torch.cat([worths.new_zeros(1), worths])[count]
 
-    return answered("reached", z, scale, unit, plain, *(bins(bounds, worths, z.dtype) if loops_for(z) else ()))
+    found = bins(bounds, worths, z.dtype) if loops_for(z) else None
+    return answered("reached" if found else None, z, scale, unit, plain, *(found or ()))
 
 
 @lru_cache(maxsize=64)
-def bins(bounds: Tensor, worths: Tensor, dtype: torch.dtype) -> tuple[int, Any, Any]:
+def bins(bounds: Tensor, worths: Tensor, dtype: torch.dtype) -> tuple[int, Any, Any] | None:
     """Return what `climb` needs to find the one bound to compare with: bits that a bin leaves open, edges, and steps.
 
     Floats above 0 are in order of their bits, so that the highest bits say between which bounds a value lies, but for one.
+    None if bounds lie so close to each other, and others so far away, that there would be too many bins.
     """
     kind, whole = (np.float32, np.int32) if dtype == torch.float32 else (np.float64, np.int64)
     ascending = bounds.numpy().astype(kind)
     every = ascending.view(whole)
     shift = next(shift for shift in range(np.finfo(kind).nmant, -1, -1) if (np.diff(every >> shift) > 0).all())
     held = every >> shift
+    if held[-1] - held[0] > MOST_BINS:
+        return None
     numbers = np.arange(held[0] - 1, held[-1] + 2, dtype=whole)
     below = np.searchsorted(held, numbers)
     some = below < np.searchsorted(held, numbers, side="right")
@@ -160,13 +165,13 @@ def fired(z: Tensor, scale: Tensor, thresholds: Tensor, resets: Tensor, heights:
 
 
 def answered(
-    name: str, z: Tensor, scale: Tensor, unit: Tensor, plain: Callable[[Tensor], tuple[Tensor, Tensor]], *tables: Any
+    name: str | None, z: Tensor, scale: Tensor, unit: Tensor, plain: Callable[[Tensor], tuple[Tensor, Tensor]], *tables: Any
 ) -> tuple[Tensor, Tensor]:
-    """Return message and value of z / scale as the loop of a name makes them, or plain torch; the value in units."""
+    """Return message and value of z / scale as the loop of a name, if any, makes them, or plain torch; the value in units."""
     z = dense(z)
     inner = apart(z, scale)
     loops = loops_for(z)
-    if loops is None or inner is None or unit.numel() not in {1, scale.numel()}:
+    if loops is None or name is None or inner is None or unit.numel() not in {1, scale.numel()}:
         message, value = plain(z / scale)
         return message, value * unit
     given = [each.detach().to(z.dtype).numpy() if isinstance(each, Tensor) else each for each in tables]

@@ -19,6 +19,7 @@ from transpike.simulation.task import Runner
 
 BLOCK = {"cpu": 32}  # on CPUs the working set of some dozens of samples stays in cache
 LARGE_BLOCK = 256
+ALWAYS_FREE = 32 << 20  # bytes for which the system is not asked
 LARGEST_FREED = 31 << 20
 
 
@@ -77,8 +78,10 @@ def block_size(runner: Runner, device: torch.device, memory: int | None, block: 
     """
     if block is not None:
         return block
-    budget = default_budget(device) if memory is None else memory
     need = runner.bytes_per_sample() + kept
+    if memory is None and need * runner.largest_block <= ALWAYS_FREE:
+        return runner.largest_block
+    budget = default_budget(device) if memory is None else memory
     if need > budget:
         raise ArgumentError(
             f"Simulating one sample needs about {need / 1e6:.1f} MB, but the memory budget is {budget / 1e6:.1f} MB: "
