@@ -117,7 +117,7 @@ def reached(z: Tensor, scale: Tensor, bounds: Tensor, worths: Tensor, unit: Tens
     """Return how many of the bounds, 0 < b1 < b2 ..., z / scale is at least equal to, and worth * unit of the last, else 0."""
 
     def plain(left: Tensor) -> tuple[Tensor, Tensor]:
-        count = torch.bucketize(left.contiguous(), bounds, right=True)
+        count = torch.bucketize(left.nan_to_num(0.0, torch.inf, -torch.inf).contiguous(), bounds, right=True)
         return count.to(left.dtype), torch.cat([worths.new_zeros(1), worths])[count]
 
     found = bins(bounds, worths, z.dtype) if loops_for(z) else None
@@ -133,7 +133,7 @@ def bins(bounds: Tensor, worths: Tensor, dtype: torch.dtype) -> tuple[int, Any, 
     """
     kind, whole = (np.float32, np.int32) if dtype == torch.float32 else (np.float64, np.int64)
     ascending = bounds.numpy().astype(kind)
-    every = ascending.view(whole)
+    every: Any = ascending.view(whole)
     shift = next(shift for shift in range(np.finfo(kind).nmant, -1, -1) if (np.diff(every >> shift) > 0).all())
     held = every >> shift
     if held[-1] - held[0] > MOST_BINS:
