@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import subprocess
@@ -27,6 +28,7 @@ from transpike.simulation import Record, counting_nodes, scan, whole
 from transpike.simulation.engines import LayerwiseEngine, StepwiseEngine, Task
 from transpike.simulation.engines.event import builds
 from transpike.simulation.engines.layerwise import STRETCH
+from transpike.simulation.joins import joins
 from transpike.simulation.playing import Stepped, player
 from transpike.simulation.recording import Snapshots, keeping
 from transpike.simulation.run import blocks
@@ -337,6 +339,40 @@ def test_engines_agree_to_the_bit_on_networks_on_a_grid():
 def test_other_convolutions_stay_in_floats(unit, threshold, dtype):
     """Heights off the grid, weights of too many bits, and another precision."""
     assert whole.whole_convolutions(grid_network(unit, threshold, dtype)[0]) == {}
+
+
+@pytest.mark.parametrize("shortcut_first", [False, True])
+@pytest.mark.parametrize("shape", [(), (1,), (8, 1, 1)], ids=str)
+def test_weighed_shortcuts_are_added_in_one_pass_with_the_same_bits(shape, shortcut_first):
+    """The scale has few bits, so that its product with a height is exact; the currents have all bits of a float."""
+    network, inputs = grid_network(2.0**-20 * 1.1, 0.75)
+    scale = 1 + torch.randint(1, 2**10, shape) / 2.0**10
+    shortcut = Node("shortcut", Affine(scale), ("x.neurons",))
+    sources = ("shortcut", "second") if shortcut_first else ("second", "shortcut")
+    nodes = {}
+    for name, node in network.nodes.items():
+        nodes |= {"shortcut": shortcut, "sum": dataclasses.replace(node, inputs=sources)} if name == "sum" else {name: node}
+    network = Network(nodes, network.outputs)
+    (join,) = joins(network).values()
+    assert (join.first, join.shortcut, join.spikes) == ("second", "shortcut", "x.neurons")
+    steps = recorded(network, inputs, StepwiseEngine(), 20)
+    for engine in STRETCHES:
+        layers = recorded(network, inputs, engine, 20)
+        assert all(torch.equal(layers[key], value) for key, value in steps.items())
+
+
+@pytest.mark.parametrize("op", [Affine(torch.tensor(0.3)), Affine(torch.tensor(0.5), torch.tensor(1.0)), Relu()])
+def test_other_summands_are_computed_by_themselves(op):
+    """A product that is rounded, a shift, no product."""
+    network, _ = grid_network(2.0**-8, 0.3)
+    nodes = {}
+    for name, node in network.nodes.items():
+        added = {
+            "shortcut": Node("shortcut", op, ("x.neurons",)),
+            "sum": dataclasses.replace(node, inputs=("second", "shortcut")),
+        }
+        nodes |= added if name == "sum" else {name: node}
+    assert joins(Network(nodes, network.outputs)) == {}
 
 
 def test_without_the_operators_convolutions_stay_in_floats(monkeypatch):

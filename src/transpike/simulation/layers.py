@@ -16,6 +16,7 @@ from transpike.neurons.functions import Decoded
 from transpike.ops import Add, Convolution, Input, Linear
 from transpike.parts import Stateful
 from transpike.simulation.functions import computed
+from transpike.simulation.joins import Join
 from transpike.simulation.playing import IMAGES, Player, player
 from transpike.simulation.stages import Stage, Stages
 from transpike.simulation.stepper import channels_last
@@ -48,6 +49,7 @@ class Layers:
         network: Network,
         stages: Stages,
         whole: Mapping[str, WholeConvolution],
+        joins: Mapping[str, Join],
         inputs: Sequence[Tensor],
         first_sample: int,
         tile: int,
@@ -55,6 +57,7 @@ class Layers:
         self.network = network
         self.stages = stages
         self.whole = whole
+        self.joins = {name: join for name, join in joins.items() if join.shortcut not in stages.static | stages.kept}
         self.first_sample = first_sample
         self.tile = tile // (inputs[0].shape[0] * inputs[0].element_size())
         self.players: dict[str, Player] = {}
@@ -145,11 +148,17 @@ class Layers:
 
     def combined(self, name: str, begin: int, end: int) -> Tensor:
         """Return the value [time, batch, ...] of an op without a state, computed for all these steps at once."""
-        node = self.network.nodes[name]
-        values = {source: self.value(source, begin, end) for source in node.inputs}
+        node, join = self.network.nodes[name], self.joins.get(name)
+        sources = node.inputs if join is None else (join.first, join.spikes)
+        values = {source: self.value(source, begin, end) for source in sources}
         batch = max(value.shape[1] for value in values.values())
-        folded = [self.folded(source, values[source], batch) for source in node.inputs]
-        result = folded[0].add_(folded[1]) if self.adds_in_place(node, values) else self.whole.get(name, node.op)(*folded)
+        folded = [self.folded(source, values[source], batch) for source in sources]
+        in_place = self.adds_in_place(node, sources, values)
+        if join is not None:
+            first, spikes = folded
+            result = first.addcmul_(spikes, join.scale) if in_place else torch.addcmul(first, spikes, join.scale)
+        else:
+            result = folded[0].add_(folded[1]) if in_place else self.whole.get(name, node.op)(*folded)
         return result.unflatten(0, (end - begin, batch))
 
     def folded(self, name: str, value: Tensor, batch: int) -> Tensor:
@@ -158,11 +167,11 @@ class Layers:
             return self.static[name]
         return value.expand(value.shape[0], batch, *value.shape[2:]).flatten(0, 1)
 
-    def adds_in_place(self, node: Node, values: Mapping[str, Tensor]) -> bool:
+    def adds_in_place(self, node: Node, sources: Sequence[str], values: Mapping[str, Tensor]) -> bool:
         """Whether a sum may overwrite its first summand: a new tensor of its size that nobody else reads."""
         if not isinstance(node.op, Add) or node.op.scale != 1:
             return False
-        first, second = node.inputs
+        first, second = sources
         passes = not {first, second} & self.stages.static and first not in self.stages.kept
         new = passes and isinstance(self.network.nodes[first].op, Linear | Convolution)
         return new and values[first].shape == values[second].shape

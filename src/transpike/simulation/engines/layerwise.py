@@ -14,6 +14,7 @@ from transpike.network import Network
 from transpike.network.turns import sequential
 from transpike.neurons import FunctionOfSignals
 from transpike.parts import State, Stateful
+from transpike.simulation.joins import joins
 from transpike.simulation.layers import Layers, Observer
 from transpike.simulation.memory import block_on, bytes_per_sample, keep_freed_memory, sizes_of
 from transpike.simulation.recording import Block, Later
@@ -65,6 +66,7 @@ class LayerwiseRunner:
         sizes = once(self.network, "sizes", sizes_of)
         self.stages = once(self.network, "kept values", lambda network: staged(network, sizes))
         self.whole = once(self.network, "whole convolutions", whole_convolutions)
+        self.joins = once(self.network, "joins", joins)
         self.tile = tile
         self.stretch = stretch
         item = self.network.dtype.itemsize
@@ -90,7 +92,7 @@ class LayerwiseRunner:
     def run(self, batch: Batch, first_sample: int = 0) -> Block:
         keep_freed_memory()
         inputs = [tensor.to(self.network.device) for tensor in batch.inputs]
-        layers = Layers(self.network, self.stages, self.whole, inputs, first_sample, self.tile)
+        layers = Layers(self.network, self.stages, self.whole, self.joins, inputs, first_sample, self.tile)
         tape = BlockTape(self.task, self.network, layers)
         stretch = self.steps(len(batch))
         while layers.steps < self.task.time_steps:
