@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import chain
 from types import MappingProxyType
 
@@ -68,10 +69,10 @@ class Network:
         """Whether any op keeps state in time."""
         return any(isinstance(node.op, Stateful) for node in self.nodes.values())
 
-    @property
-    def inputs(self) -> dict[str, Input]:
+    @cached_property
+    def inputs(self) -> Mapping[str, Input]:
         """The input ops by node name, in the order in which the model takes them."""
-        return {name: node.op for name, node in self.nodes.items() if isinstance(node.op, Input)}
+        return MappingProxyType({name: node.op for name, node in self.nodes.items() if isinstance(node.op, Input)})
 
     @property
     def users(self) -> dict[str, list[str]]:
@@ -131,7 +132,7 @@ class Network:
 
         return self.map_ops(change)
 
-    @property
+    @cached_property
     def device(self) -> torch.device:
         """The device of the parameters (the CPU if there are none)."""
         return next((tensor.device for node in self.nodes.values() for _, tensor in node.op.tensors()), torch.device("cpu"))

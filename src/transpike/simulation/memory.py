@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 import psutil
 import torch
@@ -19,7 +20,6 @@ from transpike.simulation.task import Runner
 
 BLOCK = {"cpu": 32}  # on CPUs the working set of some dozens of samples stays in cache
 LARGE_BLOCK = 256
-ALWAYS_FREE = 32 << 20  # bytes for which the system is not asked
 LARGEST_FREED = 31 << 20
 
 
@@ -27,7 +27,13 @@ def default_budget(device: torch.device) -> int:
     """Return a quarter of the memory that is free on `device`, in bytes."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0]) // 4
-    return int(psutil.virtual_memory().available) // 4
+    return free_memory(int(time.monotonic())) // 4
+
+
+@lru_cache(maxsize=1)
+def free_memory(second: int) -> int:  # noqa: ARG001 - short runs need not ask the system each time
+    """Return the memory that is free, in bytes, as the system said within a second of the clock."""
+    return int(psutil.virtual_memory().available)
 
 
 def bytes_per_sample(network: Network, sizes: Mapping[str, int] | None = None) -> int:
@@ -78,10 +84,8 @@ def block_size(runner: Runner, device: torch.device, memory: int | None, block: 
     """
     if block is not None:
         return block
-    need = runner.bytes_per_sample() + kept
-    if memory is None and need * runner.largest_block <= ALWAYS_FREE:
-        return runner.largest_block
     budget = default_budget(device) if memory is None else memory
+    need = runner.bytes_per_sample() + kept
     if need > budget:
         raise ArgumentError(
             f"Simulating one sample needs about {need / 1e6:.1f} MB, but the memory budget is {budget / 1e6:.1f} MB: "

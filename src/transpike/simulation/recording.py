@@ -173,7 +173,7 @@ def joined(blocks: Sequence[Block], time_steps: int, counts: Sequence[str]) -> R
         return {name: torch.cat([one[name] for one in maps], axis) for name in maps[0]}
 
     outputs = along_batch([block.outputs for block in blocks], 1)
-    totals = [{name: total.reshape(len(total), -1).sum(1).long() for name, total in block.totals.items()} for block in blocks]
+    totals = [{name: of_samples(total).long() for name, total in block.totals.items()} for block in blocks]
     wanted = [{name: block.totals[name] for name in counts} for block in blocks]
     return Recording(
         next(iter(outputs.values())) if len(outputs) == 1 else outputs,

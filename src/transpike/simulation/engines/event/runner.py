@@ -106,9 +106,9 @@ class EventRunner:
         if key not in kept:
             kept[key] = Compiled(chosen, self.plan, traced)
         self.compiled: Compiled = kept[key]
-        following = following_inputs(self.network)
+        following = once(self.network, "following", following_inputs)
         self.changing = [stage for stage in self.plan.stages if stage.drive in following]
-        answers = decoded(self.network)
+        answers = once(self.network, "decoded", decoded)
         self.after = [name for name in self.network.nodes if name in answers]
         self.needed = self.ancestors([stage.drive for stage in self.changing])
 
