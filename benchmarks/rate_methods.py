@@ -83,7 +83,8 @@ class Bench:
 
 def rows_on(depth: int, images: int) -> list[dict]:
     """The rows of all runs on so many images, whatever calibrated them."""
-    runs = sorted(OUT.glob(f"rate-methods-resnet{depth}-{images}*.json"))
+    name = f"rate-methods-resnet{depth}-{images}"
+    runs = [*OUT.glob(f"{name}.json"), *sorted(OUT.glob(f"{name}-calibrated-*.json"))]
     order = list(tp.recipes)
     return sorted(
         (row for run in runs for row in json.loads(run.read_text())["rows"]), key=lambda row: order.index(row["recipe"])
