@@ -4,6 +4,7 @@
                                                                 # call again to go on after an interruption
     python benchmarks/qcfs.py all [--epochs 10]         # L = 4 and 8, each with and without the regulariser, and the table
     python benchmarks/qcfs.py table [--images 10000] [--time-steps 128]   # all runs that have finished
+    python benchmarks/qcfs.py corrected [--recipe ls-tg] [--images 2000] [--time-steps 16]   # their layers corrected for T = 4, 8 ...
 
 Runs are kept under benchmarks/out/qcfs/. Needs TRANSPIKE_DATA. The hyper-parameters were not chosen on test images: the runs
 with and without the regulariser differ in its weight only.
@@ -73,12 +74,30 @@ def run(levels: int, settings: Settings, batch: int) -> None:
         print(f"epoch {epoch.epoch}: loss {epoch.loss:.3f}, accuracy {100 * epoch.accuracy:.2f}, penalty {epoch.penalty:.4f}")
 
 
+def network_of(folder: Path) -> torch.nn.Module:
+    """The trained network of a run."""
+    model = prepared(json.loads((folder / "about.json").read_text())["levels"])
+    model.load_state_dict(read_tensors(folder / "trained.safetensors", "weights"))
+    return model
+
+
+def corrected(recipe: str, images: int, time_steps: int) -> None:
+    """Convert the runs with a recipe that corrects layers for each T from 4 on, by 1,000 training images."""
+    rows = []
+    for folder in sorted(path.parent for path in RUNS.glob("*/about.json")):
+        model, row = network_of(folder), {"run": folder.name}
+        for step in (t for t in STEPS if 4 <= t <= time_steps):
+            network = tp.convert(model, cifar10_train(1000)[0], recipe, time_steps=step)
+            row[f"T={step}"] = f"{100 * tp.evaluate(model, network, cifar10_test(images), step).accuracy[-1]:.2f}"
+            print(row, flush=True)
+        rows.append(row)
+    show(f"ResNet-20 with QCFS, {recipe}, accuracy % on {images} test images", rows)
+    keep(f"qcfs-{recipe}-{images}", {"rows": rows})
+
+
 def rows_of(folder: Path, images: int, time_steps: int) -> list[dict]:
     """One row for the accuracy of a run, one for the slides beside it."""
-    about = json.loads((folder / "about.json").read_text())
-    levels = about["levels"]
-    model = prepared(levels)
-    model.load_state_dict(read_tensors(folder / "trained.safetensors", "weights"))
+    levels, model = json.loads((folder / "about.json").read_text())["levels"], network_of(folder)
     network = tp.convert(model, cifar10_train(100)[0], "qcfs")
     report = tp.evaluate(model, network, cifar10_test(images), time_steps, title=folder.name)
     ours = {f"T={t}": f"{100 * report.accuracy[t - 1]:.2f}" for t in STEPS if t <= time_steps}
@@ -103,7 +122,7 @@ def table(images: int, time_steps: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("train", "all", "table"))
+    parser.add_argument("what", choices=("train", "all", "table", "corrected"))
     parser.add_argument("--levels", type=int, default=4)
     parser.add_argument("--regulariser", type=float, default=0.0)
     parser.add_argument("--epochs", type=int, default=10)
@@ -114,6 +133,7 @@ if __name__ == "__main__":
     parser.add_argument("--decay", type=float, default=Settings.weight_decay, help="of weights and thresholds")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--float32", action="store_true", help="for processors that multiply no bfloat16, which it slows down")
+    parser.add_argument("--recipe", default="ls-tg", help="of `corrected`")
     parser.add_argument("--images", type=int, default=10_000)
     parser.add_argument("--time-steps", type=int, default=STEPS[-1])
     chosen = parser.parse_args()
@@ -131,5 +151,7 @@ if __name__ == "__main__":
     if chosen.what == "all":
         for levels, weight in PLAN:
             run(levels, dataclasses.replace(settings, regulariser=weight), chosen.batch)
-    if chosen.what != "train":
+    if chosen.what == "corrected":
+        corrected(chosen.recipe, chosen.images, chosen.time_steps)
+    if chosen.what in {"all", "table"}:
         table(chosen.images, chosen.time_steps)
