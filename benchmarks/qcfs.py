@@ -4,7 +4,7 @@
                                                                 # call again to go on after an interruption
     python benchmarks/qcfs.py all [--epochs 10]         # L = 4 and 8, each with and without the regulariser, and the table
     python benchmarks/qcfs.py table [--images 10000] [--time-steps 128]   # all runs that have finished
-    python benchmarks/qcfs.py corrected [--recipe ls-tg] [--images 2000] [--time-steps 16]   # their layers corrected for T = 4, 8 ...
+    python benchmarks/qcfs.py corrected [--recipe ls-tg] [--images 2000] [--time-steps 16]   # with layers corrected for each T
 
 Runs are kept under benchmarks/out/qcfs/. Needs TRANSPIKE_DATA. The hyper-parameters were not chosen on test images: the runs
 with and without the regulariser differ in its weight only.
