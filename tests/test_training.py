@@ -331,9 +331,10 @@ def test_a_checkpoint_from_before_a_setting_existed_has_its_default(tmp_path):
         (None, 0.5, "give train"),
         (small_model(), 0.0, "no part in the loss"),
         ("resnet", 0.5, "must be a torch.nn.Module, not str"),
+        (nn.Flatten(2), 0.5, "The teacher must give scores"),
         (nn.Sequential(nn.Flatten(), nn.Linear(16, 4)), 0.5, "the same classes"),
     ],
-    ids=["none", "idle", "no module", "classes"],
+    ids=["none", "idle", "no module", "no scores", "classes"],
 )
 def test_teachers_that_cannot_be_meant(teacher, share, message):
     with pytest.raises(ArgumentError, match=message):

@@ -37,9 +37,9 @@ def quantised(
         level = level if smallest <= 1 else torch.threshold_(level, smallest - 0.5, 0.0)
         return level, level * unit
 
-    added = z.new_zeros(1) if bias is None else bias
     if z.numel() < FEW:
         return plain(z)
+    added = z.new_zeros(1) if bias is None else bias
     z = dense(z)
     inner = apart(z, threshold)
     loops = loops_for(z)

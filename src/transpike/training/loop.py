@@ -169,7 +169,7 @@ class Run:
         if self.teacher is None:
             return loss
         with torch.no_grad(), self.autocast():
-            taught = self.teacher(*inputs)
+            taught = scores(self.teacher, inputs, "teacher")
         if taught.shape != answers.shape:
             raise ArgumentError(
                 f"The teacher gives {tuple(taught.shape)}, the model {tuple(answers.shape)}: they must have the same classes."
@@ -198,11 +198,7 @@ class Run:
 
     def answers(self, inputs: list[Tensor]) -> Tensor:
         """Return the scores [batch, classes]."""
-        scores = self.model(*inputs)
-        if not isinstance(scores, Tensor) or scores.ndim != 2:  # noqa: PLR2004 - [batch, classes]
-            what = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
-            raise ArgumentError(f"The model must give scores [batch, classes] to be trained, not {what}.")
-        return scores
+        return scores(self.model, inputs, "model")
 
     def labelled(self, data: Any, what: str) -> Iterator[tuple[list[Tensor], Tensor]]:
         """Yield inputs and labels on the device of the model."""
@@ -215,3 +211,13 @@ class Run:
         if batch.labels is None:
             raise DataError(f"The {what} have no labels: give batches of (inputs, labels).")
         return batch.labels.to(self.device)
+
+
+def scores(model: nn.Module, inputs: list[Tensor], what: str) -> Tensor:
+    """Return the scores [batch, classes] of a model; raise ArgumentError if it gives anything else."""
+    given = model(*inputs)
+    if not isinstance(given, Tensor) or given.ndim != 2:  # noqa: PLR2004 - [batch, classes]
+        found = f"shape {tuple(given.shape)}" if isinstance(given, Tensor) else type(given).__name__
+        role = "trained" if what == "model" else "learned from"
+        raise ArgumentError(f"The {what} must give scores [batch, classes] to be {role}, not {found}.")
+    return given
