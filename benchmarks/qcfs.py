@@ -2,6 +2,8 @@
 
     python benchmarks/qcfs.py train --levels 4 [--regulariser 0.1] [--epochs 10] [--distillation 0.9]
                                                                 # call again to go on after an interruption
+    python benchmarks/qcfs.py in-time --start RUN [--trained-steps 4 8 16 8] [--epochs 3] [--rate 0.002] [--batch 16]
+                                                                # goes on with a run, its activations running as neurons
     python benchmarks/qcfs.py all [--epochs 10]         # L = 4 and 8, each with and without the regulariser, and the table
     python benchmarks/qcfs.py table [--images 10000] [--time-steps 128]   # all runs that have finished
     python benchmarks/qcfs.py corrected [--recipe ls-tg] [--images 2000] [--time-steps 16]   # with layers corrected for each T
@@ -57,19 +59,38 @@ class Clock:
 
 
 def run(levels: int, settings: Settings, batch: int) -> None:
-    """Train, and leave the weights in the folder of the run."""
+    """Train the checkpoint with QCFS activations."""
     words = {"w": settings.regulariser, "e": settings.epochs, "r": settings.learning_rate, "b": batch}
     words |= {"d": settings.distillation} if settings.distillation else {}
     words |= {"decay": settings.weight_decay} if settings.weight_decay != Settings.weight_decay else {}
     folder = RUNS / "-".join([f"L{levels}", *(f"{name}{value:g}" for name, value in words.items())])
+    fitted(prepared(levels), settings, batch, folder, {"levels": levels})
+
+
+def run_in_time(start: str, settings: Settings, batch: int) -> None:
+    """Go on with a run, activations running as neurons."""
+    steps = "+".join(map(str, settings.time_steps))
+    folder = RUNS / f"{start}-T{steps}-e{settings.epochs}-r{settings.learning_rate:g}-b{batch}"
+    levels = json.loads((RUNS / start / "about.json").read_text())["levels"]
+    fitted(network_of(RUNS / start), settings, batch, folder, {"levels": levels, "start": start})
+
+
+def fitted(model: torch.nn.Module, settings: Settings, batch: int, folder: Path, about: dict) -> None:
+    """Train, and leave the weights in the folder of the run."""
     teacher = trained_resnet(20, data_folder()).to(memory_format=torch.channels_last) if settings.distillation else None
     data = Augmented(*cifar10_train_all(), batch)
-    started = time.process_time()
-    trained = train(prepared(levels), data, settings, teacher=teacher, checkpoint=folder, progress=Clock())
+    processor, wall = time.process_time(), time.monotonic()
+    trained = train(model, data, settings, teacher=teacher, checkpoint=folder, progress=Clock())
     write_tensors(folder / "trained.safetensors", trained.model.state_dict())
-    about = {"levels": levels, "settings": vars(settings), "processor seconds of this call": time.process_time() - started}
-    about["history"] = [vars(epoch) for epoch in trained.history]
+    about |= {
+        "settings": vars(settings),
+        "threads": torch.get_num_threads(),
+        "history": [vars(epoch) for epoch in trained.history],
+    }
+    about["processor seconds of this call"] = time.process_time() - processor
+    about["seconds of this call"] = time.monotonic() - wall
     (folder / "about.json").write_text(json.dumps(about, indent=1))
+    print(f"{folder.name}: {about['seconds of this call'] / 60:.1f} minutes, {torch.get_num_threads()} threads")
     for epoch in trained.history:
         print(f"epoch {epoch.epoch}: loss {epoch.loss:.3f}, accuracy {100 * epoch.accuracy:.2f}, penalty {epoch.penalty:.4f}")
 
@@ -122,7 +143,7 @@ def table(images: int, time_steps: int) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=("train", "all", "table", "corrected"))
+    parser.add_argument("what", choices=("train", "in-time", "all", "table", "corrected"))
     parser.add_argument("--levels", type=int, default=4)
     parser.add_argument("--regulariser", type=float, default=0.0)
     parser.add_argument("--epochs", type=int, default=10)
@@ -131,6 +152,9 @@ if __name__ == "__main__":
         "--distillation", type=float, default=0.0, help="share of the loss that asks for the ReLU network's answers"
     )
     parser.add_argument("--decay", type=float, default=Settings.weight_decay, help="of weights and thresholds")
+    parser.add_argument("--start", help="Of in-time: the name of a finished run, a folder of benchmarks/out/qcfs.")
+    parser.add_argument("--trained-steps", type=int, nargs="+", default=[4, 8, 16, 8], help="Of in-time: batches take turns.")
+    parser.add_argument("--threshold-rate", type=float, default=Settings.threshold_rate, help="in learning rates")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--float32", action="store_true", help="for processors that multiply no bfloat16, which it slows down")
     parser.add_argument("--recipe", default="ls-tg", help="of `corrected`")
@@ -142,12 +166,16 @@ if __name__ == "__main__":
         learning_rate=chosen.rate,
         weight_decay=chosen.decay,
         threshold_decay=chosen.decay,
+        threshold_rate=chosen.threshold_rate,
         regulariser=chosen.regulariser,
         distillation=chosen.distillation,
+        time_steps=tuple(chosen.trained_steps) if chosen.what == "in-time" else (),
         bfloat16=not chosen.float32,
     )
     if chosen.what == "train":
         run(chosen.levels, settings, chosen.batch)
+    if chosen.what == "in-time":
+        run_in_time(chosen.start, settings, chosen.batch)
     if chosen.what == "all":
         for levels, weight in PLAN:
             run(levels, dataclasses.replace(settings, regulariser=weight), chosen.batch)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from transpike.errors import ArgumentError, positive_whole
+from transpike.training.in_time import fired
 from transpike.training.straight_through import clamped, qcfs, slip_relu
 
 SMALLEST = 2.0**-20  # no threshold falls below
@@ -59,12 +62,25 @@ class Activation(nn.Module):
 
 
 class Stepped(Activation):
-    """An activation with `levels` levels up to its threshold, moved by `shift` levels."""
+    """An activation with `levels` levels up to its threshold, moved by `shift` levels.
+
+    Inside `running` it is the neuron that it becomes, and its batch holds `time_steps` steps of the samples.
+    """
 
     def __init__(self, levels: int, threshold: float = 1.0, shift: float = 0.5, *, inplace: bool = False) -> None:
         super().__init__(threshold, inplace=inplace)
         self.levels = positive_whole("levels", levels)
         self.shift = fraction("shift", shift)
+        self.time_steps: int | None = None
+
+    def quantise(self, x: Tensor) -> Tensor:
+        if self.time_steps is not None:
+            return fired(x, self.positive_threshold, self.shift, self.time_steps)
+        return self.curve(x)
+
+    def curve(self, x: Tensor) -> Tensor:
+        """Return the mean of what the neuron sends for an even input `x`, in a new tensor."""
+        raise NotImplementedError
 
     def extra_repr(self) -> str:
         return f"levels={self.levels}, {super().extra_repr()}, shift={self.shift:g}"
@@ -82,7 +98,7 @@ class QCFS(Stepped):
     [0.0, 0.5, 1.0, 2.0]
     """
 
-    def quantise(self, x: Tensor) -> Tensor:
+    def curve(self, x: Tensor) -> Tensor:
         result: Tensor = qcfs(x, self.positive_threshold, self.levels, self.shift)
         return result
 
@@ -112,7 +128,7 @@ class SlipReLU(Stepped):
         self.slope = fraction("slope", slope)
         self.offset = fraction("offset", offset)
 
-    def quantise(self, x: Tensor) -> Tensor:
+    def curve(self, x: Tensor) -> Tensor:
         result: Tensor = slip_relu(x, self.positive_threshold, self.levels, self.slope, self.shift, self.offset)
         return result
 
@@ -141,6 +157,19 @@ class ClampedReLU(Activation):
 
     def extra_repr(self) -> str:
         return f"{super().extra_repr()}, floor={self.floor:g}"
+
+
+@contextmanager
+def running(model: nn.Module, time_steps: int) -> Iterator[None]:
+    """Run the activations with levels of `model` as neurons inside the `with` block, on batches [time_steps * batch, ...]."""
+    activations = [module for module in model.modules() if isinstance(module, Stepped)]
+    for activation in activations:
+        activation.time_steps = time_steps
+    try:
+        yield
+    finally:
+        for activation in activations:
+            activation.time_steps = None
 
 
 def fraction(name: str, value: object) -> float:

@@ -98,6 +98,7 @@ def fingerprint(model: nn.Module | None) -> str | None:
 def check_settings(saved: dict[str, Any], settings: Settings, folder: Path) -> None:
     """Raise ArgumentError naming the first setting that differs from that of the saved run."""
     saved = dataclasses.asdict(Settings()) | saved  # of a time with fewer settings
+    saved["time_steps"] = tuple(saved["time_steps"])  # JSON has lists only
     for name, value in dataclasses.asdict(settings).items():
         if saved[name] != value:
             raise ArgumentError(

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transpike.capture import count_inputs
 from transpike.data import Batch, batches, check_labels
 from transpike.errors import ArgumentError, DataError
-from transpike.training.activation import Activation, Stepped
+from transpike.training.activation import Activation, Stepped, running
 from transpike.training.checkpoint import Checkpoint
 from transpike.training.distillation import distillation_loss
 from transpike.training.regulariser import Penalties
@@ -76,8 +76,7 @@ def check_run(model: nn.Module, data: Any, settings: Settings, checkpoint: str |
         raise ArgumentError(f"A model must be a torch.nn.Module, not {type(model).__name__}.")
     if not isinstance(settings, Settings):
         raise ArgumentError(f"settings must be Settings(...), not {type(settings).__name__}.")
-    if settings.regulariser and not any(isinstance(module, Stepped) for module in model.modules()):
-        raise ArgumentError("The regulariser acts on QCFS and SlipReLU, and the model has none: prepare it first.")
+    check_activations(model, settings)
     if isinstance(data, Tensor | tuple) or not hasattr(data, "__len__") or not hasattr(data, "__iter__"):
         raise DataError("Training data must be batches with a length, such as a DataLoader or a list of (inputs, labels).")
     if len(data) == 0:
@@ -87,6 +86,17 @@ def check_run(model: nn.Module, data: Any, settings: Settings, checkpoint: str |
             "The DataLoader shuffles with a generator of its own, which a checkpoint cannot restore: leave generator=None, and "
             "settings.seed decides the order."
         )
+
+
+def check_activations(model: nn.Module, settings: Settings) -> None:
+    """Raise ArgumentError unless the model has the activations that the settings need."""
+    found = [module for module in model.modules() if isinstance(module, Activation)]
+    others = sorted({type(module).__name__ for module in found if not isinstance(module, Stepped)})
+    if settings.regulariser and not any(isinstance(module, Stepped) for module in found):
+        raise ArgumentError("The regulariser acts on QCFS and SlipReLU, and the model has none: prepare it first.")
+    if settings.time_steps and (others or not found):
+        has = f"has {', '.join(others)}" if others else "has none: prepare it first"
+        raise ArgumentError(f"time_steps runs QCFS and SlipReLU as neurons, and the model {has}.")
 
 
 def check_teacher(teacher: nn.Module | None, settings: Settings) -> None:
@@ -132,7 +142,7 @@ class Run:
         sums = torch.zeros(4, dtype=torch.float64)  # loss, penalty, right answers, samples
         for position, (inputs, labels) in enumerate(self.labelled(data, "training data")):
             self.set_rate((number + position / len(data)) / self.settings.epochs)
-            loss, penalty, right = self.step(inputs, labels, number + 1)
+            loss, penalty, right = self.step(inputs, labels, number + 1, self.settings.steps_of(number * len(data) + position))
             sums += torch.tensor([loss * len(labels), penalty * len(labels), right, len(labels)], dtype=torch.float64)
             if self.progress is not None:
                 self.progress(Step(number + 1, self.settings.epochs, position + 1, len(data), loss))
@@ -146,12 +156,12 @@ class Run:
         for group in self.optimiser.param_groups:
             group["lr"] = self.settings.rate_at(done) * group["factor"]
 
-    def step(self, inputs: list[Tensor], labels: Tensor, epoch: int) -> tuple[float, float, int]:
+    def step(self, inputs: list[Tensor], labels: Tensor, epoch: int, time_steps: int | None) -> tuple[float, float, int]:
         """Take one step; return loss, penalty and the number of right answers."""
         self.optimiser.zero_grad(set_to_none=True)
         weight = self.settings.regulariser
         with self.autocast(), Penalties(self.model) if weight else nullcontext() as penalties:
-            answers = self.answers(inputs)
+            answers = self.answers(inputs, time_steps)
         check_labels(labels, answers.shape[1], 0)
         loss = self.loss(answers.float(), inputs, labels)
         penalty = torch.zeros(()) if penalties is None else penalties.total
@@ -182,9 +192,10 @@ class Run:
         """Return the share of right answers on `data`, in evaluation mode."""
         self.model.eval()
         right = seen = 0
+        time_steps = max(self.settings.time_steps, default=None)
         for inputs, labels in self.labelled(data, "validation data"):
             with self.autocast():
-                answers = self.answers(inputs)
+                answers = self.answers(inputs, time_steps)
             right += int((answers.argmax(1) == check_labels(labels, answers.shape[1], seen)).sum())
             seen += len(labels)
         if not seen:
@@ -196,9 +207,13 @@ class Run:
         asked = self.settings.bfloat16
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda" if asked is None else asked)
 
-    def answers(self, inputs: list[Tensor]) -> Tensor:
-        """Return the scores [batch, classes]."""
-        return scores(self.model, inputs, "model")
+    def answers(self, inputs: list[Tensor], time_steps: int | None) -> Tensor:
+        """Return the scores [batch, classes], of neurons their mean over the time steps."""
+        if time_steps is None:
+            return scores(self.model, inputs, "model")
+        with running(self.model, time_steps):
+            at_each = scores(self.model, [torch.cat([x] * time_steps) for x in inputs], "model")
+        return at_each.unflatten(0, (time_steps, -1)).mean(0)
 
     def labelled(self, data: Any, what: str) -> Iterator[tuple[list[Tensor], Tensor]]:
         """Yield inputs and labels on the device of the model."""

@@ -18,7 +18,9 @@ class Settings:
     Thresholds learn at `threshold_rate` times the learning rate and have a weight decay of their own: it makes them smaller,
     so that a few spikes are enough. `regulariser` is w_q, the weight of the penalty on activations between two levels
     (0: none). `distillation` is the share of the loss that asks for the answers of a teacher at `temperature` (see
-    `distillation_loss`); the rest asks for the labels. `seed` sets torch's random numbers for the whole run. `bfloat16`
+    `distillation_loss`); the rest asks for the labels. With `time_steps` activations run as the neurons that they become, each
+    batch for the next of these numbers of steps in turn, and learn from the spikes that they send (see `fired`): a step costs
+    as much as a batch of time_steps * batch samples. `seed` sets torch's random numbers for the whole run. `bfloat16`
     computes layers in that precision, by autocast; None does so on a GPU only. Raises ArgumentError for values that cannot be
     meant.
 
@@ -36,6 +38,7 @@ class Settings:
     label_smoothing: float = 0.0
     distillation: float = 0.0
     temperature: float = 4.0
+    time_steps: tuple[int, ...] = ()
     seed: int = 0
     bfloat16: bool | None = None
 
@@ -52,11 +55,31 @@ class Settings:
             raise ArgumentError(f"distillation must be a share from 0 to 1, not {self.distillation!r}.")
         if not self.temperature:
             raise ArgumentError("temperature must be above 0.")
+        self.check_time_steps()
         if isinstance(self.seed, bool) or not isinstance(self.seed, int) or self.seed < 0:
             raise ArgumentError(f"seed must be a whole number of at least 0, not {self.seed!r}.")
 
         if self.bfloat16 not in (True, False, None):
             raise ArgumentError(f"bfloat16 must be True, False or None, not {self.bfloat16!r}.")
+
+    def check_time_steps(self) -> None:
+        """Raise ArgumentError unless these are numbers of steps that neurons can run for."""
+        if not isinstance(self.time_steps, tuple):
+            raise ArgumentError(f"time_steps must be a tuple of whole numbers, such as (4, 8), not {self.time_steps!r}.")
+        for steps in self.time_steps:
+            positive_whole("time_steps", steps)
+        if self.time_steps and self.regulariser:
+            raise ArgumentError(
+                "regulariser acts on activations, time_steps runs neurons instead: train with the one, then with the other."
+            )
+
+    def steps_of(self, batch: int) -> int | None:
+        """Return the time steps of a batch of the run, counted from 0; None where activations are trained as they are.
+
+        >>> [Settings(time_steps=(4, 8)).steps_of(batch) for batch in range(3)]
+        [4, 8, 4]
+        """
+        return self.time_steps[batch % len(self.time_steps)] if self.time_steps else None
 
     def rate_at(self, done: float) -> float:
         """Return the learning rate when the fraction `done` of the run is over: rate (1 + cos(pi done)) / 2."""
@@ -78,7 +101,8 @@ class Step:
 class Epoch:
     """What one epoch gave, averaged over its samples: loss (with penalty), penalty before its weight, share of right answers.
 
-    `validation` is the share of right answers on the validation data after the epoch, None without such data.
+    `validation` is the share of right answers on the validation data after the epoch, None without such data; of neurons after
+    the largest of `Settings.time_steps`.
     """
 
     epoch: int
