@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transpike import compiled, neurons
-from transpike.neurons import pointwise
+from transpike.neurons import FirstSpikeTime, pointwise
+from transpike.ops import Relu
 
 SLOTS = torch.tensor([0.5, 0.3, 0.125, -0.05])
 BOUNDS = torch.tensor([0.001, 0.1, 0.11, 0.25, 0.9])
@@ -151,3 +152,24 @@ def test_digits_are_counted(numbers, drop):
     x = torch.tensor(numbers, dtype=torch.float32)
     assert pointwise.ones(x, drop).tolist() == [(n >> drop).bit_count() for n in numbers]
     assert pointwise.ones(x, signed=True).tolist() == [non_adjacent_digits(n) for n in numbers]
+
+
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("compiled", [True, False])
+def test_sums_over_samples_are_those_of_all_values(order, dtype, compiled, monkeypatch):
+    if not compiled:
+        monkeypatch.setattr(pointwise, "compiled_loops", lambda: None)
+    generator = torch.Generator().manual_seed(3)
+    values = torch.randint(0, 2**20, (5, 3, 4, 7), generator=generator).to(dtype).contiguous(memory_format=order)
+    for each in (values, values[:, 1:], values.transpose(0, 1), values[:0]):  # some lie in memory with gaps, or samples inside
+        over = (1, 2, 3)
+        assert torch.equal(pointwise.reaching(each, 2**19), (each >= 2**19).sum(over))
+        assert torch.equal(pointwise.ones_of_samples(each, 2), pointwise.ones(each, 2).sum(over).long())
+        assert torch.equal(pointwise.ones_of_samples(each, signed=True), pointwise.ones(each, signed=True).sum(over).long())
+
+
+def test_the_smallest_number_above_0_is_a_spike():
+    tiny = torch.tensor([[0.0, 1e-45, 1e-38, 1.0], [0.0, 0.0, 0.0, 0.0]])
+    op = FirstSpikeTime(torch.tensor(1.0), torch.tensor(0.0), Relu())
+    assert op.spikes_of_samples(tiny, 1).tolist() == op.spikes(tiny, 1).sum(1).tolist()

@@ -125,6 +125,7 @@ def test_closed_forms_are_what_the_spikes_say(kind, values):
                 op.delivered(message, step, steps), (train * worth)[:step].sum(0), rtol=1e-12, atol=1e-12
             )
     assert torch.equal(op.spikes(message, steps), train.abs().sum(0))
+    assert op.spikes_of_samples(message[None], steps).tolist() == [int(train.abs().sum())]
     first = torch.where(train.any(0), train.abs().argmax(0) + 1.0, torch.inf)
     assert torch.equal(op.times(message, steps), first)
 

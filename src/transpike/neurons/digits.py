@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from transpike.errors import positive_whole
-from transpike.neurons.pointwise import ones, quantised
+from transpike.neurons.pointwise import ones, ones_of_samples, quantised
 from transpike.neurons.windowed import Windowed
 
 
@@ -47,14 +47,18 @@ class BinaryPhase(Windowed):
         return 2.0 ** torch.arange(time_steps - 1, -1, -1, dtype=torch.float64) / self.most_levels
 
     def sent(self, mean_current: Tensor, time_steps: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002 - as many levels as bits allow
-        most, unit = self.most_levels, self.worth_of_spike() / self.most_levels
-        return quantised(mean_current, most, self.threshold, self.initial, most, unit, bias=self.constant_bias)
+        most = self.most_levels
+        unit, bias = self.constants(most)
+        return quantised(mean_current, most, self.threshold, self.initial, most, unit, bias=bias)
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return (message / 2 ** (time_steps - step)).floor_().remainder_(2)
 
     def spikes(self, message: Tensor, time_steps: int, until: int | None = None) -> Tensor:
         return ones(message, time_steps - (until or time_steps), signed=self.signed)
+
+    def spikes_of_samples(self, message: Tensor, time_steps: int) -> Tensor:  # noqa: ARG002 - all digits
+        return ones_of_samples(message, signed=self.signed)
 
     def value(self, message: Tensor, time_steps: int) -> Tensor:  # noqa: ARG002
         return message * (self.worth_of_spike() / self.most_levels)

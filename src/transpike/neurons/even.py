@@ -24,8 +24,8 @@ class EvenFiring(Windowed):
         return torch.full((time_steps,), 1 / time_steps, dtype=torch.float64)
 
     def sent(self, mean_current: Tensor, time_steps: int) -> tuple[Tensor, Tensor]:
-        unit = self.worth_of_spike() / time_steps
-        return quantised(mean_current, time_steps, self.threshold, self.initial, time_steps, unit, bias=self.constant_bias)
+        unit, bias = self.constants(time_steps)
+        return quantised(mean_current, time_steps, self.threshold, self.initial, time_steps, unit, bias=bias)
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return sent_by(message, step, time_steps) - sent_by(message, step - 1, time_steps)

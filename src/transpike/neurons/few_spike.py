@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from transpike.neurons.pointwise import fired, looked_up, ones
+from transpike.neurons.pointwise import fired, looked_up, ones, ones_of_samples
 from transpike.neurons.windowed import Windowed
 
 LOOKED_UP = 12  # slots of a program up to which the value of each message is kept in a table
@@ -47,7 +47,7 @@ class FewSpike(Windowed):
 
     def sent(self, mean_current: Tensor, time_steps: int) -> tuple[Tensor, Tensor]:  # noqa: ARG002
         program = self.thresholds, self.resets, self.heights
-        return fired(self.with_bias(mean_current), self.threshold, *program, self.worth_of_spike())
+        return fired(self.with_bias(mean_current), self.threshold, *program, self.constants(1)[0])
 
     def train(self, message: Tensor, step: int, time_steps: int) -> Tensor:
         return (message / 2 ** (time_steps - step)).floor_().remainder_(2)
@@ -62,6 +62,9 @@ class FewSpike(Windowed):
 
     def spikes(self, message: Tensor, time_steps: int, until: int | None = None) -> Tensor:
         return ones(message, time_steps - (until or time_steps))
+
+    def spikes_of_samples(self, message: Tensor, time_steps: int) -> Tensor:  # noqa: ARG002 - all slots
+        return ones_of_samples(message)
 
     def transmitting(self, integrated: Tensor, message: Tensor, step: int, time_steps: int) -> Tensor:
         sent = sum(self.resets[k - 1] * self.train(message, k, time_steps) for k in range(1, step + 1))

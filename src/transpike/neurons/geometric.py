@@ -31,7 +31,7 @@ class GeometricPhase(OneSpike):
 
     def sent(self, mean_current: Tensor, time_steps: int) -> tuple[Tensor, Tensor]:
         thresholds, worths = ascending(self, time_steps, mean_current.device, mean_current.dtype)
-        return reached(self.with_bias(mean_current), self.threshold, thresholds, worths, self.worth_of_spike())
+        return reached(self.with_bias(mean_current), self.threshold, thresholds, worths, self.constants(1)[0])
 
     def value(self, message: Tensor, time_steps: int) -> Tensor:
         _, worths = ascending(self, time_steps, message.device, message.dtype)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from transpike.errors import positive_whole
-from transpike.neurons.pointwise import arrived
+from transpike.neurons.pointwise import arrived, reaching
 from transpike.neurons.windowed import Windowed
 
 
@@ -41,6 +41,9 @@ class OneSpike(Windowed):
     def spikes(self, message: Tensor, time_steps: int, until: int | None = None) -> Tensor:
         last = 1 if until is None else time_steps + 1 - until
         return torch.ge(message, max(1, last), out=torch.empty_like(message))  # floats: faster than truth values
+
+    def spikes_of_samples(self, message: Tensor, time_steps: int) -> Tensor:  # noqa: ARG002 - the least message is 1
+        return reaching(message, 1)
 
     def times(self, message: Tensor, time_steps: int) -> Tensor:
         return (time_steps + 1 - message).masked_fill(message == 0, torch.inf)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from transpike.errors import positive_whole
 from transpike.neurons.one_spike import OneSpike, after_spike
-from transpike.neurons.pointwise import quantised
+from transpike.neurons.pointwise import quantised, reaching
 from transpike.neurons.windowed import Windowed
 
 
@@ -36,8 +36,9 @@ class Phase(OneSpike):
         return torch.arange(time_steps, 0, -1, dtype=torch.float64) / time_steps
 
     def sent(self, mean_current: Tensor, time_steps: int) -> tuple[Tensor, Tensor]:
-        given = self.threshold, self.initial, time_steps, self.worth_of_spike() / time_steps
-        return quantised(mean_current, time_steps, *given, self.smallest, self.constant_bias)
+        unit, bias = self.constants(time_steps)
+        given = self.threshold, self.initial, time_steps, unit, self.smallest, bias
+        return quantised(mean_current, time_steps, *given)
 
     def value(self, message: Tensor, time_steps: int) -> Tensor:
         return message * (self.worth_of_spike() / time_steps)
@@ -123,6 +124,9 @@ class FirstSpikeTime(Windowed):
 
     def spikes(self, message: Tensor, time_steps: int, until: int | None = None) -> Tensor:  # noqa: ARG002 - one window
         return torch.gt(message, 0, out=torch.empty_like(message))  # floats: faster than truth values
+
+    def spikes_of_samples(self, message: Tensor, time_steps: int) -> Tensor:  # noqa: ARG002 - one window
+        return reaching(message, float(torch.nextafter(message.new_zeros(()), message.new_ones(()))))
 
     def delivered(self, message: Tensor, step: int, time_steps: int) -> Tensor:  # noqa: ARG002
         return message * self.worth_of_spike()

@@ -39,21 +39,27 @@ def quantised(
 
     if z.numel() < FEW:
         return plain(z)
-    added = z.new_zeros(1) if bias is None else bias
+    added = nothing(z.dtype) if bias is None else bias
     z = dense(z)
     inner = apart(z, threshold)
     loops = loops_for(z)
     if loops is None or inner is None or not {initial.numel(), unit.numel(), added.numel()} <= {1, threshold.numel()}:
         return plain(z)
     times = repetitions(threshold, inner)
-    starts = repeated(threshold, initial, times)
-    biases, units = (in_turns(each, threshold.numel(), times) for each in (added, unit))
+    tables = threshold, initial, added, unit
+    limits, starts, biases, units = (in_turns(each, threshold.numel(), times) for each in tables)
 
     def write(flat: Tensor, levels: Tensor, values: Tensor) -> None:
-        arrays = flat.numpy(), biases, factor, *starts, units, most, smallest, inner, levels.numpy(), values.numpy()
+        arrays = flat.numpy(), biases, factor, limits, starts, units, most, smallest, inner, levels.numpy(), values.numpy()
         loops.in_pieces(loops.quantised, arrays, flat.numel(), 1)
 
     return both_laid_out(z, write)
+
+
+@cache
+def nothing(dtype: torch.dtype) -> Tensor:
+    """Return the bias of neurons that have none."""
+    return torch.zeros(1, dtype=dtype)
 
 
 def repetitions(entries: Tensor, inner: int) -> int:
@@ -61,12 +67,7 @@ def repetitions(entries: Tensor, inner: int) -> int:
     return -(-ROW // entries.numel()) if inner == 1 else 1
 
 
-@lru_cache(maxsize=1024)
-def repeated(threshold: Tensor, initial: Tensor, times: int) -> tuple[Any, Any]:
-    """Return both as arrays of as many entries, so many times in a row."""
-    return in_turns(threshold, threshold.numel(), times), in_turns(initial, threshold.numel(), times)
-
-
+@lru_cache(maxsize=4096)
 def in_turns(each: Tensor, entries: int, times: int) -> Any:
     """Return an array of so many entries, or of one so often, as many times in a row."""
     return each.detach().flatten().expand(entries).repeat(times).numpy()
@@ -206,6 +207,34 @@ def ones(numbers: Tensor, drop: int = 0, *, signed: bool = False) -> Tensor:
         return (sixteens + (sixteens >> 16)) & 0x3F
 
     return applied("ones", numbers, plain, signed, drop)
+
+
+def ones_of_samples(numbers: Tensor, drop: int = 0, *, signed: bool = False) -> Tensor:
+    """Return the sum of `ones` over each sample [batch]."""
+    found = of_samples("ones_of_samples", numbers, signed, drop)
+    return in_samples(ones(numbers, drop, signed=signed)).long() if found is None else found
+
+
+def reaching(values: Tensor, least: float) -> Tensor:
+    """Return how many values of each sample [batch, ...] are at least so large [batch]."""
+    found = of_samples("reaching", values, float(least))
+    return in_samples(values >= least) if found is None else found
+
+
+def in_samples(values: Tensor) -> Tensor:
+    """Return the sum of the values of each sample [batch], however they lie in memory."""
+    return values.sum(tuple(range(1, values.ndim))) if values.ndim > 1 else values
+
+
+def of_samples(name: str, values: Tensor, *given: Any) -> Tensor | None:
+    """Return the whole numbers [batch] that the loop of a name makes of the values of each sample; None if no loop can."""
+    loops = loops_for(values)
+    size = values[0].numel() if len(values) else 0
+    if loops is None or not size or values.stride(0) < size or not torch.ops.aten.is_non_overlapping_and_dense(values):
+        return None
+    sums = torch.empty(len(values), dtype=torch.int64)
+    loops.in_pieces(getattr(loops, name), (in_a_row(values).numpy(), *given, size, sums.numpy()), len(values), size)
+    return sums
 
 
 def applied(name: str, values: Tensor, plain: Callable[[Tensor], Tensor], *given: Any) -> Tensor:

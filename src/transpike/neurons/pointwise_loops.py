@@ -8,7 +8,18 @@ import numpy as np
 
 from transpike.compiled import Floats, bits_of, compiled, in_pieces, ones_of
 
-__all__ = ["arrived", "evenly", "fired", "in_pieces", "looked_up", "ones", "quantised", "reached"]
+__all__ = [
+    "arrived",
+    "evenly",
+    "fired",
+    "in_pieces",
+    "looked_up",
+    "ones",
+    "ones_of_samples",
+    "quantised",
+    "reached",
+    "reaching",
+]
 
 BLOCK = 2048  # values that stay in the fastest cache through all slots
 
@@ -286,3 +297,39 @@ def ones(numbers: Floats, signed: bool, drop: int, count: Floats, begin: int, en
         if signed:
             whole = (whole ^ (whole + whole + whole)) >> 1
         count[i] = ones_of(np.int32(whole >> drop))
+
+
+@compiled
+def sum_of_ones(numbers: Floats, signed: bool, drop: int) -> Any:
+    """Return the sum of what `ones` counts."""
+    total = np.int32(0)
+    for i in range(numbers.shape[0]):
+        whole = np.int32(numbers[i])
+        if signed:
+            whole = np.int32((whole ^ np.int32(whole + whole + whole)) >> 1)
+        total = np.int32(total + ones_of(np.int32(whole >> drop)))
+    return total
+
+
+@compiled
+def ones_of_samples(numbers: Floats, signed: bool, drop: int, size: int, sums: Any, begin: int, end: int) -> None:
+    """Write it for the `size` numbers of each sample."""
+    for sample in range(begin, end):
+        sums[sample] = sum_of_ones(numbers[sample * size : (sample + 1) * size], signed, drop)
+
+
+@compiled
+def number_reaching(values: Floats, least: Any) -> Any:
+    """Return how many values are at least so large."""
+    total = np.int32(0)
+    for i in range(values.shape[0]):
+        total = np.int32(total + np.int32(values[i] >= least))
+    return total
+
+
+@compiled
+def reaching(values: Floats, least: float, size: int, sums: Any, begin: int, end: int) -> None:
+    """Write it for the `size` values of each sample."""
+    bound = values.dtype.type(least)
+    for sample in range(begin, end):
+        sums[sample] = number_reaching(values[sample * size : (sample + 1) * size], bound)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import ClassVar
 
 import torch
 from torch import Tensor
 
 from transpike.neurons.base import Neuron
+from transpike.neurons.pointwise import in_samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +62,10 @@ class Windowed(Neuron):
             sent.add_(self.train(message, step, time_steps).abs())
         return sent
 
+    def spikes_of_samples(self, message: Tensor, time_steps: int) -> Tensor:
+        """Return how many spikes all neurons send for each sample in the whole window [batch]."""
+        return in_samples(self.spikes(message, time_steps))
+
     def value(self, message: Tensor, time_steps: int) -> Tensor:
         """Return what the message of each neuron stands for."""
         return self.delivered(message, time_steps, time_steps)
@@ -102,10 +108,9 @@ class Windowed(Neuron):
         """Return what a spike in a slot of worth 1 stands for."""
         return self.threshold if self.height is None else self.height[0]
 
-    @property
-    def constant_bias(self) -> Tensor | None:
-        """The bias of the neurons, None without any."""
-        return None if self.bias is None else self.bias[0]
+    def constants(self, divisor: int) -> tuple[Tensor, Tensor | None]:
+        """Return what a spike of worth 1 / divisor stands for and the bias, None without any: always the same tensors."""
+        return constants_of(self, divisor)
 
     def with_bias(self, mean_current: Tensor) -> Tensor:
         """Return the mean current with the bias of the neurons."""
@@ -113,3 +118,9 @@ class Windowed(Neuron):
 
     def mean_sent(self, currents: Tensor, time_steps: int) -> Tensor:
         return self.sent(currents.mean(0), time_steps)[1]
+
+
+@lru_cache(maxsize=1024)
+def constants_of(op: Windowed, divisor: int) -> tuple[Tensor, Tensor | None]:
+    """Return `constants`, made once: loops know tensors again that they have laid out."""
+    return op.worth_of_spike() / divisor, None if op.bias is None else op.bias[0]

@@ -15,6 +15,7 @@ from transpike.errors import ArgumentError, choose
 from transpike.network import Network
 from transpike.network.turns import sequential
 from transpike.neurons import Windowed
+from transpike.neurons.pointwise import in_samples
 from transpike.parts import Stateful
 from transpike.simulation.stepper import Stepper
 
@@ -81,11 +82,17 @@ class Recording:
     times: Mapping[str, Tensor] = field(default_factory=dict)
 
 
-class Later(Mapping[str, Tensor]):
-    """Values by name, each computed when it is asked for."""
+Ways = Mapping[str, Callable[[], Tensor]]
 
-    def __init__(self, ways: Mapping[str, Callable[[], Tensor]]) -> None:
+
+class Later(Mapping[str, Tensor]):
+    """Values by name, each computed when it is asked for; `sums` give those of whole samples [batch] sooner."""
+
+    def __init__(
+        self, ways: Mapping[str, Callable[[], Tensor]], sums: Mapping[str, Callable[[], Tensor]] | None = None
+    ) -> None:
         self.ways = ways
+        self.sums = sums or {}
 
     def __getitem__(self, name: str) -> Tensor:
         return self.ways[name]()
@@ -120,15 +127,16 @@ class Block:
 
     def condensed(self, record: Record) -> Block:
         """Return the block with what was asked for: the spikes of whole samples [batch], of each neuron only where wanted."""
-        totals = {n: t if n in record.counts else of_samples(t) for n, t in self.totals.items()}
+        totals = {name: self.totals[name] if name in record.counts else summed(self.totals, name) for name in self.totals}
         times = {name: self.times[name] if name in self.times else first_spikes(self.spikes[name]) for name in record.times}
         spikes = {name: self.spikes[name] for name in record.spikes}
         return dataclasses.replace(self, totals=totals, sums={}, times=times, spikes=spikes)
 
 
-def of_samples(counts: Tensor) -> Tensor:
-    """Return the sum over the neurons of each sample [batch, ...], however they lie in memory."""
-    return counts.sum(tuple(range(1, counts.ndim))) if counts.ndim > 1 else counts
+def summed(values: Mapping[str, Tensor], name: str) -> Tensor:
+    """Return the sum of a value over the neurons of each sample [batch]."""
+    soon = values.sums.get(name) if isinstance(values, Later) else None
+    return in_samples(values[name]) if soon is None else soon()
 
 
 def first_spikes(trains: Tensor) -> Tensor:
@@ -173,7 +181,7 @@ def joined(blocks: Sequence[Block], time_steps: int, counts: Sequence[str]) -> R
         return {name: torch.cat([one[name] for one in maps], axis) for name in maps[0]}
 
     outputs = along_batch([block.outputs for block in blocks], 1)
-    totals = [{name: of_samples(total).long() for name, total in block.totals.items()} for block in blocks]
+    totals = [{name: in_samples(total).long() for name, total in block.totals.items()} for block in blocks]
     wanted = [{name: block.totals[name] for name in counts} for block in blocks]
     return Recording(
         next(iter(outputs.values())) if len(outputs) == 1 else outputs,

@@ -54,6 +54,10 @@ class Windows:
         """Return how many spikes each neuron of a node sends by slot `until` of its window, or in all of it [batch, ...]."""
         return neuron(self.network, name).spikes(self.messages[name], self.time_steps, until)
 
+    def spikes_of_samples(self, name: str) -> Tensor:
+        """Return how many spikes all neurons of a node send for each sample [batch]."""
+        return neuron(self.network, name).spikes_of_samples(self.messages[name], self.time_steps)
+
     def transmitted(self, name: str) -> Tensor:
         """Return the sum over the window of what each neuron of a node sent, in units in which its mean is the value."""
         return neuron(self.network, name).value(self.messages[name], self.time_steps) * self.time_steps

@@ -42,6 +42,7 @@ class WindowRunner(LaidOutNetwork):
         trains = {name: windows.train(name).cpu() for name in record.spikes}
         potentials = {name: windows.potentials(name).cpu() for name in record.potentials}
         times = {name: windows.times(name).cpu() for name in record.times}
-        totals = Later({name: partial(windows.spikes_of, name) for name in windows.messages})
+        of_samples = {name: partial(windows.spikes_of_samples, name) for name in windows.messages}
+        totals = Later({name: partial(windows.spikes_of, name) for name in windows.messages}, of_samples)
         sums = Later({name: partial(windows.transmitted, name) for name in windows.messages})
         return Block(batch, outputs, totals, sums, trains, potentials, kept, {}, times)
