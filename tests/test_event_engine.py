@@ -23,7 +23,7 @@ from transpike.simulation import Record, Snapshots, blocks, counting_nodes, engi
 from transpike.simulation.engines import EventEngine, Task
 from transpike.simulation.engines.event.compiled import COLUMNS, DENSE, EVENT, KERNELS, PIXELS, TABLES
 from transpike.simulation.engines.event.kernels import CHOICE, builds
-from transpike.simulation.remembered import KEPT
+from transpike.network.remembered import KEPT
 
 pytestmark = pytest.mark.skipif(not builds(), reason="the kernels are not compiled here")
 BUILDS = list(builds())

@@ -8,6 +8,7 @@ from transpike.codings import Recorded
 from transpike.errors import ArgumentError, positive_whole
 from transpike.network.graph import Network
 from transpike.network.loops import elements, loops
+from transpike.network.remembered import once
 from transpike.network.value import shapes
 from transpike.neurons import Neuron, Windowed
 from transpike.ops import Collect
@@ -16,11 +17,16 @@ from transpike.parts import Decoder
 
 def sequential(network: Network) -> bool:
     """Whether layers take turns: each listens for a window and sends in the next."""
-    return any(isinstance(node.op, Windowed) for node in network.nodes.values())
+    return once(network, "sequential", lambda one: any(isinstance(node.op, Windowed) for node in one.nodes.values()))
 
 
 def window(network: Network) -> int | None:
     """Return the steps of the window that the code of a network has of its own; None if it can run for any number."""
+    return once(network, "window", own_window)
+
+
+def own_window(network: Network) -> int | None:
+    """Return the window of the first neurons that have one of their own."""
     found = [node.op.own_window for node in network.nodes.values() if isinstance(node.op, Neuron)]
     return next((steps for steps in found if steps is not None), None)
 

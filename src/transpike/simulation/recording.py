@@ -178,6 +178,8 @@ def joined(blocks: Sequence[Block], time_steps: int, counts: Sequence[str]) -> R
     """Return one recording of consecutive blocks."""
 
     def along_batch(maps: Sequence[Mapping[str, Tensor]], axis: int) -> dict[str, Tensor]:
+        if len(maps) == 1:
+            return dict(maps[0])
         return {name: torch.cat([one[name] for one in maps], axis) for name in maps[0]}
 
     outputs = along_batch([block.outputs for block in blocks], 1)

@@ -11,11 +11,11 @@ from transpike.data import Batch, batches, checked
 from transpike.errors import ArgumentError, positive_whole
 from transpike.network import Network
 from transpike.network.grammar import check_spiking
+from transpike.network.remembered import once
 from transpike.network.turns import steps_for
 from transpike.simulation.engines import AUTO, Engine, Task, engine_for
 from transpike.simulation.memory import answer_bytes, block_size
 from transpike.simulation.recording import Block, Record, Recording, Snapshots, joined
-from transpike.simulation.remembered import once
 
 
 def simulate(

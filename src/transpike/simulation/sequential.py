@@ -15,12 +15,12 @@ from torch import Tensor
 
 from transpike.network import Network
 from transpike.network.loops import Loop, loops, membership, nodes_of, run_loop, schedule, side_by_side
+from transpike.network.remembered import once
 from transpike.network.turns import turns
 from transpike.network.value import last_uses
 from transpike.neurons import Windowed
 from transpike.ops import Input
 from transpike.parts import Stateful
-from transpike.simulation.remembered import once
 from transpike.simulation.stepper import channels_last
 
 FAR = 2**20  # samples between the draws for one element of a sequence and for the next

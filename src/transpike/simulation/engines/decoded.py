@@ -6,9 +6,9 @@ import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
+from transpike.network.remembered import once
 from transpike.simulation import decoded
 from transpike.simulation.engines.layerwise import STRETCH, LayerwiseEngine
-from transpike.simulation.remembered import once
 from transpike.simulation.task import Runner, Task
 
 

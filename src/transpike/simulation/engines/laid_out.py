@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from transpike.network.remembered import once
 from transpike.simulation.memory import block_on, bytes_per_sample
-from transpike.simulation.remembered import once
 from transpike.simulation.stepper import laid_out
 from transpike.simulation.task import Task
 

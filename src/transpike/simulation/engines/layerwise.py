@@ -11,6 +11,7 @@ from torch import Tensor
 
 from transpike.data import Batch
 from transpike.network import Network
+from transpike.network.remembered import once
 from transpike.network.turns import sequential
 from transpike.neurons import FunctionOfSignals
 from transpike.parts import State, Stateful
@@ -18,7 +19,6 @@ from transpike.simulation.joins import joins
 from transpike.simulation.layers import Layers, Observer
 from transpike.simulation.memory import block_on, bytes_per_sample, keep_freed_memory, sizes_of
 from transpike.simulation.recording import Block, Later
-from transpike.simulation.remembered import once
 from transpike.simulation.stages import staged
 from transpike.simulation.stepper import laid_out
 from transpike.simulation.task import Runner, Task

@@ -13,6 +13,7 @@ from torch import Tensor
 from transpike.data import Batch
 from transpike.network import Network, shapes
 from transpike.network.grammar import decoded
+from transpike.network.remembered import once, remembered
 from transpike.network.turns import sequential
 from transpike.neurons import Integrator, Neuron
 from transpike.neurons.base import row
@@ -23,7 +24,6 @@ from transpike.simulation.engines.event.kernels import library
 from transpike.simulation.engines.event.lowering import Stage, UnsupportedError, lowered, whole_unit, worth
 from transpike.simulation.memory import keep_freed_memory
 from transpike.simulation.recording import Block, Later
-from transpike.simulation.remembered import once, remembered
 from transpike.simulation.task import Task
 
 BLOCK = 32
@@ -183,21 +183,25 @@ class EventRunner:
 
     def block(self, batch: Batch, run: Run) -> Block:
         """Return the recording of a run."""
-        checkpoints = self.checkpoints()
-        counts = {s.name: self.as_values(s, run.counts[s.name]) for s in self.plan.stages if is_neuron(s)}
-        totals = {name: count[-1] for name, count in counts.items()}
-        kept: dict[int, Any] = {}
-        if self.task.snapshots is not None:
-            for step in self.task.snapshots.steps:
-                place = checkpoints.index(step)
-                kept[step] = self.task.snapshots.measure({name: count[place] for name, count in counts.items()})
+        neurons = [stage for stage in self.plan.stages if is_neuron(stage)]
+
+        def counted(stage: Stage, place: int = -1) -> Tensor:
+            return self.as_values(stage, run.counts[stage.name][place, None])[0]
+
+        def of_samples(stage: Stage) -> Tensor:
+            return run.counts[stage.name][-1].flatten(1).sum(1)
 
         def sent(stage: Stage) -> Tensor:
             net = run.nets.get(stage.name)
-            total = totals[stage.name] if net is None else self.as_values(stage, net[None])[0]
-            return total * worth(stage.op)
+            return (counted(stage) if net is None else self.as_values(stage, net[None])[0]) * worth(stage.op)
 
-        sums = Later({stage.name: partial(sent, stage) for stage in self.plan.stages if is_neuron(stage)})
+        kept: dict[int, Any] = {}
+        if self.task.snapshots is not None:
+            for step in self.task.snapshots.steps:
+                place = self.checkpoints().index(step)
+                kept[step] = self.task.snapshots.measure({stage.name: counted(stage, place) for stage in neurons})
+        totals = Later({s.name: partial(counted, s) for s in neurons}, {s.name: partial(of_samples, s) for s in neurons})
+        sums = Later({stage.name: partial(sent, stage) for stage in neurons})
         trains = {s.name: self.as_values(s, run.trains[s.name]).bool() for s in self.plan.stages if s.name in run.trains}
         outputs, decided = self.answers(run)
         return Block(batch, outputs, totals, sums, trains, {}, kept, decided)

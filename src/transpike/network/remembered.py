@@ -1,4 +1,4 @@
-"""What engines make of a network once, kept as long as it lives."""
+"""What is made of a network once, kept as long as it lives."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from transpike.network import Network
+from transpike.network.graph import Network
 
 Made = TypeVar("Made")
 KEPT: dict[int, tuple[weakref.ref, dict[Any, Any]]] = {}
