@@ -15,11 +15,11 @@ from transpike.simulation.engines.windows import WindowEngine
 from transpike.simulation.task import Engine, Runner, Task
 
 AUTO = "auto"
-# The faster before the slower; the one that stops samples before all that would run them to the end.
+# The faster before the slower; those that stop samples before all that would run them to the end.
 ENGINES: tuple[Engine, ...] = (
     WindowEngine(),
-    StoppingEngine(),
     EventEngine(),
+    StoppingEngine(),
     DecodedEngine(),
     LayerwiseEngine(),
     StepwiseEngine(),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from ctypes import byref, c_double
 from dataclasses import dataclass
 
@@ -38,13 +38,15 @@ class Plan:
 class Compiled:
     """A plan in the memory of the kernels, freed with this object."""
 
-    def __init__(self, library: Library, plan: Plan, traced: Sequence[str]) -> None:
+    def __init__(self, library: Library, plan: Plan, traced: Sequence[str], *, exits: bool = False) -> None:
         self.library, self.plan = library, plan
         self.handle = allocated(library.new())
         weakref.finalize(self, library.delete, self.handle)
         self.lock = threading.Lock()
         self.kernels = [EVENT] * len(plan.stages)
         self.measured = False
+        if exits:
+            library.keep(self.handle)
         numbers = {stage.name: number for number, stage in enumerate(plan.stages)}
         for stage in plan.stages:
             self.add(stage, traced=stage.name in traced)
@@ -112,6 +114,15 @@ class Compiled:
         return list(seconds)
 
 
+@dataclass(frozen=True)
+class Exits:
+    """The read-out, by its number, that ends a sample, after which delay and at which lead: see `EarlyExit`."""
+
+    stage: int
+    delay: int
+    margin: float
+
+
 class Run:
     """What one run reads and writes; the tensors live as long as this object."""
 
@@ -124,13 +135,15 @@ class Run:
         checkpoints: Sequence[int],
         traced: Sequence[str],
         threads: int,
+        exits: Exits | None = None,
     ) -> None:
         stages = plan.stages
+        made = torch.empty if exits is None else torch.zeros  # what comes after an exit stays as it is
         self.currents = [currents.get(stage.name) for stage in stages]
         self.counts = {s.name: filled((len(checkpoints), samples), s, torch.float32) for s in stages if is_neuron(s)}
         self.nets = {s.name: filled((samples,), s, torch.float32) for s in stages if isinstance(s.op, Ternary)}
-        self.trains = {s.name: filled((steps, samples), s, torch.uint8) for s in stages if s.name in traced}
-        self.answers = {s.name: filled((steps, samples), s, torch.float32) for s in stages if not is_neuron(s)}
+        self.trains = {s.name: filled((steps, samples), s, torch.uint8, made) for s in stages if s.name in traced}
+        self.answers = {s.name: filled((steps, samples), s, torch.float32, made) for s in stages if not is_neuron(s)}
         self.arrays = [
             pointers(self.currents),
             whole_numbers([0 if current is None else len(current) for current in self.currents]),
@@ -138,8 +151,9 @@ class Run:
             *[pointers([kept.get(s.name) for s in stages]) for kept in (self.answers, self.counts, self.nets, self.trains)],
         ]
         currents_, rows, steps_, answers, counts, nets, trains = self.arrays
+        exit_ = (-1, 0, 0.0) if exits is None else (exits.stage, exits.delay, exits.margin)
         self.request = Request(
-            samples, steps, currents_, rows, answers, len(checkpoints), steps_, counts, nets, trains, threads
+            samples, steps, currents_, rows, answers, len(checkpoints), steps_, counts, nets, trains, threads, *exit_
         )
 
 
@@ -148,10 +162,10 @@ def is_neuron(stage: Stage) -> bool:
     return isinstance(stage.op, Neuron)
 
 
-def filled(first: tuple[int, ...], stage: Stage, dtype: torch.dtype) -> Tensor:
+def filled(first: tuple[int, ...], stage: Stage, dtype: torch.dtype, made: Callable[..., Tensor] = torch.empty) -> Tensor:
     """Return room for values [..., height, width, channels] of a stage."""
     channels, height, width = stage.shape
-    return torch.empty((*first, height, width, channels), dtype=dtype)
+    return made((*first, height, width, channels), dtype=dtype)
 
 
 def allocated(result: int | None) -> int:

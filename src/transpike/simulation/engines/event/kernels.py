@@ -15,7 +15,7 @@ from torch import Tensor
 FOLDER = Path(__file__).parent / "native"
 BUILDS = ("amx", "avx512", "avx2", "portable")  # the faster before the slower
 NEEDS = {"amx": 2, "avx512": 2, "avx2": 1, "portable": 0}  # bits of `transpike_features`
-INTERFACE = 4  # of the functions in `native/engine.cpp`
+INTERFACE = 5  # of the functions in `native/engine.cpp`
 CHOICE = "TRANSPIKE_KERNELS"  # environment variable that names another build than the best
 
 
@@ -34,6 +34,9 @@ class Request(ctypes.Structure):
         ("nets", POINTER(c_void_p)),
         ("trains", POINTER(c_void_p)),
         ("threads", c_int),
+        ("exit_stage", c_int),
+        ("exit_delay", c_int),
+        ("exit_margin", c_double),
     )
 
 
@@ -49,6 +52,7 @@ SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
         [c_void_p, c_int, POINTER(c_int), c_double, c_int, c_void_p, c_int, c_int, c_void_p, c_void_p, c_void_p, c_int],
     ),
     "settle": (None, [c_void_p, c_int, c_void_p]),
+    "keep": (None, [c_void_p]),
     "limit": (None, [c_void_p, c_int, c_int, c_int]),
     "source": (c_int, [c_void_p, c_int, c_int, POINTER(c_int), c_int, c_void_p]),
     "can_be_dense": (c_int, [c_void_p, c_int]),

@@ -15,10 +15,10 @@ from transpike.network import Network, shapes
 from transpike.network.grammar import decoded
 from transpike.network.remembered import once, remembered
 from transpike.network.turns import sequential
-from transpike.neurons import Integrator, Neuron
+from transpike.neurons import EarlyExit, Integrator, Neuron
 from transpike.neurons.base import row
 from transpike.parts import Decoder, Stateful
-from transpike.simulation.engines.event.compiled import KERNELS, Compiled, Plan, Run, is_neuron
+from transpike.simulation.engines.event.compiled import KERNELS, Compiled, Exits, Plan, Run, is_neuron
 from transpike.simulation.engines.event.currents import drives, following_inputs, grid_of
 from transpike.simulation.engines.event.kernels import library
 from transpike.simulation.engines.event.lowering import Stage, UnsupportedError, lowered, whole_unit, worth
@@ -88,6 +88,12 @@ def laid_out(current: Tensor, stage: Stage) -> Tensor:
     return cut.permute(0, 2, 3, 1).contiguous()
 
 
+def exits_of(plan: Plan) -> Exits | None:
+    """Return what ends samples early, None where nothing does."""
+    found = [(number, stage.op) for number, stage in enumerate(plan.stages) if isinstance(stage.op, EarlyExit)]
+    return next((Exits(number, op.delay, op.margin) for number, op in found if isinstance(op, EarlyExit)), None)
+
+
 class EventRunner:
     """A task on the kernels."""
 
@@ -102,9 +108,10 @@ class EventRunner:
         traced = tuple(task.record.spikes)
         kept, chosen = remembered(self.network), library()
         assert chosen is not None
+        self.exits = exits_of(self.plan)
         key = ("compiled", chosen.name, traced, *[stage.unit for stage in self.plan.stages])
         if key not in kept:
-            kept[key] = Compiled(chosen, self.plan, traced)
+            kept[key] = Compiled(chosen, self.plan, traced, exits=self.exits is not None)
         self.compiled: Compiled = kept[key]
         following = once(self.network, "following", following_inputs)
         self.changing = [stage for stage in self.plan.stages if stage.drive in following]
@@ -139,15 +146,22 @@ class EventRunner:
         currents = self.currents(batch)
         if not self.compiled.measured:
             self.choose_kernels(currents)
-        run = self.request(currents, len(batch), torch.get_num_threads())
+        run = self.request(currents, len(batch), torch.get_num_threads(), exits=self.exits)
         self.compiled.run(run)
         return self.block(batch, run)
 
-    def request(self, currents: Mapping[str, Tensor], samples: int, threads: int, steps: int | None = None) -> Run:
+    def request(
+        self,
+        currents: Mapping[str, Tensor],
+        samples: int,
+        threads: int,
+        steps: int | None = None,
+        exits: Exits | None = None,
+    ) -> Run:
         """Return a run of some samples, for all time steps or fewer."""
         last = self.task.time_steps if steps is None else steps
         checkpoints = [*[step for step in self.checkpoints() if step < last], last]
-        return Run(self.plan, currents, samples, last, checkpoints, self.task.record.spikes, threads)
+        return Run(self.plan, currents, samples, last, checkpoints, self.task.record.spikes, threads, exits)
 
     def currents(self, batch: Batch) -> dict[str, Tensor]:
         """Return the currents that do not change in time [n or 1, height, width, channels], by stage."""

@@ -5,12 +5,14 @@
 #include <chrono>
 #include <ctime>
 #include <exception>
+#include <numeric>
 #include <thread>
 #include <type_traits>
 
 #include "columns.hpp"
 #include "dense.hpp"
 #include "events.hpp"
+#include "exits.hpp"
 #include "layout.hpp"
 #include "pixels.hpp"
 #include "tables.hpp"
@@ -28,6 +30,7 @@ struct Engine {
     Program program;
     std::vector<bool> traced;
     int slots = 0;
+    bool keep = false;  // the spikes of a chunk in all stages, for samples that end early
 
     // How many samples a thread runs together.
     int group(int samples, int threads) const;
@@ -129,9 +132,10 @@ void keep_nets(const Program& program, const Request& request, Workspace& w, int
     for_lanes(s, [&](std::size_t lane, int y, int x, int c) { out[(std::size_t(y) * s.width + x) * s.channels + c] = float(w.net[i][lane]); });
 }
 
-// Number the steps of the chunk from `begin` on after which spikes are counted.
+// Number the steps of the chunk from `begin` on after which spikes are counted; its last one too if samples may end in it.
 void note_checkpoints(const Request& request, Workspace& w, int begin) {
     std::fill(w.checkpoint.begin(), w.checkpoint.end(), -1);
+    if (request.exit_stage >= 0) w.checkpoint[std::min(CHUNK, request.steps - begin) - 1] = request.checkpoints - 1;
     for (int k = 0; k < request.checkpoints; k++)
         if (int t = request.checkpoint_steps[k] - begin - 1; t >= 0 && t < CHUNK) w.checkpoint[t] = k;
 }
@@ -161,16 +165,16 @@ double processor_time() {
 
 using Spaces = std::vector<std::unique_ptr<Workspace>>;
 
-// Run stages first .. last - 1 for samples, which all need light weights or all heavy ones.
-void run_stages(const Engine& engine, const Request& request, const Spaces& spaces, int sample, int count, int begin, int first,
-                int last, double* seconds) {
+// Run stages first .. last - 1 for the samples `live` from `sample` on, which all need light weights or all heavy ones.
+void run_stages(const Engine& engine, const Request& request, const Spaces& spaces, int sample, const std::vector<int>& live,
+                int begin, int first, int last, double* seconds) {
     const bool together = heavy(engine.program.stages[first]);
-    const int steps = std::min(CHUNK, request.steps - begin), turns = together ? 1 : count;
+    const int steps = std::min(CHUNK, request.steps - begin), count = int(live.size()), turns = together ? 1 : count;
     for (int turn = 0; turn < turns; turn++)
         for (int i = first; i < last; i++) {
             std::vector<Job> jobs;
-            for (int k = together ? 0 : turn; k < (together ? count : turn + 1); k++)
-                jobs.push_back({engine.program, request, *spaces[k], i, sample + k, begin, steps});
+            for (int n = together ? 0 : turn; n < (together ? count : turn + 1); n++)
+                jobs.push_back({engine.program, request, *spaces[live[n]], i, sample + live[n], begin, steps});
             const double from = seconds ? processor_time() : 0;
             run_stage(jobs);
             if (seconds) seconds[i] += processor_time() - from;
@@ -179,22 +183,41 @@ void run_stages(const Engine& engine, const Request& request, const Spaces& spac
         }
 }
 
+void keep_all_nets(const Program& program, const Request& request, Workspace& w, int sample) {
+    for (std::size_t i = 0; i < program.stages.size(); i++)
+        if (request.nets[i]) keep_nets(program, request, w, int(i), sample);
+}
+
+// Put away those of the samples `live` that the chunk from `begin` on has decided.
+void put_away(const Program& program, const Request& request, const Spaces& spaces, int sample, int begin, std::vector<int>& live) {
+    const int steps = std::min(CHUNK, request.steps - begin);
+    auto decided = [&](int k) {
+        const int t = decided_at(program, request, *spaces[k], sample + k, begin, steps);
+        if (t < 0) return false;
+        keep_all_nets(program, request, *spaces[k], sample + k);
+        end_sample(program, request, *spaces[k], sample + k, begin, t, steps);
+        return true;
+    };
+    live.erase(std::remove_if(live.begin(), live.end(), decided), live.end());
+}
+
 // Run `count` samples from `sample` on, each in a workspace of its own.
 void run_samples(const Engine& engine, const Request& request, const Spaces& spaces, int sample, int count, double* seconds) {
     const Program& program = engine.program;
     const int stages = int(program.stages.size());
     for (int k = 0; k < count; k++)
         for (int i = 0; i < stages; i++) start(program, request, *spaces[k], i, sample + k);
-    for (int begin = 0; begin < request.steps; begin += CHUNK) {
-        for (int k = 0; k < count; k++) note_checkpoints(request, *spaces[k], begin);
+    std::vector<int> live(count);
+    std::iota(live.begin(), live.end(), 0);
+    for (int begin = 0; begin < request.steps && !live.empty(); begin += CHUNK) {
+        for (int k : live) note_checkpoints(request, *spaces[k], begin);
         for (int first = 0, last; first < stages; first = last) {
             for (last = first + 1; last < stages && heavy(program.stages[last]) == heavy(program.stages[first]);) last++;
-            run_stages(engine, request, spaces, sample, count, begin, first, last, seconds);
+            run_stages(engine, request, spaces, sample, live, begin, first, last, seconds);
         }
+        if (request.exit_stage >= 0) put_away(program, request, spaces, sample, begin, live);
     }
-    for (int k = 0; k < count; k++)
-        for (int i = 0; i < stages; i++)
-            if (request.nets[i]) keep_nets(program, request, *spaces[k], i, sample + k);
+    for (int k : live) keep_all_nets(program, request, *spaces[k], sample + k);
 }
 
 void enter() {
@@ -214,7 +237,7 @@ void leave() {
 extern "C" {
 
 // Changes with the functions below, so that a library of another time is not called.
-int transpike_interface() { return 4; }
+int transpike_interface() { return 5; }
 
 // What this processor has: 1 AVX2, 2 AVX-512 with VNNI and VBMI2, 4 AMX for bytes.
 int transpike_features() {
@@ -296,6 +319,9 @@ void transpike_limit(void* handle, int stage, int bits, int wraps) {
     s.bits = bits, s.wraps = wraps != 0;
 }
 
+// Keep the spikes of all stages until the end of a chunk, so that samples can end early.
+void transpike_keep(void* handle) { static_cast<Engine*>(handle)->keep = true; }
+
 // Let a stage listen to an earlier one. geometry: kh, kw, sh, sw, top, left. Returns 0, or -1 without memory.
 int transpike_source(void* handle, int stage, int from, const int* geometry, int diagonal, const float* weights) {
     try {
@@ -370,7 +396,7 @@ int transpike_lay_out(void* handle, const int* kernels) {
         auto* engine = static_cast<Engine*>(handle);
         for (std::size_t i = 0; i < engine->program.stages.size(); i++) engine->program.stages[i].kernel = Kernel(kernels[i]);
         engine->workspaces.clear();
-        engine->slots = lay_out(engine->program, engine->traced);
+        engine->slots = lay_out(engine->program, engine->traced, engine->keep);
         return 0;
     } catch (const std::exception&) {
         return -1;

@@ -326,8 +326,9 @@ inline void pack_taps(const Stage& stage, Source& s) {
             }
 }
 
-// Give stages that are never needed at once, and are laid out alike, the same buffers. Returns how many there are.
-inline int share_slots(Program& program) {
+// Give stages that are never needed at once, and are laid out alike, the same buffers, unless all are to be kept. Returns how many
+// there are.
+inline int share_slots(Program& program, bool keep) {
     std::vector<int> last(program.stages.size());
     for (std::size_t i = 0; i < program.stages.size(); i++) {
         last[i] = int(i);
@@ -344,17 +345,17 @@ inline int share_slots(Program& program) {
         s.slot = list.empty() ? slots++ : list.back();
         if (!list.empty()) list.pop_back();
         for (std::size_t j = 0; j <= i; j++)
-            if (last[j] == int(i)) free[shapes[j]].push_back(program.stages[j].slot);
+            if (last[j] == int(i) && !keep) free[shapes[j]].push_back(program.stages[j].slot);
     }
     return slots;
 }
 
 // Lay out all stages for the kernels that they have. Returns the number of slots.
-inline int lay_out(Program& program, const std::vector<bool>& traced) {
+inline int lay_out(Program& program, const std::vector<bool>& traced, bool keep) {
     for (std::size_t i = 0; i < program.stages.size(); i++) {
         Stage& s = program.stages[i];
         s.above = s.left = s.below = s.right = 0;
-        s.wants_bits = traced[i], s.wants_bytes = false;
+        s.wants_bits = traced[i] || keep, s.wants_bytes = false;
         choose_tiles(s);
     }
     for (Stage& s : program.stages)
@@ -375,7 +376,7 @@ inline int lay_out(Program& program, const std::vector<bool>& traced) {
             else if (s.kernel == Kernel::Pixel) pack_patterns(s, source);
         }
     }
-    return share_slots(program);
+    return share_slots(program, keep);
 }
 
 }  // namespace transpike

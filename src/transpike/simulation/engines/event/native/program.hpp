@@ -146,6 +146,8 @@ struct Request {
     float* const* nets;                 // [stage] -> [samples][height][width][channels], ternary stages
     uint8_t* const* trains;             // [stage] -> [steps][samples][height][width][channels], 1 where it fired
     int threads;
+    int exit_stage, exit_delay;         // whose first class ends a sample once it leads by the margin after the delay; -1: none
+    double exit_margin;
 };
 
 // The spikes that one source sends to a row of units in a chunk, ordered by step and by column.
@@ -173,6 +175,7 @@ struct Workspace {
     Buffer<uint8_t> patterns;                                      // of the inputs of pixels, for some steps
     Buffer<uint8_t> waste;                                         // spikes outside of images
     Buffer<uint64_t> taps, short_taps;                             // of diagonal maps
+    std::vector<float> accumulated;                                // the sums of the answers of a sample that may end early
 };
 
 struct Program {
