@@ -19,7 +19,7 @@ test-all: $(VENV)/.dev
 sanitize: $(VENV)/.dev
 	CXXFLAGS="-O1 -g -fsanitize=address" $(PIP) --no-deps --editable .
 	LD_PRELOAD=$$($${CXX:-g++} -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
-		$(BIN)/python -m pytest tests/test_event_engine.py; status=$$?; $(PIP) --no-deps --editable .; exit $$status
+		$(BIN)/python -m pytest tests/test_event_engine.py tests/test_event_exits.py; status=$$?; $(PIP) --no-deps --editable .; exit $$status
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

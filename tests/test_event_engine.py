@@ -19,11 +19,11 @@ from helpers import MODELS, anew, examples
 from random_networks import models
 from reference import simulate_literally
 from transpike.errors import ArgumentError, ConversionError, SlowEngineWarning
+from transpike.network.remembered import KEPT
 from transpike.simulation import Record, Snapshots, blocks, counting_nodes, engines
 from transpike.simulation.engines import EventEngine, Task
 from transpike.simulation.engines.event.compiled import COLUMNS, DENSE, EVENT, KERNELS, PIXELS, TABLES
 from transpike.simulation.engines.event.kernels import CHOICE, builds
-from transpike.network.remembered import KEPT
 
 pytestmark = pytest.mark.skipif(not builds(), reason="the kernels are not compiled here")
 BUILDS = list(builds())

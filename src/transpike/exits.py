@@ -84,9 +84,12 @@ def simulated_margins(
     stream = checked(batches(samples, len(full.inputs), CALIBRATION), full.inputs, CALIBRATION)
     found: list[Tensor] = []
     refuse_values(samples, len(full.inputs))
-    for part in blocks(full, stream, time_steps, record=Record(potentials=(node.name,)), memory=memory):
-        answers = next(iter(part.outputs.values())).argmax(2)
-        found.append(critical_margins(leads(node, part.potentials[node.name]), answers))
+    decoded = node.name in full.outputs.values()  # else a softmax follows, behind which the sums cannot be seen
+    record = Record() if decoded else Record(potentials=(node.name,))  # which not all engines keep
+    for part in blocks(full, stream, time_steps, record=record, memory=memory):
+        answers = next(iter(part.outputs.values()))
+        sums = accumulated(node, answers) if decoded else part.potentials[node.name]
+        found.append(critical_margins(leads(node, sums), answers.argmax(2)))
         if progress is not None:
             progress(len(part))
     return torch.cat(found)
@@ -165,6 +168,13 @@ def one_decoder(network: Network) -> Node:
             "answer: convert the model without it."
         )
     return node
+
+
+def accumulated(node: Node, answers: Tensor) -> Tensor:
+    """Return the potentials [time, batch, classes] behind the running means that a decoder answers with."""
+    assert isinstance(node.op, Integrator)
+    steps = torch.arange(1, len(answers) + 1, dtype=answers.dtype) - node.op.delay
+    return answers * steps.clamp(min=1)[:, None, None]
 
 
 def leads(node: Node, potentials: Tensor) -> Tensor:

@@ -34,19 +34,21 @@ std::array<uint64_t, 256> spread_bits() {
     return table;
 }
 
-// Call f(y, x, c, n) for neurons that fire in the steps `from` .. `to` - 1 of the chunk, n times each. Counts are added bit by bit.
+// Call f(row, counts) for the rows of a stage: how often each neuron [width][channels] fires in the steps `from` .. `to` - 1 of the chunk.
+// Counts are added bit by bit, for all neurons of a row at once.
 template <class F>
 void for_late_spikes(const Stage& s, const Buffer<uint8_t>& bits, int from, int to, F f) {
     static const std::array<uint64_t, 256> spread = spread_bits();
-    const std::size_t bytes = std::size_t(s.width) * s.padded / 8, words = (bytes + 7) / 8;
+    const std::size_t words = (std::size_t(s.width) * s.padded / 8 + 7) / 8;
     std::vector<uint64_t> planes(5 * words);  // of counts up to 31
+    std::vector<uint8_t> counts(std::size_t(s.width) * s.channels + 8);
     for (int y = 0; y < s.height; y++) {
         std::fill(planes.begin(), planes.end(), 0);
         for (int t = from; t < to; t++) {
             const uint8_t* row = bits.get() + s.bit_place(y, 0) + t * s.bit_row();
             for (std::size_t i = 0; i < words; i++) {
-                uint64_t carry = 0;
-                std::memcpy(&carry, row + 8 * i, std::min<std::size_t>(8, bytes - 8 * i));
+                uint64_t carry;
+                std::memcpy(&carry, row + 8 * i, 8);
                 for (int k = 0; k < 5; k++) {
                     const uint64_t both = planes[k * words + i] & carry;
                     planes[k * words + i] ^= carry, carry = both;
@@ -54,13 +56,13 @@ void for_late_spikes(const Stage& s, const Buffer<uint8_t>& bits, int from, int 
             }
         }
         for (int x = 0; x < s.width; x++)
-            for (int c = 0; c < s.channels; c += 8) {
+            for (int c = 0; c < s.channels; c += 8) {  // what is written beyond the last channel is overwritten
                 const std::size_t byte = (std::size_t(x) * s.padded + c) / 8;
-                uint64_t counts = 0;
-                for (int k = 0; k < 5; k++) counts += spread[planes[k * words + byte / 8] >> (byte % 8 * 8) & 255] << k;
-                for (int k = c; counts; k++, counts >>= 8)
-                    if (counts & 255) f(y, x, k, int(counts & 255));
+                uint64_t eight = 0;
+                for (int k = 0; k < 5; k++) eight += spread[planes[k * words + byte / 8] >> (byte % 8 * 8) & 255] << k;
+                std::memcpy(counts.data() + std::size_t(x) * s.channels + c, &eight, 8);
             }
+        f(y, counts.data());
     }
 }
 
@@ -75,10 +77,10 @@ void end_sample(const Program& program, const Request& request, const Workspace&
         if (now != last) std::copy(now, now + size, last);
         float* net = request.nets[i] ? request.nets[i] + sample * size : nullptr;
         auto take = [&](float sign) {
-            return [=, &s](int y, int x, int c, int n) {
-                const std::size_t at = (std::size_t(y) * s.width + x) * s.channels + c;
-                last[at] -= float(n);
-                if (net) net[at] -= sign * float(n);
+            return [=, &s](int y, const uint8_t* late) {
+                const std::size_t row = std::size_t(s.width) * s.channels, at = y * row;
+                for (std::size_t i = 0; i < row; i++) last[at + i] -= float(late[i]);
+                for (std::size_t i = 0; net && i < row; i++) net[at + i] -= sign * float(late[i]);
             };
         };
         for_late_spikes(s, w.bits[s.slot], t + 1, steps, take(1));
