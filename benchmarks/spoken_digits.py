@@ -144,11 +144,12 @@ def training_part(design: Design) -> tuple[list[Tensor], Tensor, Tensor]:
     return [at_speed([audio[row] for row in rows], speed) for speed in design.speeds], digits[rows], numbers[rows]
 
 
-def test_part() -> Data:
-    """Features of the test recordings, and their digits."""
+def test_part(*speeds: float) -> Data:
+    """Features of the test recordings, played at each speed, and their digits."""
     audio, labels, numbers = recordings()
     rows = (numbers < 5).nonzero()[:, 0]
-    return at_speed([audio[row] for row in rows], 1.0), labels[rows]
+    played = [at_speed([audio[row] for row in rows], speed) for speed in speeds]
+    return torch.cat(played), labels[rows].repeat(len(speeds))
 
 
 def spoken_digits(design: Design, *, anew: bool = False) -> tuple[nn.Module, Data, Data]:
@@ -156,7 +157,7 @@ def spoken_digits(design: Design, *, anew: bool = False) -> tuple[nn.Module, Dat
     parts, digits, _ = training_part(design)
     path = OUT / "spoken_digits" / f"gru{'-curve' * design.curve}.safetensors"
     model = kept(path, designed(design), lambda: fitted(parts, digits, design), anew=anew)
-    return model, (parts[design.speeds.index(1.0)], digits), test_part()
+    return model, (parts[design.speeds.index(1.0)], digits), test_part(1.0)
 
 
 def held_out(design: Design) -> list[float]:

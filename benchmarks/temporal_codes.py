@@ -1,7 +1,7 @@
 """Codes by the time of spikes: losses, spikes and latencies, on MNIST, spoken digits and CIFAR-10.
 
     python benchmarks/temporal_codes.py mnist [--images 10000]      # LeNet-5 and a 9-layer CNN: table 6.1 of a thesis
-    python benchmarks/temporal_codes.py speech                      # an MLP: its table 6.2
+    python benchmarks/temporal_codes.py speech [--speeds 0.9 1 1.1] # an MLP: its table 6.2; test recordings at these speeds
     python benchmarks/temporal_codes.py cifar [--depth 20] [--images 2000] [--recipes phase phase-binary:6]
     python benchmarks/temporal_codes.py whole [--depth 56] [--images 10000] [--recipes phase-sbg]      # decisions alone
     python benchmarks/temporal_codes.py levels [--images 1000] [--figure out.svg]      # accuracy against the resolution of time
@@ -156,18 +156,18 @@ def fitted_listener(parts: list[Tensor], digits: Tensor) -> nn.Module:
     return model.eval()
 
 
-def run_speech() -> None:
+def run_speech(speeds: list[float]) -> None:
     parts, digits, _ = training_part(Design())
     model = kept(OUT / "spoken_digits" / "mlp.safetensors", listener(), lambda: fitted_listener(parts, digits))
-    own, test = parts[1], test_part()
+    own, test = parts[1], test_part(*speeds)
     rows = [row_of(model, recipe_of(name), own, test) for name in ("phase", "phase:255", *IN_WINDOWS[1:], "ttfs-exact")]
     for name in ("rate", "rate-basic"):
         rows += rate_rows(model, name, own, test)
     first = float(rows[0]["synops/MAC"])
     for row in rows:
         row["of phase"] = f"{float(row['synops/MAC']) / first:.1f} x"
-    show("Spoken digits, MLP 960-256-256-10, 300 test recordings", rows)
-    keep("temporal-speech", {"rows": rows})
+    show(f"Spoken digits, MLP 960-256-256-10, {len(test[0])} test recordings", rows)
+    keep(f"temporal-speech-{len(test[0])}", {"rows": rows})
 
 
 def rate_rows(model: nn.Module, name: str, own: Tensor, test: tuple[Tensor, Tensor]) -> list[dict]:
@@ -294,6 +294,7 @@ if __name__ == "__main__":
     parser.add_argument("what", choices=("mnist", "speech", "cifar", "whole", "levels", "jitter", "cost"))
     parser.add_argument("--depth", type=int, default=20, choices=(20, 56))
     parser.add_argument("--images", type=int)
+    parser.add_argument("--speeds", nargs="+", type=float, default=[1.0], help="Of speech: of the test recordings.")
     parser.add_argument(
         "--recipes", nargs="+", default=[*IN_WINDOWS, "ttfs-exact"], help="Of cifar and jitter; phase:63 is a window."
     )
@@ -302,7 +303,7 @@ if __name__ == "__main__":
     if given.what == "mnist":
         run_mnist(given.images or 10_000)
     elif given.what == "speech":
-        run_speech()
+        run_speech(given.speeds)
     elif given.what == "cifar":
         run_cifar(given.depth, given.images or 2000, given.recipes)
     elif given.what == "whole":
