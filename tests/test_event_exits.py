@@ -114,3 +114,22 @@ def test_it_is_taken_where_samples_end_early():
     assert torch.equal(whole.outputs, parts.outputs)
     for name, count in whole.spike_counts.items():
         assert torch.equal(parts.spike_counts[name], count)
+
+
+def test_several_outputs_are_left_to_the_engine_that_steps():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.below, self.first, self.second = nn.Linear(4, 8), nn.Linear(8, 3), nn.Linear(8, 3)
+
+        def forward(self, x):
+            hidden = self.below(x).relu()
+            return self.first(hidden), self.second(hidden)
+
+    with quiet():
+        network = tp.convert(Two().eval(), torch.rand(40, 4), "rate", exact=True)
+    first = network.having(Integrator)[0].name
+    early = network.map_ops(lambda node: EarlyExit(1.0) if node.name == first else node.op)
+    assert "by one of several outputs" in EventEngine().refusal(Task(early, 40))
+    run = tp.simulate(early, torch.rand(5, 4), 40)
+    assert set(run.decided) == {first}

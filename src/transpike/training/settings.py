@@ -20,7 +20,8 @@ class Settings:
     (0: none). `distillation` is the share of the loss that asks for the answers of a teacher at `temperature` (see
     `distillation_loss`); the rest asks for the labels. With `time_steps` activations run as the neurons that they become, each
     batch for the next of these numbers of steps in turn, and learn from the spikes that they send (see `fired`): a step costs
-    as much as a batch of time_steps * batch samples. `seed` sets torch's random numbers for the whole run. `bfloat16`
+    as much as a batch of time_steps * batch samples. Max-pools then act on the spikes of each step, unlike in the converted
+    network: prepare the model with `average_pool`. `seed` sets torch's random numbers for the whole run. `bfloat16`
     computes layers in that precision, by autocast; None does so on a GPU only. Raises ArgumentError for values that cannot be
     meant.
 

@@ -51,6 +51,8 @@ def made_plan(network: Network, time_steps: int) -> Plan:
     """Make the plan of a network."""
     if sequential(network):
         raise UnsupportedError("the layers of a sequential network take turns")
+    if network.having(EarlyExit) and len(network.having(Decoder)) > 1:
+        raise UnsupportedError("samples end early by one of several outputs")
     stages = once(network, "stages", lowered)
     following = following_inputs(network)
     silent = {stage.name: torch.zeros(1, *flat_shape(network, stage)) for stage in stages}
