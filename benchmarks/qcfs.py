@@ -2,7 +2,7 @@
 
     python benchmarks/qcfs.py train --levels 4 [--regulariser 0.1] [--epochs 10] [--distillation 0.9]
                                                                 # call again to go on after an interruption
-    python benchmarks/qcfs.py in-time --start RUN [--trained-steps 4 8 16 8] [--epochs 3] [--rate 0.002] [--batch 16]
+    python benchmarks/qcfs.py in-time --start RUN [--trained-steps 4 8 16 8] [--batches 800] [--rate 0.0005] [--batch 32]
                                                                 # goes on with a run, its activations running as neurons
     python benchmarks/qcfs.py all [--epochs 10]         # L = 4 and 8, each with and without the regulariser, and the table
     python benchmarks/qcfs.py table [--images 10000] [--time-steps 128]   # all runs that have finished
@@ -67,18 +67,32 @@ def run(levels: int, settings: Settings, batch: int) -> None:
     fitted(prepared(levels), settings, batch, folder, {"levels": levels})
 
 
-def run_in_time(start: str, settings: Settings, batch: int) -> None:
+def run_in_time(start: str, settings: Settings, batch: int, batches: int | None) -> None:
     """Go on with a run, activations running as neurons."""
     steps = "+".join(map(str, settings.time_steps))
-    folder = RUNS / f"{start}-T{steps}-e{settings.epochs}-r{settings.learning_rate:g}-b{batch}"
+    shorter = f"x{batches}" if batches else ""
+    folder = RUNS / f"{start}-T{steps}-e{settings.epochs}{shorter}-r{settings.learning_rate:g}-b{batch}"
     levels = json.loads((RUNS / start / "about.json").read_text())["levels"]
-    fitted(network_of(RUNS / start), settings, batch, folder, {"levels": levels, "start": start})
+    fitted(network_of(RUNS / start), settings, batch, folder, {"levels": levels, "start": start}, batches)
 
 
-def fitted(model: torch.nn.Module, settings: Settings, batch: int, folder: Path, about: dict) -> None:
+class Shorter(Augmented):
+    """Epochs of so many batches, drawn from all images."""
+
+    def __init__(self, batches: int, images: torch.Tensor, labels: torch.Tensor, batch: int) -> None:
+        super().__init__(images, labels, batch)
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return self.batches
+
+
+def fitted(
+    model: torch.nn.Module, settings: Settings, batch: int, folder: Path, about: dict, batches: int | None = None
+) -> None:
     """Train, and leave the weights in the folder of the run."""
     teacher = trained_resnet(20, data_folder()).to(memory_format=torch.channels_last) if settings.distillation else None
-    data = Augmented(*cifar10_train_all(), batch)
+    data = Shorter(batches, *cifar10_train_all(), batch) if batches else Augmented(*cifar10_train_all(), batch)
     processor, wall = time.process_time(), time.monotonic()
     trained = train(model, data, settings, teacher=teacher, checkpoint=folder, progress=Clock())
     write_tensors(folder / "trained.safetensors", trained.model.state_dict())
@@ -155,6 +169,7 @@ if __name__ == "__main__":
     parser.add_argument("--start", help="Of in-time: the name of a finished run, a folder of benchmarks/out/qcfs.")
     parser.add_argument("--trained-steps", type=int, nargs="+", default=[4, 8, 16, 8], help="Of in-time: batches take turns.")
     parser.add_argument("--threshold-rate", type=float, default=Settings.threshold_rate, help="in learning rates")
+    parser.add_argument("--batches", type=int, help="Of in-time: in an epoch, fewer than all images give.")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--float32", action="store_true", help="for processors that multiply no bfloat16, which it slows down")
     parser.add_argument("--recipe", default="ls-tg", help="of `corrected`")
@@ -175,7 +190,7 @@ if __name__ == "__main__":
     if chosen.what == "train":
         run(chosen.levels, settings, chosen.batch)
     if chosen.what == "in-time":
-        run_in_time(chosen.start, settings, chosen.batch)
+        run_in_time(chosen.start, settings, chosen.batch, chosen.batches)
     if chosen.what == "all":
         for levels, weight in PLAN:
             run(levels, dataclasses.replace(settings, regulariser=weight), chosen.batch)
