@@ -18,7 +18,7 @@ test-all: $(VENV)/.dev
 # The kernels of the event engine under the address sanitizer; afterwards they are compiled as before.
 sanitize: $(VENV)/.dev
 	CXXFLAGS="-O1 -g -fsanitize=address" $(PIP) --no-deps --editable .
-	LD_PRELOAD=$$($${CXX:-g++} -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
+	LD_PRELOAD="$$($${CXX:-g++} -print-file-name=libasan.so) $$($${CXX:-g++} -print-file-name=libstdc++.so)" ASAN_OPTIONS=detect_leaks=0 \
 		$(BIN)/python -m pytest tests/test_event_engine.py tests/test_event_exits.py; status=$$?; $(PIP) --no-deps --editable .; exit $$status
 
 check: $(VENV)/.dev
