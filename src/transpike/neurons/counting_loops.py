@@ -10,13 +10,19 @@ from transpike.compiled import Floats, compiled, ones_of
 
 
 @compiled
+def digits(number: Any, signed: bool, drop: int) -> Any:
+    """Return how many digits of a whole number are not 0, binary or in non-adjacent form, less the `drop` last ones."""
+    whole = np.int32(number)
+    if signed:
+        whole = np.int32((whole ^ np.int32(whole + whole + whole)) >> 1)
+    return np.int32(ones_of(np.int32(whole >> drop)))
+
+
+@compiled
 def ones(numbers: Floats, signed: bool, drop: int, count: Floats, begin: int, end: int) -> None:
-    """Count the binary digits, or those of the non-adjacent form, of whole numbers, less the `drop` last ones."""
+    """Count the digits of whole numbers."""
     for i in range(begin, end):
-        whole = np.int32(numbers[i])
-        if signed:
-            whole = (whole ^ (whole + whole + whole)) >> 1
-        count[i] = ones_of(np.int32(whole >> drop))
+        count[i] = digits(numbers[i], signed, drop)
 
 
 @compiled
@@ -24,10 +30,7 @@ def sum_of_ones(numbers: Floats, signed: bool, drop: int) -> Any:
     """Return the sum of what `ones` counts."""
     total = np.int32(0)
     for i in range(numbers.shape[0]):
-        whole = np.int32(numbers[i])
-        if signed:
-            whole = np.int32((whole ^ np.int32(whole + whole + whole)) >> 1)
-        total = np.int32(total + ones_of(np.int32(whole >> drop)))
+        total = np.int32(total + digits(numbers[i], signed, drop))
     return total
 
 

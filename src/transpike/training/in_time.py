@@ -20,7 +20,7 @@ class Firing(torch.autograd.Function):
         current = dense(x.to(threshold.dtype))
         sent = torch.empty_like(current)
         size = current.numel() // steps  # neurons of all samples
-        limit = threshold.expand(current[: len(current) // steps][:1].numel()).contiguous()
+        limit = threshold.expand(current[:1].numel()).contiguous()  # of one sample
         potential, count = (shift * threshold).expand(size).contiguous(), current.new_zeros(size)
         fire_scan(
             in_time(current, steps), None, limit, limit[None], potential, count, None, None, in_time(sent, steps), 0.0, False
